@@ -1,0 +1,65 @@
+"""Which library code a step runs, so that a rule is run again when that code, and only that, has changed.
+
+Snakemake sees a rule's own text and its files but not what a step imports; the digest made here goes
+into the rule's params. Imports inside functions count too.
+"""
+
+import ast
+import hashlib
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("realgap", "scripts")
+
+
+def code(module: str) -> str:
+    """Digest of a module, e.g. "scripts.invert", and of every module of ours that it reaches by imports."""
+    digest = hashlib.sha256()
+    for name in sources(module):
+        digest.update(f"{name} {hashlib.sha256(_file(name).read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def sources(module: str) -> list[str]:
+    """The names of `module` and of every module of ours that it imports, directly or not, sorted."""
+    found, to_read = set(), [module]
+    while to_read:
+        name = to_read.pop()
+        if name not in found:
+            found.add(name)
+            to_read.extend(_imports(name))
+    return sorted(found)
+
+
+def versions(*distributions: str) -> dict[str, str]:
+    """Installed versions of what made a file, e.g. versions("torch", "diffusers")."""
+    return {name: metadata.version(name) for name in sorted(distributions)}
+
+
+def _file(name: str) -> Path | None:
+    path = ROOT.joinpath(*name.split("."))
+    return next((f for f in (path.with_suffix(".py"), path / "__init__.py") if f.is_file()), None)
+
+
+@cache
+def _imports(name: str) -> frozenset[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(_file(name).read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(name, node)
+            names.add(base)
+            names.update(f"{base}.{alias.name}" for alias in node.names)
+    with_parents = {".".join(n.split(".")[:i]) for n in names for i in range(1, n.count(".") + 2)}
+    return frozenset(n for n in with_parents if n.split(".")[0] in PACKAGES and _file(n) is not None)
+
+
+def _absolute(name: str, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    package = name.split(".") if _file(name).name == "__init__.py" else name.split(".")[:-1]
+    kept = package[: len(package) - node.level + 1]
+    return ".".join([*kept, *([node.module] if node.module else [])])

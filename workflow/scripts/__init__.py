@@ -1,0 +1,1 @@
+"""The steps of the workflow: one verb, one file, run as `python -m scripts.<verb>`."""
