@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from realgap.statistics import (
+    auc,
     bootstrap_interval,
     holm,
     mean_interval,
@@ -141,6 +142,14 @@ def test_wilson_and_exact_intervals_of_known_shares():
     share, low, high = share_interval(0, 20)
     assert share == low == 0
     assert high == pytest.approx(0.1611, abs=5e-5)
+
+
+def test_auc_is_the_share_of_ordered_pairs():
+    positive, negative = np.round(normal(14, 30), 1), np.round(normal(15, 40), 1)
+    pairs = positive[:, None] - negative
+    assert (pairs == 0).any()
+    assert auc(positive, negative) == pytest.approx((pairs > 0).mean() + (pairs == 0).mean() / 2)
+    assert auc([3, 4], [1, 2]) == 1.0
 
 
 def test_holm_controls_a_family():

@@ -1,7 +1,7 @@
 """Intervals and tests for small studies: the seed is the unit, every number comes with an interval.
 
 Means over seeds use Student's t, since three to ten seeds are usual. Statistics of many items (images) use
-the bootstrap over items. All functions take 1-d arrays and plain arguments, and only need numpy and scipy.
+the bootstrap over items. All functions take arrays and plain arguments, and need numpy and scipy only.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
+
+from realgap.streams import stream
 
 
 def mean_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
@@ -64,7 +66,7 @@ def bootstrap_interval(
         vectorized=False,
         n_resamples=resamples,
         method="percentile",
-        rng=np.random.default_rng(seed),
+        rng=stream(seed, "bootstrap"),
     )
     estimate, draws = float(statistic(*samples)), result.bootstrap_distribution
     low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
@@ -94,7 +96,7 @@ def permutation_test(
         permutation_type="samples" if paired else "independent",
         vectorized=True,
         n_resamples=resamples,
-        rng=np.random.default_rng(seed),
+        rng=stream(seed, "permutation"),
     )
     return float(result.pvalue)
 
@@ -115,6 +117,17 @@ def share_interval(
         _share("confidence", confidence), method
     )
     return successes / total, float(interval.low), float(interval.high)
+
+
+def auc(positive: ArrayLike, negative: ArrayLike) -> float:
+    """Chance that a score in `positive` (n,) exceeds one in `negative` (m,), ties half; 0.5: no difference.
+
+    Source: Mann and Whitney, Ann. Math. Statist. 18 (1947): the area under the ROC curve by ranks.
+    """
+    positive, negative = _sample("positive", positive), _sample("negative", negative)
+    ranks = stats.rankdata(np.concatenate([positive, negative]))[: len(positive)]
+    n, m = len(positive), len(negative)
+    return float((ranks.sum() - n * (n + 1) / 2) / (n * m))
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
