@@ -1,4 +1,4 @@
-"""Harmless changes to real images: what any geometry number must be compared with before it accuses a model."""
+"""Harmless changes to real images: what a geometry number must be compared with before it accuses a model."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""A z-buffer renderer for textured parallelograms, so that camera, light and true directions are known exactly.
+"""A z-buffer renderer for textured parallelograms: camera, light and true directions are known exactly.
 
 World coordinates are metres with z up; camera coordinates have x right, y down, z forward; pixel (0, 0) is
 the centre of the top left pixel. A pixel's ray r = K^-1 (x, y, 1) meets the parallelogram o + a e0 + b e1 at

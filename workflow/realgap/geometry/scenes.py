@@ -86,7 +86,7 @@ def _sheared(surfaces, lights, camera, rng, strength):
 
 
 def shadow_pairs(surfaces, camera, lights, nearness):
-    """Visible (shadow, object) point pairs in px, (P, 4), of the surfaces' corners; nearness (H, W) in 1/m."""
+    """Visible (shadow, object) point pairs in px, (P, 4), of surface corners; nearness (H, W) in 1/m."""
     origins, edges = (np.array([getattr(s, name) for s in surfaces]) for name in ("origin", "edges"))
     pairs = []
     for surface, origin, edge in zip(surfaces, origins, edges, strict=True):

@@ -1,4 +1,4 @@
-"""Straight line segments in images: rows (x1, y1, x2, y2) in px, pixel (0, 0) at the centre of the top left pixel."""
+"""Straight line segments (x1, y1, x2, y2) in px; pixel (0, 0) is the centre of the top left pixel."""
 
 import cv2
 import numpy as np

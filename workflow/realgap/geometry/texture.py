@@ -1,4 +1,4 @@
-"""Procedural surfaces in metres: what makes rendered walls, floors and facades yield lines like photographs."""
+"""Procedural surfaces in metres: what makes rendered walls, floors and facades yield lines like photos."""
 
 from dataclasses import dataclass
 

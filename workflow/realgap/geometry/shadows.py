@@ -1,0 +1,104 @@
+"""Do the shadows of a picture agree on one light? The test of Kee, O'Brien, Farid (2013) by linear program.
+
+A point in cast shadow, the point of the object that casts it, and the light lie on a line, so in the picture
+the light's projection lies on the ray from shadow to object; if the object point is only known up to an arc,
+within a wedge. With the light as homogeneous px (x, y, w), negative w meaning behind the camera, the way
+from a shadow point s to the light runs along (x, y) - w s for either sign of w: each side of a wedge is one
+linear inequality, and all shadows are consistent exactly if the inequalities have a solution.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linprog
+
+PRECISION_DEG = 0.01
+WIDEST_DEG = 89.0
+
+
+@dataclass(frozen=True)
+class ShadowVerdict:
+    """consistent: some light explains all pairs within their wedges; out_deg: by how much every wedge would
+    have to be widened on each side until one does (0 if consistent, at most 89); light (3,): homogeneous px,
+    unit norm, of that light; residuals_deg (P,): how far it lies from the middle of each wedge.
+    """
+
+    consistent: bool
+    out_deg: float
+    light: np.ndarray
+    residuals_deg: np.ndarray
+
+
+def wedges_from_pairs(pairs: np.ndarray, tolerance_deg: float = 1.0) -> np.ndarray:
+    """Wedges (P, 4) = apex x, apex y in px, middle and half width in degrees, of shadow and object points.
+
+    pairs (P, 4): shadow x, y and object x, y in px; tolerance_deg: the trust in the clicked points.
+    """
+    way = pairs[:, 2:] - pairs[:, :2]
+    middle_deg = np.degrees(np.arctan2(way[:, 1], way[:, 0]))
+    return np.column_stack([pairs[:, :2], middle_deg, np.full(len(pairs), tolerance_deg)])
+
+
+def wedges_from_arcs(shadow: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Wedges (P, 4) of shadow points that some point between `first` and `second` casts; (P, 2) px each."""
+    ends = [np.degrees(np.arctan2(*(end - shadow).T[::-1])) for end in (first, second)]
+    opening_deg = (ends[1] - ends[0] + 180) % 360 - 180
+    return np.column_stack([shadow, ends[0] + opening_deg / 2, np.abs(opening_deg) / 2])
+
+
+def judge_shadows(wedges: np.ndarray) -> ShadowVerdict:
+    """Whether one light explains the wedges (P, 4), and how far they are from it.
+
+    Two wedges always agree, so three or more are needed to accuse. ValueError for none, or a half width
+    outside 0 < h < 89 degrees.
+    """
+    wedges = np.asarray(wedges, float).reshape(-1, 4)
+    if len(wedges) == 0 or not ((wedges[:, 3] > 0) & (wedges[:, 3] < WIDEST_DEG)).all():
+        raise ValueError(f"wedges: must be one or more with half width in (0, {WIDEST_DEG:g}) degrees")
+    scaled, unscale = _conditioned(wedges)
+    low, high = 0.0, WIDEST_DEG - wedges[:, 3].max()
+    light = _light(scaled, 0.0)
+    if light is None:
+        light = _light(scaled, high)
+        while high - low > PRECISION_DEG:
+            middle = (low + high) / 2
+            found = _light(scaled, middle)
+            low, high = (low, middle) if found is not None else (middle, high)
+            light = found if found is not None else light
+    else:
+        high = 0.0
+    if light is None:  # not even half planes agree
+        return ShadowVerdict(False, WIDEST_DEG, np.full(3, np.nan), np.full(len(wedges), np.nan))
+    light = unscale @ light
+    light /= np.linalg.norm(light)
+    return ShadowVerdict(high == 0, high, light, light_residuals_deg(light, wedges))
+
+
+def light_residuals_deg(light: np.ndarray, wedges: np.ndarray) -> np.ndarray:
+    """Angle in degrees between each wedge's middle and the way to the light (3,), (P,), 0 to 180."""
+    way = light[:2] - light[2] * wedges[:, :2]
+    off_deg = np.degrees(np.arctan2(way[:, 1], way[:, 0])) - wedges[:, 2]
+    return np.abs((off_deg + 180) % 360 - 180)
+
+
+def _conditioned(wedges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Wedges with apexes about 0 and of unit size, and the matrix that takes a light back to px."""
+    centre = wedges[:, :2].mean(axis=0)
+    size = max(np.abs(wedges[:, :2] - centre).max(), 1.0)
+    scaled = np.column_stack([(wedges[:, :2] - centre) / size, wedges[:, 2:]])
+    return scaled, np.array([[size, 0, centre[0]], [0, size, centre[1]], [0, 0, 1]])
+
+
+def _light(wedges: np.ndarray, wider_deg: float) -> np.ndarray | None:
+    """The light (3,) deepest inside all wedges widened by `wider_deg` on each side; None if there is none."""
+    rows = []
+    for side in (-1, 1):
+        edge = np.radians(wedges[:, 2] + side * (wedges[:, 3] + wider_deg))
+        inward = -side * np.stack([-np.sin(edge), np.cos(edge)], axis=1)
+        rows.append(np.column_stack([inward, -(inward * wedges[:, :2]).sum(axis=1)]))
+    constraints = np.concatenate(rows)  # constraints @ light >= 0
+    depth_first = np.column_stack([-constraints, np.ones(len(constraints))])
+    solution = linprog(
+        [0, 0, 0, -1], depth_first, np.zeros(len(constraints)), bounds=[(-1, 1)] * 3 + [(0, 1)]
+    )
+    return solution.x[:3] if solution.status == 0 and solution.x[3] > 1e-7 else None
