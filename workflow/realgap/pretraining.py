@@ -1,0 +1,209 @@
+"""Pre-train a miniature Stable Diffusion from scratch: first its VAE, then UNet and text encoder together.
+
+All in fp32. Every random number comes from a stream named by seed and step, so a run that was killed and
+resumed ends in the same weights, bit for bit.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+from transformers import CLIPTokenizer
+
+from realgap import files
+from realgap.streams import stream
+
+CHECKPOINT_EVERY = 200  # optimiser steps
+EMPTY_PROMPT_SHARE = 0.1  # of the captions, for classifier-free guidance; as Stable Diffusion 1.4
+WARMUP_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a fit went through: the loss of every optimiser step, and seconds, resumed parts included."""
+
+    losses: list[float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file for the state of a fit and, in words of the caller's choice, the settings it belongs to."""
+
+    path: Path
+    settings: str
+
+    def save(self, parts: Mapping[str, Any], trace: Trace) -> None:
+        """Write the state_dict of each part and the trace; the file is replaced whole."""
+        states = {name: part.state_dict() for name, part in parts.items()}
+        with files.whole(self.path) as beside:
+            torch.save({"settings": self.settings, "states": states, **asdict(trace)}, beside)
+
+    def load(self, parts: Mapping[str, Any]) -> Trace:
+        """Fill the parts in place; the trace so far, empty without a file. ValueError on other settings."""
+        if not self.path.exists():
+            return Trace([], 0.0)
+        content = torch.load(self.path, weights_only=True)
+        if content["settings"] != self.settings:
+            raise ValueError(f"{self.path}: must be of a run with the same settings; delete it to start anew")
+        for name, part in parts.items():
+            part.load_state_dict(content["states"][name])
+        return Trace(content["losses"], content["seconds"])
+
+
+def train_vae(
+    vae: AutoencoderKL,
+    images: np.ndarray,
+    *,
+    visits: int,
+    batch_size: int,
+    lr: float,
+    kl_weight: float,
+    ema_decay: float,
+    seed: int,
+    checkpoint: Checkpoint,
+) -> Trace:
+    """Train the VAE in place on `visits` of `images` uint8 (n, h, w, 3) and measure its scaling_factor.
+
+    Loss: L1 + L2 of the pixels in [-1, 1] + `kl_weight` times the KL divergence in nats per pixel value.
+    For `checkpoint` see `fit`.
+    """
+
+    def loss_at(step: int) -> torch.Tensor:
+        random = stream(seed, "train_vae", step)
+        pixel_values = _pixel_values(images[random.integers(len(images), size=batch_size)]).to(vae.device)
+        posterior = vae.encode(pixel_values).latent_dist
+        noise = _normal(random, posterior.mean.shape).to(vae.device)
+        decoded = vae.decode(posterior.mean + posterior.std * noise).sample
+        kl = posterior.kl().mean() / pixel_values[0].numel()
+        return (
+            functional.l1_loss(decoded, pixel_values)
+            + functional.mse_loss(decoded, pixel_values)
+            + kl_weight * kl
+        )
+
+    steps = math.ceil(visits / batch_size)
+    trace = fit(vae, loss_at, steps, lr, ema_decay, checkpoint)
+    mean, std = encode(vae, images)
+    vae.register_to_config(scaling_factor=1 / math.sqrt(mean.var().item() + std.square().mean().item()))
+    return trace
+
+
+def train_denoiser(
+    pipeline: StableDiffusionPipeline,
+    images: np.ndarray,
+    captions: Sequence[str],
+    *,
+    visits: int,
+    batch_size: int,
+    lr: float,
+    ema_decay: float,
+    seed: int,
+    checkpoint: Checkpoint,
+) -> Trace:
+    """Train UNet and text encoder in place on `visits` of `images` uint8 (n, h, w, 3), one caption each.
+
+    Loss: mean squared error of the predicted noise; timesteps uniform, latents drawn from the posterior.
+    For `checkpoint` see `fit`. ValueError if the numbers of images and captions differ.
+    """
+    if len(captions) != len(images):
+        raise ValueError(f"captions: must be one for each of {len(images)} images, got {len(captions)}")
+    unet, text_encoder, scheduler = pipeline.unet, pipeline.text_encoder, pipeline.scheduler
+    mean, std = encode(pipeline.vae, images)
+    ids, empty_ids = token_ids(pipeline.tokenizer, captions), token_ids(pipeline.tokenizer, [""])
+
+    def loss_at(step: int) -> torch.Tensor:
+        random = stream(seed, "train_denoiser", step)
+        picks = random.integers(len(images), size=batch_size)
+        latents = (
+            mean[picks] + std[picks] * _normal(random, mean[picks].shape)
+        ) * pipeline.vae.config.scaling_factor
+        noise = _normal(random, latents.shape)
+        timesteps = torch.from_numpy(random.integers(scheduler.config.num_train_timesteps, size=batch_size))
+        empty = torch.from_numpy(random.random(batch_size) < EMPTY_PROMPT_SHARE)
+        prompts = torch.where(empty[:, None], empty_ids, ids[picks]).to(unet.device)
+        noisy = scheduler.add_noise(latents, noise, timesteps).to(unet.device)
+        predicted = unet(noisy, timesteps.to(unet.device), text_encoder(prompts).last_hidden_state).sample
+        return functional.mse_loss(predicted, noise.to(unet.device))
+
+    both = torch.nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
+    return fit(both, loss_at, math.ceil(visits / batch_size), lr, ema_decay, checkpoint)
+
+
+def fit(
+    module: torch.nn.Module,
+    loss_at: Callable[[int], torch.Tensor],
+    steps: int,
+    lr: float,
+    ema_decay: float,
+    checkpoint: Checkpoint,
+) -> Trace:
+    """Train `module` in place by `steps` of AdamW on `loss_at(step)`; it ends as its moving average.
+
+    The rate rises for 100 steps and follows a half cosine to zero. The state is kept in `checkpoint` and a
+    killed run goes on from there: on the same number of threads, to the same weights bit for bit.
+    """
+    module.to(memory_format=torch.channels_last)
+    average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+    optimiser = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=0.01)
+    parts = {"module": module, "average": average, "optimiser": optimiser}
+    trace = checkpoint.load(parts)
+    losses, started = trace.losses, time.monotonic() - trace.seconds
+    done, name = len(losses), checkpoint.path.stem
+    for step in tqdm(range(done, steps), desc=name, initial=done, total=steps, mininterval=5):
+        optimiser.param_groups[0]["lr"] = lr * _rate(step, steps)
+        optimiser.zero_grad()
+        loss = loss_at(step)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        optimiser.step()
+        average.update_parameters(module)
+        losses.append(loss.item())
+        if len(losses) % CHECKPOINT_EVERY == 0 or len(losses) == steps:
+            trace = Trace(losses, time.monotonic() - started)
+            checkpoint.save(parts, trace)
+    module.load_state_dict(average.module.state_dict())
+    module.to(memory_format=torch.contiguous_format).eval()
+    return trace
+
+
+def _rate(step: int, steps: int) -> float:
+    """Learning rate as a share of the full one."""
+    return min(1.0, (step + 1) / WARMUP_STEPS) * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+@torch.no_grad()
+def encode(
+    vae: AutoencoderKL, images: np.ndarray, batch_size: int = 256
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Posterior mean and std of `images` uint8 (n, h, w, 3): float32 (n, 4, h / f, w / f), on the CPU."""
+    means, stds = [], []
+    for start in range(0, len(images), batch_size):
+        pixel_values = _pixel_values(images[start : start + batch_size]).to(vae.device)
+        posterior = vae.encode(pixel_values).latent_dist
+        means.append(posterior.mean.cpu())
+        stds.append(posterior.std.cpu())
+    return torch.cat(means), torch.cat(stds)
+
+
+def token_ids(tokenizer: CLIPTokenizer, captions: Sequence[str]) -> torch.Tensor:
+    """int64 (len(captions), max_tokens), padded and cut as StableDiffusionPipeline does."""
+    return tokenizer(list(captions), padding="max_length", truncation=True, return_tensors="pt").input_ids
+
+
+def _pixel_values(images: np.ndarray) -> torch.Tensor:
+    """uint8 (n, h, w, 3) -> float32 (n, 3, h, w) in [-1, 1]."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _normal(random: np.random.Generator, shape: Sequence[int]) -> torch.Tensor:
+    return torch.from_numpy(random.standard_normal(tuple(shape), dtype=np.float32))
