@@ -109,9 +109,8 @@ def test_losing_the_edge_cases_is_found():
 
     loss, low, high = edge_loss(narrow, real, bins)
     assert loss == pytest.approx(0.28, abs=0.05)
-    assert edge_verdict(loss, low, high) == (
-        f"{loss:.3f} ± {(high - low) / 2:.3f} further behind at the edge of the real training data than near it"
-    )
+    sentence = f"{loss:.3f} ± {(high - low) / 2:.3f} further behind at the edge"
+    assert edge_verdict(loss, low, high) == f"{sentence} of the real training data than near it"
     loss, low, high = edge_loss(even, real, bins)
     assert low < 0 < high
     assert edge_verdict(loss, low, high).startswith("as far behind at the edge")

@@ -65,7 +65,7 @@ def paired_differences(
 
 
 def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> Reliability:
-    """Confidence against accuracy: logits (n, classes), labels (n,), in `bins` of equal width in confidence."""
+    """Confidence against accuracy: logits (n, classes), labels (n,), in `bins` of equal width."""
     logits, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels)
     probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
     confidence = 1 / probabilities.sum(axis=1)  # the largest of them is exp(0)
