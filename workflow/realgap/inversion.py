@@ -15,7 +15,7 @@ import torch
 from realgap import streams
 from realgap.models import Predict
 
-TRACE_POINTS = 50  # points of the stored loss trace, whatever the number of visits
+PARTS = 50  # of a run: the points of the loss trace, and where it can be interrupted and taken up again
 STRATA = 16  # of [0, num_train_timesteps): each is visited once in 16 visits
 
 
@@ -24,16 +24,16 @@ class State:
     """Everything that a run of `invert` needs to go on: finished rows, the batch at hand and its optimiser."""
 
     embeddings: np.ndarray  # float32 (n, tokens, width)
-    losses: np.ndarray  # float32 (n, TRACE_POINTS), mean loss of the visits in each part of the run
+    losses: np.ndarray  # float32 (n, parts), mean loss of the visits in each part of the run
     first: int = 0  # row at which the batch at hand begins
-    visit: int = 0  # visits the batch at hand has had
+    part: int = 0  # parts of its visits that the batch at hand has had
     exp_avg: np.ndarray | None = None  # Adam's moments of the batch at hand
     exp_avg_sq: np.ndarray | None = None
 
 
-def begin(start: np.ndarray) -> State:
+def begin(start: np.ndarray, visits: int) -> State:
     """The state before the first visit; `start` is float32 (n, tokens, width)."""
-    return State(start.astype(np.float32).copy(), np.zeros((len(start), TRACE_POINTS), np.float32))
+    return State(start.astype(np.float32).copy(), np.zeros((len(start), min(PARTS, visits)), np.float32))
 
 
 def random_start(image_ids: np.ndarray, num_tokens: int, width: int, scale: float, seed: int) -> np.ndarray:
@@ -65,7 +65,7 @@ def invert(
     batch_size: int,
     device: torch.device,
 ) -> Iterator[State]:
-    """Optimise the embeddings in `state`, batch after batch; yields the state after every visit of a batch.
+    """Optimise the embeddings in `state`, batch after batch; yields the state after each part of a batch's visits.
 
     mean, std: VAE posterior moments, float32 (n, c, h, w), unscaled; the latents are sampled anew from
     them at each visit. lr_schedule: "constant" or "cosine" (to zero); timesteps: "uniform" or
@@ -77,20 +77,24 @@ def invert(
         rows = slice(state.first, min(state.first + batch_size, n))
         batch = _Batch(mean[rows], std[rows], image_ids[rows], alphas_cumprod, scaling_factor, device)
         embeddings = torch.nn.Parameter(torch.tensor(state.embeddings[rows], device=device))
-        optimiser = _resume(torch.optim.AdamW([embeddings], lr=lr, weight_decay=weight_decay), embeddings, state)
-        while state.visit < visits:
-            optimiser.param_groups[0]["lr"] = lr * _lr_factor(lr_schedule, state.visit, visits)
-            latents, target, t = batch.draw(state.visit, timesteps, prediction_type, seed)
-            prediction = predict(latents, t, embeddings)
-            losses = (prediction - target).square().flatten(1).mean(1)
-            embeddings.grad = torch.autograd.grad(losses.sum(), embeddings)[0]
-            optimiser.step()
-            _record(state, rows, losses, visits)
-            state.visit += 1
+        optimiser = torch.optim.AdamW([embeddings], lr=lr, weight_decay=weight_decay)
+        _resume(optimiser, embeddings, state, visits)
+        parts = state.losses.shape[1]
+        while state.part < parts:
+            span = range(_begin_of(state.part, parts, visits), _begin_of(state.part + 1, parts, visits))
+            total = torch.zeros(len(batch.image_ids), device=device)
+            for visit in span:
+                optimiser.param_groups[0]["lr"] = lr * _lr_factor(lr_schedule, visit, visits)
+                latents, target, t = batch.draw(visit, timesteps, prediction_type, seed)
+                losses = (predict(latents, t, embeddings) - target).square().flatten(1).mean(1)
+                embeddings.grad = torch.autograd.grad(losses.sum(), embeddings)[0]
+                optimiser.step()
+                total += losses.detach()
+            state.losses[rows, state.part] = (total / len(span)).cpu().numpy()
+            state.part += 1
             _store(state, rows, embeddings, optimiser)
             yield state
-        state.first, state.visit, state.exp_avg, state.exp_avg_sq = rows.stop, 0, None, None
-    assert state.first == n
+        state.first, state.part, state.exp_avg, state.exp_avg_sq = rows.stop, 0, None, None
 
 
 class _Batch:
@@ -138,21 +142,18 @@ def _lr_factor(schedule: str, visit: int, visits: int) -> float:
     return 1.0 if schedule == "constant" else 0.5 * (1 + math.cos(math.pi * visit / visits))
 
 
-def _resume(optimiser: torch.optim.AdamW, embeddings: torch.nn.Parameter, state: State) -> torch.optim.AdamW:
+def _begin_of(part: int, parts: int, visits: int) -> int:
+    """The first visit of a part, the visits being cut into parts as equal as they can be."""
+    return part * visits // parts
+
+
+def _resume(optimiser: torch.optim.AdamW, embeddings: torch.nn.Parameter, state: State, visits: int) -> None:
     if state.exp_avg is not None:
         optimiser.state[embeddings] = {
-            "step": torch.tensor(float(state.visit)),
+            "step": torch.tensor(float(_begin_of(state.part, state.losses.shape[1], visits))),
             "exp_avg": torch.tensor(state.exp_avg, device=embeddings.device),
             "exp_avg_sq": torch.tensor(state.exp_avg_sq, device=embeddings.device),
         }
-    return optimiser
-
-
-def _record(state: State, rows: slice, losses: torch.Tensor, visits: int) -> None:
-    """Add a visit's losses to the mean of its part of the trace (visits fall into the parts in order)."""
-    part = state.visit * TRACE_POINTS // visits
-    in_part = sum(v * TRACE_POINTS // visits == part for v in range(visits)) if visits < 10_000 else visits / 50
-    state.losses[rows, part] += losses.detach().cpu().numpy() / in_part
 
 
 def _store(state: State, rows: slice, embeddings: torch.Tensor, optimiser: torch.optim.AdamW) -> None:

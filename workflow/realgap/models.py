@@ -80,6 +80,14 @@ def decode(vae: Any, latents: torch.Tensor, image_size: int) -> np.ndarray:
     return pixels.round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
+def scaling_factor(folder: str | Path) -> float:
+    """What VAE outputs are multiplied by to become latents."""
+    from diffusers import AutoencoderKL
+
+    _require(folder, "vae")
+    return float(AutoencoderKL.load_config(Path(folder) / "vae", local_files_only=True)["scaling_factor"])
+
+
 def noise_schedule(folder: str | Path) -> tuple[torch.Tensor, str]:
     """Cumulative alphas, float32 (num_train_timesteps,), and what the UNet predicts: "epsilon" or "v_prediction"."""
     from diffusers import DDPMScheduler

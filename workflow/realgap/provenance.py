@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("realgap", "scripts")
+_EDGE = 1 << 20  # bytes
 
 
 def code(module: str) -> str:
@@ -31,6 +32,22 @@ def sources(module: str) -> list[str]:
             found.add(name)
             to_read.extend(_imports(name))
     return sorted(found)
+
+
+def fingerprint(base_model: str | Path) -> str:
+    """Digest of the parts of a base model: names, sizes, the first and last megabyte of every file.
+
+    Reading all of a Stable Diffusion takes seconds, and a plan is made often; other weights differ
+    everywhere. Times of files do not count, the model card neither.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(Path(base_model).glob("*/*.*")):
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            digest.update(f"{path.parent.name}/{path.name} {size}\n".encode() + file.read(_EDGE))
+            file.seek(max(0, size - _EDGE))
+            digest.update(file.read(_EDGE))
+    return digest.hexdigest()[:16]
 
 
 def versions(*distributions: str) -> dict[str, str]:

@@ -1,11 +1,19 @@
 """What every step's command line has in common: named files, options as JSON, errors as one line."""
 
 import argparse
+import atexit
 import dataclasses
 import json
+import resource
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
+
+from realgap.files import whole
 
 
 def parse(
@@ -22,7 +30,10 @@ def parse(
         parser.add_argument(f"--{name.replace('_', '-')}", **{"required": True, **arguments})
     if options is not None:
         parser.add_argument("--options", required=True, help=f"JSON: {', '.join(_names(options))}")
+    parser.add_argument("--benchmark", help="write time and memory here, in the format of Snakemake's benchmarks")
     arguments = parser.parse_args()
+    if arguments.benchmark:
+        atexit.register(_benchmark, arguments.benchmark, time.perf_counter())
     return arguments, _fill(options, arguments.options) if options is not None else None
 
 
@@ -33,6 +44,17 @@ def run(main: Callable[[], None]) -> None:
     except (ValueError, OSError) as error:
         message = " ".join(str(error.strerror if _plain(error) else error).split())
         sys.exit(f"error: {message}")
+
+
+def _benchmark(path: str, start: float) -> None:
+    """What Snakemake's benchmark directive would have written: seconds, memory in MB, CPU seconds."""
+    wall_s, used = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
+    cpu_s = used.ru_utime + used.ru_stime
+    minutes, seconds = divmod(int(wall_s), 60)
+    clock = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+    columns = {"s": f"{wall_s:.4f}", "h:m:s": clock, "max_rss": f"{used.ru_maxrss / 1024:.2f}", "cpu_time": f"{cpu_s:.2f}"}
+    with whole(path) as beside:
+        beside.write_text("\t".join(columns) + "\n" + "\t".join(columns.values()) + "\n")
 
 
 def _plain(error: Exception) -> bool:
@@ -52,3 +74,18 @@ def _fill(options: type, text: str) -> Any:
             f"error: --options: must hold exactly {', '.join(_names(options))}; missing or unknown: {odd}"
         )
     return options(**values)
+
+
+def prompts(templates: str, class_name: str) -> list[str]:
+    """The prompts of a class from a file of templates, one a line, with {} for the class name."""
+    lines = [line.strip() for line in Path(templates).read_text(encoding="utf-8").splitlines()]
+    wrong = [line for line in lines if line and "{}" not in line]
+    if wrong or not any(lines):
+        raise ValueError(f"{templates}: each line must be a prompt with {{}} for the class name, got {wrong[:1]}")
+    return [line.replace("{}", class_name.replace("_", " ")) for line in lines if line]
+
+
+def progress(items: Iterable, total: int, what: str) -> Iterator:
+    """A progress bar on a terminal, a line every few seconds in a log."""
+    interval = 0.1 if sys.stderr.isatty() else 5
+    return tqdm(items, what, total, mininterval=interval, dynamic_ncols=True)

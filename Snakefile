@@ -1,0 +1,33 @@
+# The study in one line: real images -> VAE moments -> inversion -> samples -> training sets -> classifiers -> report.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/inversion.smk"
+include: "workflow/rules/sampling.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/base_model.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{OUT}/report.html",
+        f"{OUT}/table.csv",
+        f"{OUT}/accuracies.csv",
+
+
+onstart:
+    start_warm_server()

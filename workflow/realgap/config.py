@@ -1,0 +1,74 @@
+"""The configuration: one schema, one line per mistake, nothing started before it is right."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raise ValueError with one line that names key, what it must be and what it is."""
+    schema = yaml.safe_load(SCHEMA.read_text())
+    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda e: list(map(str, e.path)))
+    if errors:
+        raise ValueError(_sentence(errors[0]))
+    _check_across_keys(config)
+
+
+def parts(training_set: str) -> list[str]:
+    """The sources of a training set: "real+vae_only" -> ["real", "vae_only"]."""
+    return training_set.split("+")
+
+
+def _check_across_keys(config: Mapping[str, Any]) -> None:
+    """What no schema can say: how keys must fit each other."""
+    dataset, sampling = config["dataset"], config["sampling"]["diffusion_inversion"]
+    if sampling["mixing_weight"] and dataset["images_per_class"] < 2:
+        raise ValueError(
+            "config: sampling.diffusion_inversion.mixing_weight: must be 0 when dataset.images_per_class is 1 "
+            f"(no partner to mix with), got {sampling['mixing_weight']}"
+        )
+    for name in config["training_sets"]:
+        sources = parts(name)
+        if len(set(sources)) < len(sources):
+            raise ValueError(f"config: training_sets: each source may stand once in a set, got {name!r}")
+    if "real" not in config["training_sets"]:
+        raise ValueError("config: training_sets: must hold 'real', which every other set is compared to")
+
+
+def _sentence(error: jsonschema.ValidationError) -> str:
+    key = ".".join(str(part) for part in error.absolute_path) or "top level"
+    got = repr(error.instance)
+    got = got if len(got) <= 80 else got[:77] + "..."
+    match error.validator:
+        case "additionalProperties":
+            allowed = sorted(error.schema["properties"])
+            unknown = sorted(set(error.instance) - set(allowed))
+            return f"config: {key}: unknown key {unknown[0]!r}; allowed: {', '.join(allowed)}"
+        case "required":
+            missing = [name for name in error.validator_value if name not in error.instance]
+            return f"config: {key}: missing key {missing[0]!r}"
+        case "enum":
+            return f"config: {key}: must be one of {', '.join(map(str, error.validator_value))}; got {got}"
+        case "type":
+            return f"config: {key}: must be of type {error.validator_value}; got {got}"
+        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum" | "minItems" | "multipleOf":
+            words = {
+                "minimum": "at least",
+                "exclusiveMinimum": "more than",
+                "maximum": "at most",
+                "exclusiveMaximum": "less than",
+                "minItems": "a list of at least",
+                "multipleOf": "a multiple of",
+            }
+            return f"config: {key}: must be {words[error.validator]} {error.validator_value}; got {got}"
+        case "uniqueItems":
+            return f"config: {key}: must not repeat an entry; got {got}"
+        case "pattern":
+            return f"config: {key}: {error.schema.get('description', 'must match ' + error.validator_value)}; got {got}"
+        case _:
+            return f"config: {key}: {error.message}"

@@ -1,0 +1,31 @@
+"""Encode a shard of real images: the VAE posterior's mean and standard deviation, once per image."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from realgap import devices, models, provenance, shards, steps
+
+
+@dataclass(frozen=True)
+class Options:
+    resolution: int
+    device: str
+    precision: str
+
+
+def main() -> None:
+    args, options = steps.parse(__doc__, Options, images={}, base_model={}, out={})
+    device = devices.pick(options.device)
+    vae = models.load_vae(args.base_model, device, devices.pick_dtype(options.precision, device))
+    real = shards.read(args.images, "images")
+    batches = np.array_split(real["images"], range(64, len(real), 64))
+    encoded = [models.encode(vae, batch, options.resolution) for batch in batches]
+    mean, std = (np.concatenate(moments) for moments in zip(*encoded, strict=True))
+    arrays = {"mean": mean, "std": std, "labels": real["labels"], "image_ids": real["image_ids"]}
+    made = {"step": "encode", "options": asdict(options), "versions": provenance.versions("torch", "diffusers")}
+    shards.write(args.out, "moments", arrays, made)
+
+
+if __name__ == "__main__":
+    steps.run(main)

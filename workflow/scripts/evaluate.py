@@ -1,0 +1,35 @@
+"""Evaluate a classifier on the real test images: its logits for each of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from realgap import classifiers, devices, shards, steps, weights
+
+
+@dataclass(frozen=True)
+class Options:
+    device: str
+    precision: str
+
+
+def main() -> None:
+    args, options = steps.parse(__doc__, Options, classifier={}, test={}, out={})
+    device = devices.pick(options.device)
+    state, made = weights.load(args.classifier)
+    test = shards.read(args.test, "images")
+    model = classifiers.build(made["options"]["architecture"], len(made["classes"]), made["image_size"])
+    model.load_state_dict(state)
+    dtype = devices.pick_dtype(options.precision, device)
+    logits = classifiers.predict(model, test["images"], batch_size=128, device=device, dtype=dtype)
+    arrays = {
+        "logits": logits,
+        "labels": np.searchsorted(made["classes"], test["labels"]),
+        "image_ids": test["image_ids"],
+    }
+    kept = {name: made[name] for name in ("training_set", "parts", "classes")}
+    shards.write(args.out, "predictions", arrays, {"step": "evaluate", "seed": made["options"]["seed"], **kept})
+
+
+if __name__ == "__main__":
+    steps.run(main)

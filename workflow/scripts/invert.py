@@ -1,0 +1,81 @@
+"""Invert a shard of real images: one conditioning embedding per image, found by gradient descent."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from realgap import checkpoints, devices, inversion, models, provenance, shards, steps
+
+
+@dataclass(frozen=True)
+class Options:
+    class_name: str
+    num_tokens: int
+    start: str
+    start_scale: float
+    visits: int
+    lr: float
+    lr_schedule: str
+    weight_decay: float
+    timesteps: str
+    batch_size: int
+    seed: int
+    device: str
+    precision: str
+
+
+def main() -> None:
+    args, options = steps.parse(__doc__, Options, moments={}, base_model={}, templates={}, out={})
+    device = devices.pick(options.device)
+    moments = shards.read(args.moments, "moments")
+    unet = models.load_unet(args.base_model, device, devices.pick_dtype(options.precision, device))
+    alphas_cumprod, prediction_type = models.noise_schedule(args.base_model)
+    made = {"step": "invert", "options": asdict(options), "moments": moments.attributes["checksum"]}
+
+    checkpoint = checkpoints.Checkpoint(args.out, made)
+    state = checkpoint.load(inversion.State)
+    if state is None:
+        state = inversion.begin(_start(args, options, moments["image_ids"], unet, device), options.visits)
+    run = inversion.invert(
+        state,
+        moments["mean"],
+        moments["std"],
+        moments["image_ids"],
+        models.denoiser(unet),
+        alphas_cumprod,
+        prediction_type=prediction_type,
+        scaling_factor=models.scaling_factor(args.base_model),
+        visits=options.visits,
+        lr=options.lr,
+        lr_schedule=options.lr_schedule,
+        weight_decay=options.weight_decay,
+        timesteps=options.timesteps,
+        seed=options.seed,
+        batch_size=options.batch_size,
+        device=device,
+    )
+    batches = -(-len(moments) // options.batch_size)
+    for current in steps.progress(run, state.losses.shape[1] * batches, "inverting"):
+        checkpoint.offer(current)
+    arrays = {
+        "embeddings": state.embeddings,
+        "losses": state.losses,
+        "labels": moments["labels"],
+        "image_ids": moments["image_ids"],
+    }
+    shards.write(args.out, "embeddings", arrays, {**made, "versions": provenance.versions("torch", "diffusers")})
+    checkpoint.remove()
+
+
+def _start(args, options: Options, image_ids: np.ndarray, unet, device: torch.device) -> np.ndarray:  # noqa: ANN001
+    if options.start == "random":
+        width = unet.config.cross_attention_dim
+        return inversion.random_start(image_ids, options.num_tokens, width, options.start_scale, options.seed)
+    prompt = steps.prompts(args.templates, options.class_name)[:1]
+    embedding = models.embed_prompts(args.base_model, prompt, device)[0, : options.num_tokens].cpu().numpy()
+    return np.repeat(embedding[None], len(image_ids), axis=0)
+
+
+if __name__ == "__main__":
+    steps.run(main)

@@ -1,0 +1,36 @@
+"""Decode the VAE means of real images: the control that shows what any latent method can keep."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from realgap import devices, models, provenance, shards, steps
+
+
+@dataclass(frozen=True)
+class Options:
+    image_size: int
+    device: str
+    precision: str
+
+
+def main() -> None:
+    args, options = steps.parse(__doc__, Options, moments={}, base_model={}, out={})
+    device = devices.pick(options.device)
+    vae = models.load_vae(args.base_model, device, devices.pick_dtype(options.precision, device))
+    moments = shards.read(args.moments, "moments")
+    latents = torch.from_numpy(moments["mean"]).to(device) * vae.config.scaling_factor
+    images = np.concatenate([models.decode(vae, batch, options.image_size) for batch in latents.split(64)])
+    arrays = {
+        "images": images,
+        "labels": moments["labels"],
+        "image_ids": moments["image_ids"],
+        "variants": np.zeros(len(images), np.int32),
+    }
+    made = {"step": "reconstruct", "source": "vae_only", "options": asdict(options)}
+    shards.write(args.out, "images", arrays, {**made, "versions": provenance.versions("torch", "diffusers")})
+
+
+if __name__ == "__main__":
+    steps.run(main)

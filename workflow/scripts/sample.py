@@ -1,0 +1,95 @@
+"""Sample new images for each real image of a shard: from its class's prompts, or from inverted embeddings."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from realgap import devices, models, provenance, sampling, shards, steps
+
+
+@dataclass(frozen=True)
+class Options:
+    source: str  # "stable_diffusion" or "diffusion_inversion"
+    class_name: str
+    variants: int
+    scheduler: str
+    num_inference_steps: int
+    guidance_scale: float
+    unconditional: str
+    embedding_noise: float
+    mixing_weight: float
+    resolution: int
+    image_size: int
+    batch_size: int
+    seed: int
+    device: str
+    precision: str
+
+
+def main() -> None:
+    args, options = steps.parse(
+        __doc__, Options, images={}, base_model={}, templates={}, embeddings={"nargs": "*", "default": []}, out={}
+    )
+    device = devices.pick(options.device)
+    dtype = devices.pick_dtype(options.precision, device)
+    real = shards.read(args.images, "images")
+    vae, unet = (load(args.base_model, device, dtype) for load in (models.load_vae, models.load_unet))
+    items = sampling.items(real["image_ids"], options.variants)
+    if options.source == "stable_diffusion":
+        conditioning, unconditional = _from_prompts(args, options, items, device)
+    else:
+        conditioning, unconditional = _from_embeddings(args.embeddings, options, items, int(real["labels"][0]))
+    shape = models.latent_shape(args.base_model, vae, unet, options.resolution)
+    batches = sampling.sample(
+        sampling.initial_latents(items, shape, options.seed),
+        conditioning,
+        unconditional,
+        models.denoiser(unet),
+        models.scheduler(args.base_model, options.scheduler),
+        num_inference_steps=options.num_inference_steps,
+        guidance_scale=options.guidance_scale,
+        batch_size=options.batch_size,
+        device=device,
+    )
+    total = -(-len(items) // options.batch_size)
+    images = [models.decode(vae, latents, options.image_size) for latents in steps.progress(batches, total, "sampling")]
+    image_ids, variants = np.array(items).T
+    arrays = {
+        "images": np.concatenate(images),
+        "labels": np.repeat(real["labels"], options.variants),
+        "image_ids": image_ids.astype(np.int64),
+        "variants": variants.astype(np.int32),
+    }
+    made = {"step": "sample", "source": options.source, "options": asdict(options)}
+    shards.write(args.out, "images", arrays, {**made, "versions": provenance.versions("torch", "diffusers")})
+
+
+def _from_prompts(args: Any, options: Options, items: list[tuple[int, int]], device: Any) -> tuple[np.ndarray, ...]:
+    prompts = steps.prompts(args.templates, options.class_name)
+    embedded = models.embed_prompts(args.base_model, [*prompts, ""], device).cpu().numpy()
+    return embedded[sampling.choose_prompts(items, len(prompts), options.seed)], embedded[-1]
+
+
+def _from_embeddings(
+    paths: list[str], options: Options, items: list[tuple[int, int]], label: int
+) -> tuple[np.ndarray, ...]:
+    """Conditioning from this class's embeddings; the unconditional branch is the mean of all that were given."""
+    learned = [shards.read(path, "embeddings") for path in paths]
+    embeddings, image_ids, labels = (
+        np.concatenate([one[name] for one in learned]) for name in ("embeddings", "image_ids", "labels")
+    )
+    same_class = labels == label
+    conditioning = sampling.mix(
+        items,
+        embeddings[same_class],
+        image_ids[same_class],
+        embedding_noise=options.embedding_noise,
+        mixing_weight=options.mixing_weight,
+        seed=options.seed,
+    )
+    return conditioning, embeddings.mean(axis=0)
+
+
+if __name__ == "__main__":
+    steps.run(main)

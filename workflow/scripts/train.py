@@ -1,0 +1,78 @@
+"""Train a classifier on one training set with one seed."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from realgap import classifiers, devices, provenance, shards, steps, weights
+
+
+@dataclass(frozen=True)
+class Options:
+    architecture: str
+    steps: int
+    batch_size: int
+    lr: float
+    warmup: float
+    momentum: float
+    weight_decay: float
+    label_smoothing: float
+    crop_padding: int
+    horizontal_flip: bool
+    real_share: float
+    seed: int
+    device: str
+    precision: str
+
+
+def main() -> None:
+    args, options = steps.parse(__doc__, Options, training_set={}, out={})
+    device = devices.pick(options.device)
+    data = shards.read(args.training_set, "images")
+    classes, targets = np.unique(data["labels"], return_inverse=True)
+    sources = data.attributes["parts"]
+    ends = np.cumsum([count for _, count in sources])[:-1]
+    parts = list(zip(np.split(data["images"], ends), np.split(targets, ends), strict=True))
+    shares = [1.0] if len(parts) == 1 else _shares([source for source, _ in sources], options.real_share)
+    model = classifiers.build(options.architecture, len(classes), data["images"].shape[1])
+    classifiers.initialise(model, options.seed)
+    run = classifiers.train(
+        model,
+        parts,
+        shares,
+        steps=options.steps,
+        batch_size=options.batch_size,
+        lr=options.lr,
+        warmup=options.warmup,
+        momentum=options.momentum,
+        weight_decay=options.weight_decay,
+        label_smoothing=options.label_smoothing,
+        crop_padding=options.crop_padding,
+        horizontal_flip=options.horizontal_flip,
+        seed=options.seed,
+        device=device,
+        dtype=devices.pick_dtype(options.precision, device),
+    )
+    losses = [float(loss) for loss in steps.progress(run, options.steps, "training")]
+    made = {
+        "step": "train",
+        "training_set": data.attributes["training_set"],
+        "parts": sources,
+        "classes": classes.tolist(),
+        "image_size": data["images"].shape[1],
+        "options": asdict(options),
+        "losses": [round(float(part.mean()), 4) for part in np.array_split(losses, min(50, len(losses)))],
+        "versions": provenance.versions("torch", "torchvision"),
+    }
+    weights.save(args.out, model.state_dict(), made)
+
+
+def _shares(sources: list[str], real_share: float) -> list[float]:
+    """real_share of each batch is real, the rest is divided equally among the other sources."""
+    generated = len(sources) - ("real" in sources)
+    rest = 1 - real_share if "real" in sources else 1.0
+    return [real_share if source == "real" else rest / generated for source in sources]
+
+
+if __name__ == "__main__":
+    steps.run(main)
