@@ -31,9 +31,9 @@ def test_a_shift_is_detected_as_well_as_theory_allows():
 def test_one_distribution_is_not_told_apart():
     areas = [
         detect(normal(10 + i, 150), normal(100 + i, 100), on_features, seed=i, resamples=2)[0]
-        for i in range(20)
+        for i in range(10)
     ]
-    assert np.mean(areas) == pytest.approx(0.5, abs=0.04)
+    assert np.mean(areas) == pytest.approx(0.5, abs=0.05)
 
 
 def test_unequal_numbers_are_no_gap():
@@ -53,12 +53,12 @@ def test_variants_of_one_source_are_kept_out_of_its_test():
 
 
 def test_the_pixel_detector_sees_a_blur_and_nothing_where_there_is_none():
-    sharp, blurred, others = photographs(0, 300, 0.6), photographs(1, 300, 0.9), photographs(2, 300, 0.6)
-    detector = partial(on_pixels, steps=50)
+    sharp, blurred, others = photographs(0, 200, 0.6), photographs(1, 200, 0.9), photographs(2, 200, 0.6)
+    detector = partial(on_pixels, steps=30)
     _, low, _ = detect(sharp, blurred, detector, seed=0, folds=2, resamples=50)
     assert low > 0.9
     unseen, _, _ = detect(sharp, others, detector, seed=0, folds=2, resamples=50)
-    assert unseen == pytest.approx(0.5, abs=0.08)
+    assert unseen == pytest.approx(0.5, abs=0.1)
 
 
 def test_detection_repeats():

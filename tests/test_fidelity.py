@@ -142,12 +142,12 @@ def test_kernel_interval_covers_the_truth_about_as_often_as_it_says():
     big = [kernel_distance(rng.normal(size=(3000, d)), rng.normal(size=(3000, d)) + shift) for _ in range(4)]
     truth = np.mean(big)
     held = 0
-    for seed in range(100):
+    for seed in range(60):
         x, y = normal(seed, 150, d), normal(5000 + seed, 120, d, shift=shift)
         distance, low, high = kernel_distance_interval(x, y, seed)
         assert distance == pytest.approx(kernel_distance(x, y))
         held += low < truth < high
-    assert 85 <= held <= 100
+    assert held >= 51  # 57 expected of a 95 % interval
 
 
 def test_kernel_distance_of_subsets_scatters_around_the_full_one():

@@ -27,10 +27,10 @@ def test_mean_interval_of_a_textbook_sample():
 
 
 def test_mean_interval_covers_the_truth_as_often_as_it_says():
-    samples = normal(0, 3000, 3) + 5
+    samples = normal(0, 1500, 3) + 5
     bounds = np.array([mean_interval(sample, 0.9)[1:] for sample in samples])
     covered = ((bounds[:, 0] < 5) & (bounds[:, 1] > 5)).mean()
-    assert covered == pytest.approx(0.9, abs=0.02)  # a normal interval would cover 0.76 of the time
+    assert covered == pytest.approx(0.9, abs=0.03)  # a normal interval would cover 0.76 of the time
 
 
 def test_one_seed_gives_a_mean_without_bounds():
@@ -130,9 +130,9 @@ def test_unpaired_permutation_agrees_with_an_exact_count():
 
 
 def test_permutation_rejects_as_often_as_it_says_when_nothing_differs():
-    draws = normal(11, 400, 2, 8)
+    draws = normal(11, 250, 2, 8)
     rejected = np.mean([permutation_test(x, y) <= 0.1 for x, y in draws])
-    assert rejected == pytest.approx(0.1, abs=0.04)
+    assert rejected == pytest.approx(0.1, abs=0.05)
 
 
 def test_wilson_and_exact_intervals_of_known_shares():
