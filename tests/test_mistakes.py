@@ -85,8 +85,10 @@ def test_calibration_does_not_depend_on_a_shift_of_logits():
     assert calibration_error(logits + 1000, labels) == pytest.approx(expected)
 
 
-def test_certainty_falls_into_the_last_bin():
-    assert reliability(np.array([[100.0, -100.0]]), np.array([0])).count[-1] == 1
+def test_a_bin_holds_its_upper_edge():
+    half, sure = np.array([[0.0, 0.0]]), np.array([[100.0, -100.0]])
+    assert reliability(half, np.array([0]), bins=2).count.tolist() == [1, 0]
+    assert reliability(sure, np.array([0]), bins=2).count.tolist() == [0, 1]
 
 
 def test_edge_bins_hold_equal_numbers_of_every_class():

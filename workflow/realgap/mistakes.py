@@ -70,7 +70,7 @@ def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> Relia
     probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
     confidence = 1 / probabilities.sum(axis=1)  # the largest of them is exp(0)
     edges = np.linspace(0, 1, bins + 1)
-    bin_of = np.clip(np.digitize(confidence, edges, right=True) - 1, 0, bins - 1)
+    bin_of = np.digitize(confidence, edges, right=True) - 1  # bin i is (edge i, edge i+1]
     correct = logits.argmax(axis=1) == labels
     count = np.bincount(bin_of, minlength=bins)
     means = (
