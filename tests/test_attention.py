@@ -186,4 +186,13 @@ def test_road_rewards_the_patch_that_is_looked_at():
     assert torch.equal(before, torch.get_rng_state())
     assert np.isnan(right).tolist() == [False, False, True]
     assert (right[:2] > wrong[:2] + 0.2).all()
-    np.testing.assert_array_equal(faithfulness(patch, x[:1], truth[:1], planted[:1], seed=0), right[:1])
+
+
+def test_road_of_an_image_depends_on_its_seed_alone():
+    patch, x, truth = PatchClassifier().eval(), pixels(2), np.zeros(2, dtype=np.int64)
+    maps = np.random.default_rng(0).random((2, 8, 8), dtype=np.float32)
+    both = faithfulness(patch, x, truth, maps, seed=0)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        np.testing.assert_array_equal(faithfulness(patch, x[:1], truth[:1], maps[:1], seed=0), both[:1])
+    assert (faithfulness(patch, x, truth, maps, seed=1) != both).any()
