@@ -30,4 +30,6 @@ rule all:
 
 
 onstart:
-    start_warm_server()
+    # steps of a run on this machine start in moments; on a cluster the login node is left alone
+    if workflow.local_exec and not workflow.deployment_settings.deployment_method:
+        warm.start()

@@ -1,9 +1,9 @@
 """Run `python -m scripts.<verb>` in a process forked from one that has torch and diffusers imported already.
 
 Importing them takes 5 to 10 s of CPU time, more than many a step of a small study works. While Snakemake
-runs steps on its own machine it starts one server (see the Snakefile); each step is then a fork of it, with
-its own working directory, environment and streams, and no state of another step. Where no server answers,
-the plain interpreter runs the step, to the same bytes.
+runs steps on its own machine it keeps one server; each step is then a fork of it, with its own working
+directory, environment and streams, and no state of another step. Where no server answers, the plain
+interpreter runs the step, to the same bytes.
 
     python -I workflow/warm.py -m scripts.invert --moments ...    the client that rules call
     python workflow/warm.py serve SOCKET                          the server
@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import sys
+from pathlib import Path
 
 PRELOAD = (
     "h5py",
@@ -31,6 +32,24 @@ PRELOAD = (
 )
 SOCKET = "REALGAP_WARM"
 LONGEST_REQUEST = 1 << 24  # bytes
+
+
+def start() -> None:
+    """Start a server that ends with this process, and tell the steps of this process where it is."""
+    import atexit
+    import shutil
+    import subprocess
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="realgap-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # until a step says how many
+    command = [sys.executable, str(Path(__file__).resolve()), "serve", str(folder / "socket")]
+    with open(folder / "log", "w") as log:
+        environment = {**os.environ, **one_thread}
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+    atexit.register(server.terminate)
+    os.environ[SOCKET] = str(folder / "socket")
 
 
 def client(arguments: list[str]) -> int:

@@ -50,7 +50,9 @@ class Checkpoint:
                 card = json.loads(file.metadata()["realgap"])
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         except (SafetensorError, TypeError, KeyError, ValueError, OSError) as error:
-            raise ValueError(f"{self.path}: not a complete checkpoint ({error}); delete it to start anew") from error
+            raise ValueError(
+                f"{self.path}: not a complete checkpoint ({error}); delete it to start anew"
+            ) from error
         if card["checksum"] != _digest(arrays, card["made"], card["plain"]):
             raise ValueError(f"{self.path}: does not match its checksum; delete it to start anew")
         if card["made"] != self.made:

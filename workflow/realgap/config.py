@@ -13,7 +13,9 @@ SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
 def check(config: Mapping[str, Any]) -> None:
     """Raise ValueError with one line that names key, what it must be and what it is."""
     schema = yaml.safe_load(SCHEMA.read_text())
-    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda e: list(map(str, e.path)))
+    errors = sorted(
+        jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda e: list(map(str, e.path))
+    )
     if errors:
         raise ValueError(_sentence(errors[0]))
     _check_across_keys(config)

@@ -28,7 +28,9 @@ class Dataset:
     def rows_of(self, class_name: str) -> np.ndarray:
         """Row numbers of a class, in file order. Raises ValueError when there is no such class."""
         if class_name not in self.class_names:
-            raise ValueError(f"dataset.classes: must be among {', '.join(self.class_names)}; got {class_name!r}")
+            raise ValueError(
+                f"dataset.classes: must be among {', '.join(self.class_names)}; got {class_name!r}"
+            )
         return np.flatnonzero(self.labels == self.class_names.index(class_name))
 
 

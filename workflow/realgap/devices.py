@@ -6,16 +6,18 @@ import torch
 
 
 def pick(device: str) -> torch.device:
-    """"auto" is the first GPU where there is one. Raises ValueError when a GPU is asked for and absent."""
+    """ "auto" is the first GPU where there is one. Raises ValueError when a GPU is asked for and absent."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("compute.device: must be a device of this machine; got 'cuda', and torch sees no GPU")
+        raise ValueError(
+            "compute.device: must be a device of this machine; got 'cuda', and torch sees no GPU"
+        )
     return torch.device(device)
 
 
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """"auto" is bfloat16 where the hardware multiplies it natively, else float32.
+    """ "auto" is bfloat16 where the hardware multiplies it natively, else float32.
 
     Emulated bfloat16 is slower than float32: 35 against 80 images/s of ResNet-18 training at 16 px on
     one core of a CPU without it, 1.95x faster on one with it.

@@ -56,14 +56,18 @@ def accuracy(table: pd.DataFrame, accuracies: pd.DataFrame) -> plt.Figure:
         if np.isfinite(low):
             axes.plot([low, high], [row, row], color=colour, linewidth=2)
         axes.plot([mean], [row], "D", color=colour, markersize=7)
-        axes.annotate(f"{mean:.1f}", (mean, row), (0, 7), textcoords="offset points", ha="center", fontsize=10)
+        axes.annotate(
+            f"{mean:.1f}", (mean, row), (0, 7), textcoords="offset points", ha="center", fontsize=10
+        )
     real = 100 * table.loc[table.training_set == "real", "accuracy_mean"].item()
     axes.axvline(real, color=COLOURS["real"], linestyle=":", linewidth=1)
     labels = [f"{name(e.training_set)}\nn = {e.n_real + e.n_generated:,} images" for e in table.itertuples()]
     axes.set_yticks(range(len(table)), labels, fontsize=10)
     axes.set_ylim(len(table) - 0.5, -0.6)
     seeds = int(table.n_seeds.max())
-    axes.set_xlabel(f"accuracy on real test images, % (diamond: mean of {seeds} seeds, bar: 95 % interval, dots: seeds)")
+    axes.set_xlabel(
+        f"accuracy on real test images, % (diamond: mean of {seeds} seeds, bar: 95 % interval, dots: seeds)"
+    )
     axes.xaxis.label.set_size(10)
     sns.despine(left=True)
     return figure
@@ -79,7 +83,9 @@ def strips(columns: dict[str, np.ndarray], class_names: list[str]) -> plt.Figure
     figure, all_axes = plt.subplots(
         1, len(columns), figsize=(0.42 * per_class * len(columns) + 1, 0.42 * len(class_names) + 0.6)
     )
-    for number, (axes, (title, images)) in enumerate(zip(np.atleast_1d(all_axes), columns.items(), strict=True)):
+    for number, (axes, (title, images)) in enumerate(
+        zip(np.atleast_1d(all_axes), columns.items(), strict=True)
+    ):
         rows, n, height, width, channels = images.shape
         grid = images.transpose(0, 2, 1, 3, 4).reshape(rows * height, n * width, channels)
         axes.imshow(grid, interpolation="nearest")

@@ -16,11 +16,12 @@ def whole(path: str | Path) -> Iterator[Path]:
     so that no pattern for results matches it. Raises OSError naming `path` if it can't be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".partial{path.suffix}", dir=path.parent)
-    os.close(handle)
-    beside = Path(name)
+    beside = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".partial{path.suffix}", dir=path.parent)
+        os.close(handle)
+        beside = Path(name)
         yield beside
         with open(beside, "rb") as f:
             os.fsync(f.fileno())
@@ -30,7 +31,8 @@ def whole(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise OSError(error.errno, f"{path}: could not be written: {error.strerror or error}") from error
     finally:
-        beside.unlink(missing_ok=True)
+        if beside is not None:
+            beside.unlink(missing_ok=True)
 
 
 def sha256(path: str | Path) -> str:

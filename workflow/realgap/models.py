@@ -54,9 +54,13 @@ def latent_shape(folder: str | Path, vae: Any, unet: Any, resolution: int) -> tu
     multiple = factor * 2 ** (len(unet.config.block_out_channels) - 1)
     if vae.config.latent_channels != unet.config.in_channels:
         channels = f"VAE {vae.config.latent_channels}, UNet {unet.config.in_channels}"
-        raise ValueError(f"{folder}: VAE and UNet must have the same number of latent channels, got {channels}")
+        raise ValueError(
+            f"{folder}: VAE and UNet must have the same number of latent channels, got {channels}"
+        )
     if resolution % multiple:
-        raise ValueError(f"base_model.resolution: must be a multiple of {multiple} for {folder}, got {resolution}")
+        raise ValueError(
+            f"base_model.resolution: must be a multiple of {multiple} for {folder}, got {resolution}"
+        )
     return vae.config.latent_channels, resolution // factor, resolution // factor
 
 
@@ -106,7 +110,10 @@ def scheduler(folder: str | Path, name: str) -> Any:
     classes = {
         "pndm": (diffusers.PNDMScheduler, {"skip_prk_steps": True}),
         "ddim": (diffusers.DDIMScheduler, {"clip_sample": False}),
-        "dpmsolver++": (diffusers.DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++", "solver_order": 2}),
+        "dpmsolver++": (
+            diffusers.DPMSolverMultistepScheduler,
+            {"algorithm_type": "dpmsolver++", "solver_order": 2},
+        ),
         "unipc": (diffusers.UniPCMultistepScheduler, {}),
     }
     scheduler_class, settings = classes[name]
@@ -159,4 +166,3 @@ def _resize(pixels: torch.Tensor, size: int) -> torch.Tensor:
     if pixels.shape[-1] == size and pixels.shape[-2] == size:
         return pixels
     return F.interpolate(pixels, (size, size), mode="bicubic", antialias=True, align_corners=False)
-

@@ -154,7 +154,7 @@ def fit(
     """
     module.to(memory_format=torch.channels_last)
     average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
-    optimiser = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=0.01, fused=True)
     parts = {"module": module, "average": average, "optimiser": optimiser}
     trace = checkpoint.load(parts)
     losses, started = trace.losses, time.monotonic() - trace.seconds

@@ -5,10 +5,11 @@ that say how it was made. `write` makes it whole or not at all, `read` refuses w
 another kind. A training set is a file of the same layout whose arrays are views of other shards.
 """
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import numpy as np
 from realgap.files import whole
 
 FORMAT = 1
+HEADER = ("format", "kind", "attributes", "checksum")
 CHUNK_ITEMS = 128  # measured at 32 px: 566 k images/s written, 2 M/s read; compression gains 1.2x at best
 
 # kind -> {array: (dtype, rank)}; arrays in brackets of the contract may be absent
@@ -59,9 +61,7 @@ class Shard:
         return len(next(iter(self.arrays.values())))
 
 
-def write(
-    path: str | Path, kind: str, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
-) -> None:
+def write(path: str | Path, kind: str, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> None:
     """Write a shard of a kind in LAYOUT, whole or not at all.
 
     `attributes` must be what json can hold: options, seeds, versions. The same arrays and attributes
@@ -83,6 +83,8 @@ def write_union(path: str | Path, shards: Sequence[str | Path], attributes: Mapp
     Sources are stored relative to `path`, so a results folder can be moved as a whole.
     """
     path = Path(path)
+    if not shards:
+        raise ValueError(f"{path}: must be assembled from at least one shard, got none")
     opened = [read(shard, "images") for shard in shards]
     lengths = [len(shard) for shard in opened]
     sources = [
@@ -93,7 +95,7 @@ def write_union(path: str | Path, shards: Sequence[str | Path], attributes: Mapp
     with whole(path) as beside, h5py.File(beside, "w", libver="latest") as file:
         for name in LAYOUT["images"]:
             file.create_virtual_dataset(name, _view(name, sources, opened))
-        _seal(file, "images", text, hashlib.sha256(text.encode()).hexdigest())
+        _seal(file, "images", text, _digest_union(text))
 
 
 def read(path: str | Path, kind: str) -> Shard:
@@ -105,56 +107,85 @@ def read(path: str | Path, kind: str) -> Shard:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(2, "No such file", str(path))
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError(_damaged(path, "not a complete HDF5 file")) from error
-    with file:
-        try:
-            return _read_open(path, kind, file)
-        except (OSError, KeyError, RuntimeError, TypeError) as error:
-            raise ValueError(_damaged(path, f"unreadable inside: {error}")) from error
-
-
-def checksum(path: str | Path) -> str:
-    """The checksum a shard carries, without reading its arrays."""
-    with h5py.File(path, "r") as file:
-        return str(file.attrs["checksum"])
-
-
-def _read_open(path: Path, kind: str, file: h5py.File) -> Shard:
-    if int(file.attrs.get("format", -1)) != FORMAT:
-        raise ValueError(_damaged(path, f"format must be {FORMAT}, got {file.attrs.get('format')}"))
-    if file.attrs["kind"] != kind:
-        raise ValueError(f"{path}: must be a shard of {kind}, got one of {file.attrs['kind']}")
-    text = str(file.attrs["attributes"])
-    attributes = json.loads(text)
-    if set(file) != set(LAYOUT[kind]):
-        raise ValueError(_damaged(path, f"must hold {', '.join(LAYOUT[kind])}, got {', '.join(file)}"))
-    for name in file:
-        _refuse_foreign_storage(path, file, name, "sources" in attributes)
-    if "sources" in attributes:
-        arrays = _read_sources(path, kind, attributes["sources"])
-        digest = hashlib.sha256(text.encode()).hexdigest()
-    else:
-        arrays = {name: file[name][()] for name in LAYOUT[kind]}
-        digest = _digest(kind, text, arrays)
-    if digest != file.attrs["checksum"]:
+    with _decoding(path), h5py.File(path, "r") as file:
+        header = {name: file.attrs[name] for name in HEADER}
+        text = header["attributes"].decode()
+        attributes = dict(json.loads(text))
+        sources = [(path.parent / s["file"], str(s["checksum"])) for s in attributes.get("sources", [])]
+        wrong = _wrong_header(path, kind, header) or _wrong_storage(path, kind, file, bool(sources))
+        arrays = {name: file[name][()] for name in LAYOUT[kind]} if not (wrong or sources) else {}
+    if wrong:
+        raise ValueError(wrong)
+    if sources:
+        arrays = _read_sources(path, kind, sources)
+    digest = _digest_union(text) if sources else _digest(kind, text, arrays)
+    if digest.encode() != header["checksum"]:
         raise ValueError(_damaged(path, "its content does not match its checksum"))
     _check_layout(path, kind, arrays)
     return Shard(arrays, {**attributes, "checksum": digest})
 
 
-def _read_sources(path: Path, kind: str, sources: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+def checksum(path: str | Path) -> str:
+    """The checksum a shard carries, without reading its arrays. Raises ValueError naming a damaged file."""
+    with _decoding(path), h5py.File(path, "r") as file:
+        return file.attrs["checksum"].decode()
+
+
+@contextlib.contextmanager
+def _decoding(path: str | Path) -> Iterator[None]:
+    """Whatever stops HDF5 or json from decoding a file, said as one ValueError that names it."""
+    try:
+        yield
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as e:
+        raise ValueError(_damaged(path, f"not a complete shard ({type(e).__name__}: {e})")) from e
+
+
+def _wrong_header(path: Path, kind: str, header: Mapping[str, Any]) -> str:
+    """What is wrong with the format and kind a file says it has; empty when nothing is."""
+    if header["format"] != FORMAT:
+        return _damaged(path, f"format must be {FORMAT}, got {header['format']}")
+    if header["kind"] != kind.encode():
+        return f"{path}: must be a shard of {kind}, got one of {header['kind'].decode()}"
+    return ""
+
+
+def _wrong_storage(path: Path, kind: str, file: h5py.File, union: bool) -> str:
+    """No links out of the file and no filters: a shard from elsewhere must not reach other files or plugins.
+
+    The views of a union are never opened: HDF5 keeps where they point to without a checksum.
+    """
+    if set(file) != set(LAYOUT[kind]):
+        return _damaged(path, f"must hold {', '.join(LAYOUT[kind])}, got {', '.join(file)}")
+    for name in file:
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+            return _damaged(path, f"{name} is a link to elsewhere")
+        if union:
+            continue
+        if not isinstance(file[name], h5py.Dataset):
+            return _damaged(path, f"{name} is not an array")
+        if file[name].external or file[name].is_virtual or file[name].id.get_create_plist().get_nfilters():
+            return _damaged(path, f"{name} has filters or lives in other files")
+    return ""
+
+
+def _read_sources(path: Path, kind: str, sources: list[tuple[Path, str]]) -> dict[str, np.ndarray]:
     """The rows of a union, read from its sources: HDF5 would fill a missing one with zeros silently."""
     parts = []
-    for source in sources:
-        part = read(path.parent / source["file"], kind)
-        if part.attributes["checksum"] != source["checksum"]:
-            raise ValueError(
-                f"{path.parent / source['file']}: has changed since {path} was assembled from it"
-            )
-        parts.append(part)
+    for source, expected in sources:
+        if not source.is_file():
+            raise ValueError(f"{source}: is missing, and {path} shows its images")
+        if checksum(source) != expected:
+            raise ValueError(f"{source}: has changed since {path} was assembled from it")
+        parts.append(read(source, kind))
     return {name: np.concatenate([part[name] for part in parts]) for name in LAYOUT[kind]}
 
 
@@ -171,9 +202,10 @@ def _view(name: str, sources: list[dict[str, Any]], opened: list[Shard]) -> h5py
 
 def _seal(file: h5py.File, kind: str, text: str, digest: str) -> None:
     file.attrs["format"] = FORMAT
-    file.attrs["kind"] = kind
-    file.attrs["attributes"] = text
-    file.attrs["checksum"] = digest
+    # of fixed length, which HDF5 keeps under its own checksums: one flipped bit in others can hang the library
+    for name, value in (("kind", kind), ("attributes", text), ("checksum", digest)):
+        encoded = value.encode()
+        file.attrs.create(name, encoded, dtype=h5py.string_dtype("utf-8", len(encoded)))
 
 
 def _digest(kind: str, text: str, arrays: Mapping[str, np.ndarray]) -> str:
@@ -186,31 +218,22 @@ def _digest(kind: str, text: str, arrays: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
+def _digest_union(text: str) -> str:
+    """SHA-256 over the attributes, which hold the sources' checksums."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _check_layout(path: str | Path, kind: str, arrays: Mapping[str, np.ndarray]) -> None:
     if set(arrays) != set(LAYOUT[kind]):
-        raise ValueError(
-            f"{path}: a shard of {kind} must hold {', '.join(LAYOUT[kind])}, got {', '.join(arrays)}"
-        )
+        raise ValueError(f"{path}: a shard of {kind} must hold {', '.join(LAYOUT[kind])}, got {', '.join(arrays)}")
     for name, (dtype, rank) in LAYOUT[kind].items():
         array = arrays[name]
         if array.dtype != dtype or array.ndim != rank:
-            raise ValueError(
-                f"{path}: {name} must be {dtype} of rank {rank}, got {array.dtype} of rank {array.ndim}"
-            )
+            raise ValueError(f"{path}: {name} must be {dtype} of rank {rank}, got {array.dtype} of rank {array.ndim}")
     if len({len(array) for array in arrays.values()}) > 1:
         lengths = ", ".join(f"{name} {len(array)}" for name, array in arrays.items())
         raise ValueError(f"{path}: all arrays must be equally long, got {lengths}")
 
 
-def _refuse_foreign_storage(path: Path, file: h5py.File, name: str, union: bool) -> None:
-    """No links out of the file and no filters: a shard from elsewhere must not reach other files or plugins."""
-    link = file.get(name, getlink=True)
-    if not isinstance(link, h5py.HardLink) or not isinstance(file[name], h5py.Dataset):
-        raise ValueError(_damaged(path, f"{name} is not a plain array"))
-    properties = file[name].id.get_create_plist()
-    if properties.get_nfilters() or file[name].external or (file[name].is_virtual and not union):
-        raise ValueError(_damaged(path, f"{name} has filters or lives in other files"))
-
-
-def _damaged(path: Path, what: str) -> str:
+def _damaged(path: str | Path, what: str) -> str:
     return f"{path}: {what}; delete it and run snakemake again, which makes just this file again"

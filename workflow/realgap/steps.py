@@ -15,6 +15,9 @@ from tqdm import tqdm
 
 from realgap.files import whole
 
+# a base model is a folder; rules name the index in it, because that is a file
+BASE_MODEL = {"type": lambda index: Path(index).parent, "metavar": "MODEL_INDEX_JSON"}
+
 
 def parse(
     description: str | None, options: type | None = None, **files: Any
@@ -30,7 +33,9 @@ def parse(
         parser.add_argument(f"--{name.replace('_', '-')}", **{"required": True, **arguments})
     if options is not None:
         parser.add_argument("--options", required=True, help=f"JSON: {', '.join(_names(options))}")
-    parser.add_argument("--benchmark", help="write time and memory here, in the format of Snakemake's benchmarks")
+    parser.add_argument(
+        "--benchmark", help="write time and memory here, in the format of Snakemake's benchmarks"
+    )
     arguments = parser.parse_args()
     if arguments.benchmark:
         atexit.register(_benchmark, arguments.benchmark, time.perf_counter())
@@ -52,7 +57,12 @@ def _benchmark(path: str, start: float) -> None:
     cpu_s = used.ru_utime + used.ru_stime
     minutes, seconds = divmod(int(wall_s), 60)
     clock = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
-    columns = {"s": f"{wall_s:.4f}", "h:m:s": clock, "max_rss": f"{used.ru_maxrss / 1024:.2f}", "cpu_time": f"{cpu_s:.2f}"}
+    columns = {
+        "s": f"{wall_s:.4f}",
+        "h:m:s": clock,
+        "max_rss": f"{used.ru_maxrss / 1024:.2f}",
+        "cpu_time": f"{cpu_s:.2f}",
+    }
     with whole(path) as beside:
         beside.write_text("\t".join(columns) + "\n" + "\t".join(columns.values()) + "\n")
 
@@ -81,7 +91,9 @@ def prompts(templates: str, class_name: str) -> list[str]:
     lines = [line.strip() for line in Path(templates).read_text(encoding="utf-8").splitlines()]
     wrong = [line for line in lines if line and "{}" not in line]
     if wrong or not any(lines):
-        raise ValueError(f"{templates}: each line must be a prompt with {{}} for the class name, got {wrong[:1]}")
+        raise ValueError(
+            f"{templates}: each line must be a prompt with {{}} for the class name, got {wrong[:1]}"
+        )
     return [line.replace("{}", class_name.replace("_", " ")) for line in lines if line]
 
 

@@ -33,7 +33,9 @@ def load(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         raise ValueError(f"{path}: not a complete classifier of this project ({error}); delete it") from error
     attributes = {name: value for name, value in card.items() if name != "checksum"}
     if _digest(state, attributes) != card["checksum"]:
-        raise ValueError(f"{path}: its content does not match its checksum; delete it and run snakemake again")
+        raise ValueError(
+            f"{path}: its content does not match its checksum; delete it and run snakemake again"
+        )
     return state, attributes
 
 

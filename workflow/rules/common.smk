@@ -1,13 +1,10 @@
 # The names of files, which shards there are, and which options a rule sees. Nothing here touches data.
-import atexit
 import json
-import os
-import shutil
-import subprocess
+import re
 import sys
-import tempfile
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
+import warm
 from realgap import config as configuration
 from realgap import provenance
 
@@ -54,7 +51,7 @@ def span(shard):
 
 
 def class_shards(pattern, class_names, **wildcards):
-    """A file per class and shard, e.g. class_shards(OUT + "/real/{class_name}/{shard}.h5", ["three"])."""
+    """A file per class and shard; the pattern has {class_name} and {shard}."""
     return expand(pattern, class_name=class_names, shard=range(shard_count()), **wildcards)
 
 
@@ -68,20 +65,57 @@ def without(section, *keys):
     return {key: value for key, value in section.items() if key not in keys}
 
 
-def start_warm_server():
-    """Let the steps of a run on this machine start in moments; without it they are slower and the same."""
-    if not workflow.local_exec or workflow.deployment_settings.deployment_method:
-        return
-    folder = tempfile.mkdtemp(prefix="realgap-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    with open(f"{folder}/log", "w") as log:
-        threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        server = subprocess.Popen(
-            [sys.executable, f"{workflow.basedir}/workflow/warm.py", "serve", f"{folder}/socket"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, **threads},
-        )
-    atexit.register(server.terminate)
-    os.environ["REALGAP_WARM"] = f"{folder}/socket"
+def embeddings_for(wildcards):
+    """Partners and the mean come from the whole class (or data set), never from one shard alone."""
+    if wildcards.source != "diffusion_inversion":
+        return []
+    whole = config["sampling"]["diffusion_inversion"]["unconditional"] == "dataset"
+    classes = DATASET["classes"] if whole else [wildcards.class_name]
+    return class_shards(f"{OUT}/embeddings/{{class_name}}/{{shard}}.h5", classes)
+
+
+def sampling_options(wildcards):
+    """A source's own settings; prompts know nothing of what embeddings take."""
+    neutral = {"unconditional": "prompt", "embedding_noise": 0, "mixing_weight": 0}
+    return options(
+        config["compute"],
+        neutral,
+        without(config["sampling"][wildcards.source], "templates"),
+        source=wildcards.source,
+        class_name=wildcards.class_name,
+        variants=config["sampling"]["variants"],
+        batch_size=config["sampling"]["batch_size"],
+        resolution=config["base_model"]["resolution"],
+        image_size=DATASET["image_size"],
+        seed=config["seed"],
+    )
+
+
+def shards_of(training_set):
+    """The image shards of every source of a training set, real ones first."""
+    folders = {"real": f"{OUT}/real"}
+    shards = []
+    for source in configuration.parts(training_set):
+        folder = folders.get(source, f"{OUT}/samples/{source}")
+        shards += class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", DATASET["classes"])
+    return shards
+
+
+def training_options(wildcards):
+    """The classifier's settings; the share of real images only where there are real and generated ones."""
+    mixed = len(configuration.parts(wildcards.training_set)) > 1
+    share = config["classifier"]["real_share"] if mixed else 1.0
+    return options(config["compute"], config["classifier"], real_share=share, seed=int(wildcards.seed))
+
+
+SHOWN = [
+    source
+    for source in ["real", "vae_only", *GENERATORS]
+    if any(source in configuration.parts(name) for name in config["training_sets"])
+]
+
+
+def shown_shards(wildcards):
+    """The first shard of each class, of each source that some training set uses."""
+    folders = [f"{OUT}/real" if source == "real" else f"{OUT}/samples/{source}" for source in SHOWN]
+    return [f"{folder}/{name}/0.h5" for folder in folders for name in DATASET["classes"]]

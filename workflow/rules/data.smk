@@ -1,8 +1,16 @@
 rule extract_shard:
-    message:
-        "Extract real images of class {wildcards.class_name}, shard {wildcards.shard}"
     output:
         f"{OUT}/real/{{class_name}}/{{shard}}.h5",
+    log:
+        f"{OUT}/logs/extract_shard/{{class_name}}-{{shard}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/extract_shard/{{class_name}}-{{shard}}.tsv"
+    conda:
+        "../../envs/realgap.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
     params:
         options=lambda w: options(
             dataset=DATASET["name"],
@@ -14,25 +22,25 @@ rule extract_shard:
             seed=config["seed"],
         ),
         code=provenance.code("scripts.extract"),
+    message:
+        "Extract real images of class {wildcards.class_name}, shard {wildcards.shard}"
+    shell:
+        "python -m scripts.extract --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule extract_test:
+    output:
+        f"{OUT}/test.h5",
     log:
-        f"{OUT}/logs/extract_shard/{{class_name}}-{{shard}}.log",
+        f"{OUT}/logs/extract_test.log",
     benchmark:
-        f"{OUT}/benchmarks/extract_shard/{{class_name}}-{{shard}}.tsv"
+        f"{OUT}/benchmarks/extract_test.tsv"
     conda:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
-    shell:
-        "python -m scripts.extract --options {params.options:q} --out {output:q} > {log:q} 2>&1"
-
-
-rule extract_test:
-    message:
-        "Extract the real test images"
-    output:
-        f"{OUT}/test.h5",
     params:
         options=lambda w: options(
             dataset=DATASET["name"],
@@ -44,15 +52,7 @@ rule extract_test:
             seed=config["seed"],
         ),
         code=provenance.code("scripts.extract"),
-    log:
-        f"{OUT}/logs/extract_test.log",
-    benchmark:
-        f"{OUT}/benchmarks/extract_test.tsv"
-    conda:
-        "../../envs/realgap.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
+    message:
+        "Extract the real test images"
     shell:
         "python -m scripts.extract --options {params.options:q} --out {output:q} > {log:q} 2>&1"

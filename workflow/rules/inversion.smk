@@ -3,64 +3,60 @@
 
 
 rule encode_shard:
-    message:
-        "Encode class {wildcards.class_name}, shard {wildcards.shard} with the VAE"
     input:
         images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
         base_model=ancient(f"{BASE_MODEL}/model_index.json"),
     output:
         f"{OUT}/moments/{{class_name}}/{{shard}}.h5",
-    params:
-        options=options(config["compute"], resolution=config["base_model"]["resolution"]),
-        code=provenance.code("scripts.encode"),
-        benchmark=f"{OUT}/benchmarks/encode_shard/{{class_name}}-{{shard}}.tsv",
-        base_model=BASE_MODEL,
-        weights=BASE_MODEL_FINGERPRINT,
-        # a shared cache does not see wildcards, only params
-        shard=lambda w: f"{w.class_name}/{w.shard}",
     log:
         f"{OUT}/logs/encode_shard/{{class_name}}-{{shard}}.log",
+    cache: True
     conda:
         "../../envs/realgap.yaml"
-    cache: True
     threads: 1
     resources:
         mem_mb=3000,
         runtime=10,
+    params:
+        options=options(config["compute"], resolution=config["base_model"]["resolution"]),
+        code=provenance.code("scripts.encode"),
+        benchmark=f"{OUT}/benchmarks/encode_shard/{{class_name}}-{{shard}}.tsv",
+        weights=BASE_MODEL_FINGERPRINT,
+        # a shared cache does not see wildcards, only params
+        shard=lambda w: f"{w.class_name}/{w.shard}",
+    message:
+        "Encode class {wildcards.class_name}, shard {wildcards.shard} with the VAE"
     shell:
-        "python -m scripts.encode --images {input.images:q} --base-model {params.base_model:q}"
+        "python -m scripts.encode --images {input.images:q} --base-model {input.base_model:q}"
         " --options {params.options:q} --out {output:q}"
         " --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule invert_shard:
-    message:
-        "Invert class {wildcards.class_name}, shard {wildcards.shard} into embeddings"
     input:
         moments=f"{OUT}/moments/{{class_name}}/{{shard}}.h5",
         base_model=ancient(f"{BASE_MODEL}/model_index.json"),
         templates=config["sampling"]["stable_diffusion"]["templates"],
     output:
         f"{OUT}/embeddings/{{class_name}}/{{shard}}.h5",
-    params:
-        options=lambda w: options(
-            config["compute"], config["inversion"], class_name=w.class_name, seed=config["seed"]
-        ),
-        code=provenance.code("scripts.invert"),
-        benchmark=f"{OUT}/benchmarks/invert_shard/{{class_name}}-{{shard}}.tsv",
-        base_model=BASE_MODEL,
-        weights=BASE_MODEL_FINGERPRINT,
-        shard=lambda w: w.shard,
     log:
         f"{OUT}/logs/invert_shard/{{class_name}}-{{shard}}.log",
+    cache: True
     conda:
         "../../envs/realgap.yaml"
-    cache: True
     threads: 1
     resources:
         mem_mb=3000,
         runtime=60,
+    params:
+        options=lambda w: options(config["compute"], config["inversion"], class_name=w.class_name, seed=config["seed"]),
+        code=provenance.code("scripts.invert"),
+        benchmark=f"{OUT}/benchmarks/invert_shard/{{class_name}}-{{shard}}.tsv",
+        weights=BASE_MODEL_FINGERPRINT,
+        shard=lambda w: w.shard,
+    message:
+        "Invert class {wildcards.class_name}, shard {wildcards.shard} into embeddings"
     shell:
-        "python -m scripts.invert --moments {input.moments:q} --base-model {params.base_model:q}"
+        "python -m scripts.invert --moments {input.moments:q} --base-model {input.base_model:q}"
         " --templates {input.templates:q} --options {params.options:q} --out {output:q}"
         " --benchmark {params.benchmark:q} > {log:q} 2>&1"

@@ -15,7 +15,7 @@ class Options:
 
 
 def main() -> None:
-    args, options = steps.parse(__doc__, Options, images={}, base_model={}, out={})
+    args, options = steps.parse(__doc__, Options, images={}, base_model=steps.BASE_MODEL, out={})
     device = devices.pick(options.device)
     vae = models.load_vae(args.base_model, device, devices.pick_dtype(options.precision, device))
     real = shards.read(args.images, "images")
@@ -23,7 +23,11 @@ def main() -> None:
     encoded = [models.encode(vae, batch, options.resolution) for batch in batches]
     mean, std = (np.concatenate(moments) for moments in zip(*encoded, strict=True))
     arrays = {"mean": mean, "std": std, "labels": real["labels"], "image_ids": real["image_ids"]}
-    made = {"step": "encode", "options": asdict(options), "versions": provenance.versions("torch", "diffusers")}
+    made = {
+        "step": "encode",
+        "options": asdict(options),
+        "versions": provenance.versions("torch", "diffusers"),
+    }
     shards.write(args.out, "moments", arrays, made)
 
 

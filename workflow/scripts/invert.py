@@ -26,7 +26,7 @@ class Options:
 
 
 def main() -> None:
-    args, options = steps.parse(__doc__, Options, moments={}, base_model={}, templates={}, out={})
+    args, options = steps.parse(__doc__, Options, moments={}, base_model=steps.BASE_MODEL, templates={}, out={})
     device = devices.pick(options.device)
     moments = shards.read(args.moments, "moments")
     unet = models.load_unet(args.base_model, device, devices.pick_dtype(options.precision, device))
@@ -64,7 +64,9 @@ def main() -> None:
         "labels": moments["labels"],
         "image_ids": moments["image_ids"],
     }
-    shards.write(args.out, "embeddings", arrays, {**made, "versions": provenance.versions("torch", "diffusers")})
+    shards.write(
+        args.out, "embeddings", arrays, {**made, "versions": provenance.versions("torch", "diffusers")}
+    )
     checkpoint.remove()
 
 

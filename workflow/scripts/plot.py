@@ -19,7 +19,13 @@ PER_CLASS = 8
 
 def main() -> None:
     args, options = steps.parse(
-        __doc__, Options, table={}, accuracies={}, shards={"nargs": "+"}, accuracy={"nargs": 2}, samples={"nargs": 2}
+        __doc__,
+        Options,
+        table={},
+        accuracies={},
+        shards={"nargs": "+"},
+        accuracy={"nargs": 2},
+        samples={"nargs": 2},
     )
     figures.save(figures.accuracy(pd.read_csv(args.table), pd.read_csv(args.accuracies)), *args.accuracy)
     columns = {}

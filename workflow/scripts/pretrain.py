@@ -29,7 +29,7 @@ class Options:
 
 
 def main() -> None:
-    files, o = steps.parse(__doc__, Options, card={"type": Path}, out={"type": Path})
+    files, o = steps.parse(__doc__, Options, card={"type": Path}, out=steps.BASE_MODEL)
     checkpoints = [
         pretraining.Checkpoint(files.out.with_name(f".{files.out.name}.{part}.pt"), json.dumps(asdict(o)))
         for part in ("vae", "unet")
@@ -60,7 +60,8 @@ def main() -> None:
 
     card = model_folder.fill_card(files.card.read_text(), pipeline, asdict(o), traces)
     prompts = [f"a photo of the digit {name}" for name in typeset.CLASS_NAMES]
-    model_folder.save(pipeline, files.out, card, model_folder.sample_grid(pipeline, prompts, 12, 2.0, o.seed))
+    samples = model_folder.sample_grid(pipeline, prompts, columns=8, guidance_scale=2.0, seed=o.seed)
+    model_folder.save(pipeline, files.out, card, samples.convert("L"))  # grey digits: a third of the bytes
     for checkpoint in checkpoints:
         checkpoint.path.unlink()
 

@@ -16,7 +16,7 @@ class Options:
 
 
 def main() -> None:
-    args, options = steps.parse(__doc__, Options, moments={}, base_model={}, out={})
+    args, options = steps.parse(__doc__, Options, moments={}, base_model=steps.BASE_MODEL, out={})
     device = devices.pick(options.device)
     vae = models.load_vae(args.base_model, device, devices.pick_dtype(options.precision, device))
     moments = shards.read(args.moments, "moments")

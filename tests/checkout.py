@@ -1,0 +1,85 @@
+"""A copy of the checkout to run Snakemake in, and what a dry run says would be run there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("Snakefile", "workflow", "envs", "config.yaml", "resources", "profiles")
+
+# the default study in miniature: every rule, two shards a class, a minute on two cores
+REDUCED = {
+    "study": "reduced",
+    "dataset": {"classes": ["zero", "one"], "images_per_class": 4, "images_per_shard": 2},
+    "inversion": {"visits": 6},
+    "sampling": {
+        "variants": 2,
+        "stable_diffusion": {"num_inference_steps": 2},
+        "diffusion_inversion": {"num_inference_steps": 2},
+    },
+    "classifier": {"steps": 3, "batch_size": 8},
+    "seeds": [0, 1],
+}
+
+
+def copy(folder: Path) -> Path:
+    """Copy what a checkout holds to `folder`, the reduced study as study.yaml beside it."""
+    folder.mkdir(parents=True)
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, folder / part)
+    (folder / "study.yaml").write_text(yaml.safe_dump(REDUCED))
+    return folder
+
+
+def snakemake(folder: Path, *arguments: str, study: str = "study.yaml") -> subprocess.CompletedProcess:
+    """Run Snakemake as a user would from `folder`, with this interpreter's environment."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    return subprocess.run(
+        ["snakemake", "--configfile", study, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def changed(folder: Path, **sections: object) -> str:
+    """Write a study file that differs from the reduced one in some sections; returns its name."""
+    study = {**REDUCED}
+    for section, value in sections.items():
+        study[section] = _merge(study.get(section), value)
+    (folder / "changed.yaml").write_text(yaml.safe_dump(study))
+    return "changed.yaml"
+
+
+def plan(folder: Path, study: str = "study.yaml") -> Counter[tuple[str, str]]:
+    """What would be run: (rule, what of it), e.g. ("sample_shard", "diffusion_inversion-zero-0")."""
+    run = snakemake(folder, "-n", "--printshellcmds", study=study)
+    assert run.returncode == 0, run.stdout + run.stderr
+    logs = re.findall(r"> \S+/logs/(\S+)\.log 2>&1", run.stdout)
+    jobs = Counter()
+    for log in logs:
+        rule, _, item = log.partition("/")
+        jobs[rule, item] += 1
+    return jobs
+
+
+def rules(jobs: Counter[tuple[str, str]]) -> dict[str, int]:
+    """Jobs per rule of a plan."""
+    return dict(Counter(rule for rule, _ in jobs))
+
+
+def _merge(old: object, new: object) -> object:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**old, **{key: _merge(old.get(key), value) for key, value in new.items()}}
+    return new

@@ -1,0 +1,160 @@
+"""Which jobs a change runs again: the table of README, line by line, by dry runs on a finished study."""
+
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import checkout
+
+OF_CLASSIFIERS = {"train": 12, "evaluate": 12, "tabulate": 1, "plot": 1, "report": 1}
+# training sets with diffusion_inversion in them are 2 of 6, so 4 of 12 classifiers
+AFTER_EMBEDDINGS = {"assemble": 2, "train": 4, "evaluate": 4, "tabulate": 1, "plot": 1, "report": 1}
+
+
+@pytest.fixture
+def study(finished_study: Path) -> Path:
+    """The finished study; whatever a test changes in its code or resources is put back, times included."""
+    kept = {
+        path: path.stat()
+        for path in finished_study.rglob("*")
+        if path.is_file() and "results" not in path.parts
+    }
+    contents = {path: path.read_bytes() for path in kept if path.stat().st_size < 1_000_000}
+    yield finished_study
+    for path, content in contents.items():
+        if not path.exists() or path.read_bytes() != content:
+            path.write_bytes(content)
+        os.utime(path, ns=(kept[path].st_atime_ns, kept[path].st_mtime_ns))
+
+
+def after(folder: Path, **sections: object) -> dict[str, int]:
+    return checkout.rules(checkout.plan(folder, checkout.changed(folder, **sections)))
+
+
+def test_a_rerun_after_success_does_nothing(study):
+    run = checkout.snakemake(study)
+    assert run.returncode == 0
+    assert "Nothing to be done" in run.stdout + run.stderr
+
+
+def test_changing_guidance_resamples_that_source_and_what_follows(study):
+    jobs = after(study, sampling={"diffusion_inversion": {"guidance_scale": 3.5}})
+    assert jobs == {"sample_shard": 4, **AFTER_EMBEDDINGS}
+    plan = checkout.plan(
+        study, checkout.changed(study, sampling={"stable_diffusion": {"guidance_scale": 3.5}})
+    )
+    sampled = [item for rule, item in plan if rule == "sample_shard"]
+    assert len(sampled) == 4
+    assert all(item.startswith("stable_diffusion-") for item in sampled)
+    assert checkout.rules(plan)["train"] == 4
+
+
+def test_changing_the_inversions_learning_rate_spares_the_prompts_samples(study):
+    plan = checkout.plan(study, checkout.changed(study, inversion={"lr": 0.02}))
+    assert checkout.rules(plan) == {"invert_shard": 4, "sample_shard": 4, **AFTER_EMBEDDINGS}
+    assert not any("stable_diffusion-" in item for rule, item in plan if rule == "sample_shard")
+
+
+def test_changing_the_classifiers_steps_trains_only(study):
+    assert after(study, classifier={"steps": 4}) == OF_CLASSIFIERS
+
+
+def test_changing_the_share_of_real_images_trains_mixed_sets_only(study):
+    assert after(study, classifier={"real_share": 0.25})["train"] == 4
+
+
+def test_adding_a_seed_trains_only_its_classifiers(study):
+    plan = checkout.plan(study, checkout.changed(study, seeds=[0, 1, 2]))
+    assert checkout.rules(plan) == {"train": 6, "evaluate": 6, "tabulate": 1, "plot": 1, "report": 1}
+    assert all(item.endswith("-2") for rule, item in plan if rule in ("train", "evaluate"))
+
+
+def test_adding_a_class_makes_only_its_shards_and_what_aggregates_them(study):
+    # in front of the others, where a position in the list would have been a label of theirs
+    jobs = checkout.plan(study, checkout.changed(study, dataset={"classes": ["two", "zero", "one"]}))
+    of_shards = {key for key in jobs if key[0].endswith("_shard")}
+    assert {"extract_shard", "encode_shard", "invert_shard", "sample_shard", "reconstruct_shard"} == {
+        rule for rule, _ in of_shards
+    }
+    assert all(re.search(r"\btwo-\d$", item) for _, item in of_shards), of_shards
+    assert checkout.rules(jobs)["invert_shard"] == 2
+    assert checkout.rules(jobs)["assemble"] == 6
+
+
+def test_adding_images_makes_only_new_shards_and_what_aggregates_them(study):
+    plan = checkout.plan(study, checkout.changed(study, dataset={"images_per_class": 6}))
+    for rule in ("extract_shard", "encode_shard", "invert_shard", "reconstruct_shard"):
+        assert {item for r, item in plan if r == rule} == {"zero-2", "one-2"}, rule
+    sampled = {item for rule, item in plan if rule == "sample_shard"}
+    prompts = {item for item in sampled if item.startswith("stable_diffusion-")}
+    assert prompts == {"stable_diffusion-zero-2", "stable_diffusion-one-2"}
+    # partners and the mean come from the whole class, so samples of its old embeddings change as well
+    assert len(sampled - prompts) == 6
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("realgap/inversion.py", {"invert_shard"}),
+        ("realgap/sampling.py", {"sample_shard"}),
+        ("realgap/models.py", {"encode_shard", "invert_shard", "sample_shard", "reconstruct_shard"}),
+        ("realgap/classifiers.py", {"train", "evaluate"}),
+        ("realgap/datasets.py", {"extract_shard", "extract_test"}),
+        ("realgap/tables.py", {"tabulate"}),
+        ("realgap/statistics.py", {"tabulate"}),
+        ("realgap/reporting.py", {"report"}),
+        ("scripts/assemble.py", {"assemble"}),
+        ("realgap/typeset.py", set()),
+    ],
+)
+def test_editing_a_module_runs_exactly_the_rules_whose_step_imports_it(study, module, expected):
+    path = study / "workflow" / module
+    before = path.read_bytes()
+    path.write_bytes(before + b"\n_EDITED = True\n")
+    run = checkout.snakemake(study, "-n", "--printshellcmds", "--rerun-triggers", "params")
+    first = {rule for rule, reason in _reasons(run.stdout).items() if "Params have changed" in reason}
+    assert first == expected
+    path.write_bytes(before)
+    assert not checkout.plan(study), "restored, but still run again"
+
+
+def test_touching_or_restoring_files_runs_nothing(study):
+    later = time.time() + 60
+    for folder in ("workflow", "resources", "envs"):
+        for path in (study / folder).rglob("*"):
+            os.utime(path, (later, later))
+    os.utime(study / "config.yaml", (later, later))
+    assert not checkout.plan(study)
+
+
+def test_key_order_and_comments_of_the_config_run_nothing(study):
+    config = study / "config.yaml"
+    config.write_text("# another comment\n" + config.read_text())
+    section = dict(reversed(checkout.REDUCED["dataset"].items()))
+    assert after(study, dataset=section) == {}
+
+
+def test_deleting_a_shard_makes_that_shard_and_what_follows(study):
+    shard = study / "results/reduced/samples/stable_diffusion/zero/1.h5"
+    shutil.move(shard, study / "kept.h5")
+    try:
+        plan = checkout.plan(study)
+    finally:
+        shutil.move(study / "kept.h5", shard)
+    assert {item for rule, item in plan if rule == "sample_shard"} == {"stable_diffusion-zero-1"}
+    jobs = checkout.rules(plan)
+    assert jobs.pop("plot", 0) <= 1
+    assert jobs == {"sample_shard": 1, "assemble": 2, "train": 4, "evaluate": 4, "tabulate": 1, "report": 1}
+
+
+def _reasons(output: str) -> dict[str, str]:
+    """The first reason given for each rule of a dry run."""
+    reasons = {}
+    for reason, log in re.findall(r"Reason: (.*?)\n(?:.*\n)*?.*> \S+/logs/([^/\s.]+)\S* 2>&1", output):
+        if "Params have changed" in reason or log not in reasons:
+            reasons[log] = reason
+    return reasons

@@ -1,0 +1,136 @@
+"""The reduced digits study end to end, as a user runs it."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from realgap import shards
+from tests import checkout
+
+RESULTS = Path("results/reduced")
+
+
+def test_the_study_ends_in_its_table_figures_and_report(finished_study):
+    results = finished_study / RESULTS
+    table = pd.read_csv(results / "table.csv")
+    assert list(table.columns) == [
+        *(
+            "training_set",
+            "n_real",
+            "n_generated",
+            "n_seeds",
+            "accuracy_mean",
+            "accuracy_low",
+            "accuracy_high",
+        ),
+        *("difference_to_real", "difference_low", "difference_high"),
+    ]
+    assert dict(zip(table.training_set, zip(table.n_real, table.n_generated, strict=True), strict=True)) == {
+        "real": (8, 0),
+        "vae_only": (0, 8),
+        "stable_diffusion": (0, 16),
+        "diffusion_inversion": (0, 16),
+        "real+stable_diffusion": (8, 16),
+        "real+diffusion_inversion": (8, 16),
+    }
+    accuracies = pd.read_csv(results / "accuracies.csv")
+    assert len(accuracies) == 12
+    assert accuracies.accuracy.between(0, 1).all()
+    means = accuracies.groupby("training_set").accuracy.mean()
+    np.testing.assert_allclose(
+        table.set_index("training_set").accuracy_mean, means[table.training_set], atol=1e-6
+    )
+    for name in ("accuracy", "samples"):
+        assert (results / f"figures/{name}.png").read_bytes()[:4] == b"\x89PNG"
+        assert b"<svg" in (results / f"figures/{name}.svg").read_bytes()
+    page = (results / "report.html").read_text()
+    assert "Diffusion Inversion" in page
+    assert "http" not in page.replace("http://www.w3.org", "").split("<pre>")[0]
+
+
+def test_every_job_leaves_a_log_and_a_benchmark(finished_study):
+    results = finished_study / RESULTS
+    logs = {path.relative_to(results / "logs").with_suffix("") for path in (results / "logs").rglob("*.log")}
+    benchmarks = {
+        path.relative_to(results / "benchmarks").with_suffix("")
+        for path in (results / "benchmarks").rglob("*.tsv")
+    }
+    assert logs == benchmarks
+    assert len(logs) == 59
+    for path in (results / "benchmarks").rglob("*.tsv"):
+        header, values = path.read_text().splitlines()[:2]
+        assert header.startswith("s\th:m:s\tmax_rss")
+        assert float(values.split("\t")[0]) >= 0
+
+
+def test_training_never_sees_a_test_image(finished_study):
+    results = finished_study / RESULTS
+    test = shards.read(results / "test.h5", "images")
+    real = shards.read(results / "training_sets/real.h5", "images")
+    assert not set(test["image_ids"]) & set(real["image_ids"])
+    assert len(test) + len(real) == 178 + 182  # all zeros and ones of the data set
+
+
+def test_embeddings_and_samples_do_not_depend_on_the_cut_into_shards(finished_study, tmp_path):
+    """The whole class in one shard of 4 and batch instead of two of 2: the same embeddings and samples."""
+    study = checkout.changed(finished_study, study="one-shard", dataset={"images_per_shard": 4})
+    out = "results/one-shard/samples/diffusion_inversion/zero/0.h5"
+    run = checkout.snakemake(finished_study, out, study=study)
+    assert run.returncode == 0, run.stdout + run.stderr
+    whole = shards.read(finished_study / out, "images")
+    cut = [
+        shards.read(finished_study / RESULTS / f"samples/diffusion_inversion/zero/{k}.h5", "images")
+        for k in (0, 1)
+    ]
+    np.testing.assert_array_equal(whole["image_ids"], np.concatenate([one["image_ids"] for one in cut]))
+    images = np.concatenate([one["images"] for one in cut]).astype(int)
+    # embeddings agree to float tolerance, which may move a pixel across a rounding edge
+    assert np.abs(whole["images"].astype(int) - images).max() <= 1
+
+
+def test_the_plan_can_be_read(finished_study):
+    run = checkout.snakemake(finished_study, "-n", "--forceall", "--quiet", "reason")
+    assert run.returncode == 0
+    assert "Invert class zero, shard 1 into embeddings" in run.stdout
+    assert "Train a classifier on real+diffusion_inversion, seed 1" in run.stdout
+
+
+def test_snakemakes_own_report_holds_tables_and_figures(finished_study, tmp_path):
+    run = checkout.snakemake(finished_study, "--report", str(tmp_path / "report.zip"))
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (tmp_path / "report.zip").stat().st_size > 10_000
+
+
+def test_a_wrong_config_stops_before_any_job_with_one_line(finished_study):
+    study = checkout.changed(finished_study, study="wrong", inversion={"lr": -1})
+    for arguments in ((), ("-n",)):
+        run = checkout.snakemake(finished_study, *arguments, study=study)
+        said = run.stdout + run.stderr
+        assert run.returncode != 0
+        assert "config: inversion.lr: must be more than 0; got -1" in said
+        assert "Traceback" not in said
+    assert not (finished_study / "results/wrong").exists()
+
+
+def test_costly_results_are_shared_between_checkouts(finished_study, tmp_path, monkeypatch):
+    """With a shared cache a second checkout of the same code takes moments and embeddings from the first."""
+    monkeypatch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    target = "results/reduced/embeddings/one/1.h5"
+    made = []
+    for name in ("first", "second"):
+        folder = checkout.copy(tmp_path / name)
+        run = checkout.snakemake(folder, "--cache", "encode_shard", "invert_shard", "--", target)
+        assert run.returncode == 0, run.stdout + run.stderr
+        made.append((folder / target).read_bytes())
+        assert (folder / target).is_symlink()
+        log = folder / "results/reduced/logs/invert_shard/one-1.log"
+        assert log.exists() == (name == "first"), "the second checkout inverted again"
+    assert made[0] == made[1] == (finished_study / target).read_bytes()
+
+
+def test_a_shard_says_how_it_was_made(finished_study):
+    shard = shards.read(finished_study / RESULTS / "samples/diffusion_inversion/one/0.h5", "images")
+    assert shard.attributes["options"]["num_inference_steps"] == 2
+    assert set(shard.attributes["versions"]) == {"torch", "diffusers"}
