@@ -82,9 +82,7 @@ def stratified(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
     chosen = []
     for label, count in zip(*np.unique(labels, return_counts=True), strict=True):
         if count < per_class:
-            raise ValueError(
-                f"per_class: must be at most {count}, the images of class {label}, got {per_class}"
-            )
+            raise ValueError(f"per_class: must be at most {count}, the images of class {label}, got {per_class}")
         order = stream(seed, "attention images", int(label)).permutation(np.flatnonzero(labels == label))
         chosen.append(np.sort(order[:per_class]))
     return np.concatenate(chosen)
@@ -102,7 +100,8 @@ def faithfulness(
 
     Half the difference of the label's probability between images without their least and without their most
     attended pixels (imputed from their neighbours), averaged over `percentiles` removed. Image i depends on
-    `seed` and i only. An empty map has no order and gives nan.
+    `seed` and i only. An empty map has no order and gives nan. Takes 0.4 CPU seconds per image of 32 px with
+    a ResNet-18: meant for a subset.
     Source: Rong et al. 2022, arXiv 2202.00449; computed by pytorch_grad_cam.
     """
     from pytorch_grad_cam.metrics.road import ROADCombined
