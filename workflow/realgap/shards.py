@@ -111,7 +111,7 @@ def read(path: str | Path, kind: str) -> Shard:
         header = {name: file.attrs[name] for name in HEADER}
         text = header["attributes"].decode()
         attributes = dict(json.loads(text))
-        sources = [(path.parent / s["file"], str(s["checksum"])) for s in attributes.get("sources", [])]
+        sources = [(_normal(path.parent / s["file"]), s["checksum"]) for s in attributes.get("sources", [])]
         wrong = _wrong_header(path, kind, header) or _wrong_storage(path, kind, file, bool(sources))
         arrays = {name: file[name][()] for name in LAYOUT[kind]} if not (wrong or sources) else {}
     if wrong:
@@ -175,6 +175,10 @@ def _wrong_storage(path: Path, kind: str, file: h5py.File, union: bool) -> str:
         if file[name].external or file[name].is_virtual or file[name].id.get_create_plist().get_nfilters():
             return _damaged(path, f"{name} has filters or lives in other files")
     return ""
+
+
+def _normal(path: Path) -> Path:
+    return Path(os.path.normpath(path))
 
 
 def _read_sources(path: Path, kind: str, sources: list[tuple[Path, str]]) -> dict[str, np.ndarray]:
