@@ -46,18 +46,14 @@ def families(points: np.ndarray, segments: np.ndarray, limit_deg: float = FAMILY
     return np.where(angles.min(axis=0) <= limit_deg, angles.argmin(axis=0), -1)
 
 
-def family_residuals_deg(
-    points: np.ndarray, segments: np.ndarray, limit_deg: float = FAMILY_LIMIT_DEG
-) -> np.ndarray:
+def family_residuals_deg(points: np.ndarray, segments: np.ndarray, limit_deg: float = FAMILY_LIMIT_DEG) -> np.ndarray:
     """Length-weighted mean residual of each family in degrees, (M,); nan for a family without segments."""
     family = families(points, segments, limit_deg)
     lengths = np.hypot(*(segments[:, 2:] - segments[:, :2]).T)
     means = np.full(len(points), np.nan)
     for number in np.unique(family[family >= 0]):
         own = family == number
-        means[number] = np.average(
-            residuals_deg(points[number : number + 1], segments[own])[0], weights=lengths[own]
-        )
+        means[number] = np.average(residuals_deg(points[number : number + 1], segments[own])[0], weights=lengths[own])
     return means
 
 
@@ -115,9 +111,7 @@ def halves_deg(points: np.ndarray, segments: np.ndarray, width: int, height: int
     for half in seen:
         members = support(directions, half, limit=4.0) > 0
         own.append(members)
-        fitted.append(
-            refined(directions, half, members * half.weights, rounds=5) if len(half.lines) else directions
-        )
+        fitted.append(refined(directions, half, members * half.weights, rounds=5) if len(half.lines) else directions)
     return np.array([_half_gap_deg(seen, fitted, own, number) for number in range(len(points))])
 
 
@@ -127,11 +121,7 @@ def _half_gap_deg(seen, fitted, own, number) -> float:
     gaps = []
     for here, there in ((0, 1), (1, 0)):
         residual = [
-            np.degrees(
-                np.arcsin(
-                    np.median(np.abs(sines(fit[number : number + 1], seen[here]))[0, own[here][number]])
-                )
-            )
+            np.degrees(np.arcsin(np.median(np.abs(sines(fit[number : number + 1], seen[here]))[0, own[here][number]])))
             for fit in (fitted[there], fitted[here])
         ]
         gaps.append(residual[0] - residual[1])

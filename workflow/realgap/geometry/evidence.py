@@ -72,12 +72,12 @@ def refined(directions: np.ndarray, seen: Evidence, weights: np.ndarray, rounds:
     Iteratively reweighted: the smallest eigenvector of sum w l l^T with the weight of a Geman-McClure loss
     and the residual's own scale, so that the algebraic error becomes the angle.
     """
+    products = (seen.lines[:, :, None] * seen.lines[:, None]).reshape(-1, 9)
     for _ in range(rounds):
         way = np.hypot(*_ways(directions, seen.midpoints))
         z = (directions @ seen.lines.T) / way / seen.noise_rad
         robust = weights * _robust(z) / (way * seen.noise_rad) ** 2
-        moments = np.einsum("mn,ni,nj->mij", robust, seen.lines, seen.lines, optimize=True)
-        directions = np.linalg.eigh(moments)[1][:, :, 0]
+        directions = np.linalg.eigh((robust @ products).reshape(-1, 3, 3))[1][:, :, 0]
     return directions
 
 
@@ -91,15 +91,11 @@ def rotated(frame: np.ndarray, seen: Evidence, limit: float = LIMIT, rounds: int
         x, y, axis = x[nearest, everyone], y[nearest, everyone], frame[nearest]
         way = np.hypot(x, y)
         sine = (axis * seen.lines).sum(axis=1) / way
-        along = (
-            np.stack([x, y, -(x * seen.midpoints[:, 0] + y * seen.midpoints[:, 1])], axis=1) / way[:, None]
-        )
+        along = np.stack([x, y, -(x * seen.midpoints[:, 0] + y * seen.midpoints[:, 1])], axis=1) / way[:, None]
         slope = (seen.lines - sine[:, None] * along) / (way * seen.noise_rad)[:, None]
         turn_slope = np.cross(axis, slope)  # d z / d turn, as d axis = turn x axis
         weighted = turn_slope * (seen.weights * _robust(sine / seen.noise_rad, limit))[:, None]
-        turn = -np.linalg.solve(
-            weighted.T @ turn_slope + 1e-9 * np.eye(3), weighted.T @ (sine / seen.noise_rad)
-        )
+        turn = -np.linalg.solve(weighted.T @ turn_slope + 1e-9 * np.eye(3), weighted.T @ (sine / seen.noise_rad))
         frame = frame @ _rotation(turn).T
         if turn @ turn < 1e-10:
             break

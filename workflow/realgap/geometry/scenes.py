@@ -48,13 +48,14 @@ def render(kind, seed, width=640, height=480, clutter=0.5, blur_px=0.6, noise=4.
         raise ValueError(f"scene {kind!r}, defect {defect!r}: must be of {list(SCENES)} and {list(DEFECTS)}")
     rng = np.random.default_rng([seed, list(SCENES).index(kind)])
     surfaces, camera, light = SCENES[kind](rng, width, height, clutter)
-    lights = np.array([light, _other_light(rng, light, strength)])
+    flaw = np.random.default_rng([seed, list(SCENES).index(kind), 1])  # of its own: the rest stays the same
+    lights = np.array([light, _other_light(flaw, light, strength)])
     if defect == "second_light":
-        surfaces = [replace(s, lamp=int(rng.random() < 0.5) if s.lamp else 0) for s in surfaces]
+        surfaces = [replace(s, lamp=int(flaw.random() < 0.5) if s.lamp else 0) for s in surfaces]
     else:
         surfaces, lights = [replace(s, lamp=0) for s in surfaces], lights[:1]
     if defect == "broken_camera":
-        surfaces, lights = _sheared(surfaces, lights, camera, rng, strength)
+        surfaces, lights = _sheared(surfaces, lights, camera, flaw, strength)
     large = camera.scaled(SUPERSAMPLING)
     size = (SUPERSAMPLING * width, SUPERSAMPLING * height)
     picture, _, nearness = shade(surfaces, large, lights, *size, backdrop=_sky(rng, *size))
@@ -121,9 +122,7 @@ def _visible(points, camera, nearness):
 
 
 def _sky(rng, width, height):
-    clouds = cv2.resize(
-        rng.normal(0, 1, (5, 7)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
-    )
+    clouds = cv2.resize(rng.normal(0, 1, (5, 7)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
     ramp = np.linspace(0.75, 0.95, height, dtype=np.float32)[:, None] + 0.04 * clouds
     return np.clip(ramp[..., None] * np.array([0.85, 0.93, 1.0], np.float32), 0, 1)
 
@@ -139,9 +138,7 @@ def _curves(picture, rng, clutter):
         curve = (1 - t) ** 2 * anchors[0] + 2 * t * (1 - t) * anchors[1] + t**2 * anchors[2]
         shade_of = tuple(float(c) for c in rng.uniform(0.05, 0.9) * rng.uniform(0.7, 1, 3))
         thickness = int(rng.integers(1, max(2, width // 160)))
-        cv2.polylines(
-            picture, [np.round(16 * curve).astype(np.int32)], False, shade_of, thickness, cv2.LINE_AA, 4
-        )
+        cv2.polylines(picture, [np.round(16 * curve).astype(np.int32)], False, shade_of, thickness, cv2.LINE_AA, 4)
     for _ in range(rng.poisson(4 * clutter)):
         centre = tuple(int(c) for c in rng.uniform([0, 0.2 * height], [width, height]))
         axes = tuple(int(c) for c in rng.uniform(0.01, 0.07, 2) * width + 2)
@@ -192,9 +189,7 @@ def _distorted(picture, strength):
     y, x = np.mgrid[:height, :width].astype(np.float32)
     dx, dy = (x - (width - 1) / 2) / (width / 2), (y - (height - 1) / 2) / (width / 2)
     factor = np.float32(strength) * (dx**2 + dy**2) * (width / 2)
-    return cv2.remap(
-        picture, x + dx * factor, y + dy * factor, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-    )
+    return cv2.remap(picture, x + dx * factor, y + dy * factor, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
 
 def box(corner, size_m, textures, yaw_deg=0.0, lamp=1):
@@ -301,7 +296,7 @@ def _street(rng, width, height, clutter):
         y = -4.0
         while y < 70:
             size = rng.uniform([6, 5, 4], [10, 16, 18])
-            yaw = rng.uniform(-40, 40) if rng.random() < 0.2 * clutter else _unsquare(rng)
+            yaw = rng.uniform(-40, 40) if rng.random() < 0.1 * clutter else _unsquare(rng)
             wall = _texture(
                 rng,
                 ["windows", "windows", "windows", "bricks"],

@@ -19,8 +19,8 @@ WIDEST_DEG = 89.0
 @dataclass(frozen=True)
 class ShadowVerdict:
     """consistent: some light explains all pairs within their wedges; out_deg: by how much every wedge would
-    have to be widened on each side until one does (0 if consistent, at most 89); light (3,): homogeneous px,
-    unit norm, of that light; residuals_deg (P,): how far it lies from the middle of each wedge.
+    have to be widened on each side until one does (0 if consistent, 89 if nothing helps); light (3,):
+    homogeneous px, unit norm, of that light; residuals_deg (P,): how far it lies from each wedge's middle.
     """
 
     consistent: bool
@@ -55,23 +55,38 @@ def judge_shadows(wedges: np.ndarray) -> ShadowVerdict:
     wedges = np.asarray(wedges, float).reshape(-1, 4)
     if len(wedges) == 0 or not ((wedges[:, 3] > 0) & (wedges[:, 3] < WIDEST_DEG)).all():
         raise ValueError(f"wedges: must be one or more with half width in (0, {WIDEST_DEG:g}) degrees")
-    scaled, unscale = _conditioned(wedges)
-    low, high = 0.0, WIDEST_DEG - wedges[:, 3].max()
-    light = _light(scaled, 0.0)
-    if light is None:
-        light = _light(scaled, high)
-        while high - low > PRECISION_DEG:
-            middle = (low + high) / 2
-            found = _light(scaled, middle)
-            low, high = (low, middle) if found is not None else (middle, high)
-            light = found if found is not None else light
-    else:
-        high = 0.0
-    if light is None:  # not even half planes agree
-        return ShadowVerdict(False, WIDEST_DEG, np.full(3, np.nan), np.full(len(wedges), np.nan))
-    light = unscale @ light
+    scaled, to_px = _conditioned(wedges)
+    out_deg, light = _least_widening(scaled)
+    light = to_px @ light
     light /= np.linalg.norm(light)
-    return ShadowVerdict(high == 0, high, light, light_residuals_deg(light, wedges))
+    return ShadowVerdict(out_deg == 0, out_deg, light, light_residuals_deg(light, wedges))
+
+
+def out_without_deg(wedges: np.ndarray) -> np.ndarray:
+    """`out_deg` of the others when each wedge in turn is left out, (P,): the one whose absence mends the
+    picture is the suspect (the compromise light of a verdict spreads the blame evenly). Needs two or more.
+    """
+    return np.array([judge_shadows(np.delete(wedges, i, axis=0)).out_deg for i in range(len(wedges))])
+
+
+def _least_widening(wedges: np.ndarray) -> tuple[float, np.ndarray]:
+    """Degrees by which the wedges must grow until a light exists, by bisection, and that light (3,); the
+    widest and nan if there is none even then."""
+    low, high = 0.0, WIDEST_DEG - wedges[:, 3].max()
+    light = _light(wedges, low)
+    if light is not None:
+        return low, light
+    light = _light(wedges, high)
+    if light is None:
+        return WIDEST_DEG, np.full(3, np.nan)
+    while high - low > PRECISION_DEG:
+        middle = (low + high) / 2
+        found = _light(wedges, middle)
+        if found is None:
+            low = middle
+        else:
+            high, light = middle, found
+    return high, light
 
 
 def light_residuals_deg(light: np.ndarray, wedges: np.ndarray) -> np.ndarray:
@@ -98,7 +113,5 @@ def _light(wedges: np.ndarray, wider_deg: float) -> np.ndarray | None:
         rows.append(np.column_stack([inward, -(inward * wedges[:, :2]).sum(axis=1)]))
     constraints = np.concatenate(rows)  # constraints @ light >= 0
     depth_first = np.column_stack([-constraints, np.ones(len(constraints))])
-    solution = linprog(
-        [0, 0, 0, -1], depth_first, np.zeros(len(constraints)), bounds=[(-1, 1)] * 3 + [(0, 1)]
-    )
+    solution = linprog([0, 0, 0, -1], depth_first, np.zeros(len(constraints)), bounds=[(-1, 1)] * 3 + [(0, 1)])
     return solution.x[:3] if solution.status == 0 and solution.x[3] > 1e-7 else None

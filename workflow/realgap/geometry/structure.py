@@ -16,8 +16,8 @@ STATISTICS = (
     "spectrum_slope",
     "high_frequency_share",
 )
-SMALLEST_FOR_LSD_PX = 128  # smaller images are enlarged for the segment detector only
 AXIS_TOLERANCE_DEG = 10.0
+LOWEST_CYCLES = 3  # per image in the slope's fit: the window mixes the slower ones with the mean
 
 
 def structure(gray: np.ndarray) -> np.ndarray:
@@ -43,19 +43,12 @@ def structure(gray: np.ndarray) -> np.ndarray:
 
 
 def _longest_segment_share(gray: np.ndarray) -> float:
-    factor = int(np.ceil(SMALLEST_FOR_LSD_PX / max(gray.shape)))
-    large = (
-        cv2.resize(gray, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC) if factor > 1 else gray
-    )
-    segments = line_segments(large)
-    return lengths_px(segments).max(initial=0) / np.hypot(*large.shape)
+    return lengths_px(line_segments(gray)).max(initial=0) / np.hypot(*gray.shape)
 
 
 def gradients(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Derivatives along x and y of a float image (H, W), by Scharr's filter, gray levels per px."""
-    return tuple(
-        cv2.Scharr(np.asarray(values, np.float32), cv2.CV_32F, *order) / 32 for order in ((1, 0), (0, 1))
-    )
+    return tuple(cv2.Scharr(np.asarray(values, np.float32), cv2.CV_32F, *order) / 32 for order in ((1, 0), (0, 1)))
 
 
 def _axis_aligned_share(values: np.ndarray) -> float:
@@ -91,8 +84,9 @@ def _power(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _spectrum_slope(power: np.ndarray, frequency: np.ndarray) -> float:
     if power.sum() <= 0:
         return 0.0
-    ring = np.digitize(frequency, np.geomspace(frequency.min(), 0.5, 9)[1:-1])
-    present = np.unique(ring)
-    mean_power = np.array([power[ring == r].mean() for r in present])
-    middle = np.array([frequency[ring == r].mean() for r in present])
+    edges = np.geomspace(LOWEST_CYCLES * frequency.min(), 0.5, 8)
+    rings = [(frequency >= low) & (frequency <= high) for low, high in zip(edges, edges[1:], strict=False)]
+    rings = [ring for ring in rings if ring.any()]
+    mean_power = np.array([power[ring].mean() for ring in rings])
+    middle = np.array([frequency[ring].mean() for ring in rings])
     return float(np.polyfit(np.log(middle), np.log(mean_power + 1e-12), 1)[0])

@@ -88,9 +88,7 @@ def _books(texture, a_m, b_m):
 
 def _scrub(texture, a_m, b_m):
     """Leaves, gravel, carpets: edges everywhere and no direction."""
-    return 0.8 * (_noise(texture.seed + 2, a_m * 5, b_m * 5) > 0.1) + 0.4 * _noise(
-        texture.seed + 3, a_m * 17, b_m * 17
-    )
+    return 0.8 * (_noise(texture.seed + 2, a_m * 5, b_m * 5) > 0.1) + 0.4 * _noise(texture.seed + 3, a_m * 17, b_m * 17)
 
 
 KINDS = {

@@ -15,11 +15,12 @@ from realgap.geometry.segments import line_segments
 
 SMALLEST_PX = 128
 HYPOTHESES = 1000  # crossings of two random segments
-CANDIDATES = 24  # of them, well apart, that may be part of the answer
+CANDIDATES = 16  # of them, well apart, that may be part of the answer
 MOST_POINTS = 6
 FOCALS = np.geomspace(0.45, 3.0, 14)  # in longer sides: 96 down to 19 degrees of view
 RIGHT_ANGLE_TOLERANCE_DEG = 6.0
 RIGHT_ANGLE_BONUS = 0.1  # of the total weight; orders the points, moves none
+AXES_TRIED = 48  # with a camera: crossings taken as the first axis
 VOTE_BINS = 90
 
 
@@ -45,9 +46,7 @@ def vanishing_points(
     return points_of_segments(detector(gray), width, height, camera)
 
 
-def points_of_segments(
-    segments: np.ndarray, width: int, height: int, camera: np.ndarray | None = None
-) -> np.ndarray:
+def points_of_segments(segments: np.ndarray, width: int, height: int, camera: np.ndarray | None = None) -> np.ndarray:
     """As `vanishing_points`, from segments (N, 4) in px of an image of width x height px of any size."""
     if camera is not None and (np.shape(camera) != (3, 3) or abs(np.linalg.det(camera)) < 1e-9):
         raise ValueError(f"camera: must be invertible intrinsics (3, 3) in px, got {np.shape(camera)}")
@@ -160,7 +159,7 @@ def _axes(seen: Evidence) -> np.ndarray:
     """Three orthogonal directions: one axis from crossings of segments, the turn about it by vote, then all
     refined together (the vote is that of Lu, Yao, Li, Liu, Liu 2017, "2-line exhaustive searching")."""
     crossings, agreement = _hypotheses(seen)
-    chosen = _apart(crossings, agreement @ seen.weights, count=2 * CANDIDATES, apart_deg=1.5)
+    chosen = _apart(crossings, agreement @ seen.weights, AXES_TRIED, apart_deg=1.5)
     frames = _frames(crossings[chosen], (1 - agreement[chosen]) * seen.weights, seen)
     finalists = frames[np.argsort(-_explained(frames, seen, 2 * LIMIT))[:8]]
     finalists = np.array([rotated(frame, seen, 1.5 * LIMIT, rounds=5) for frame in finalists])
@@ -181,9 +180,7 @@ def _frames(axes: np.ndarray, weights: np.ndarray, seen: Evidence) -> np.ndarray
     third = np.cross(axes, across)
     angle = np.arctan2(-(across @ seen.lines.T), third @ seen.lines.T) % (np.pi / 2)
     which = np.arange(len(axes))
-    votes = (
-        np.minimum((angle / (np.pi / 2) * VOTE_BINS).astype(int), VOTE_BINS - 1) + VOTE_BINS * which[:, None]
-    )
+    votes = np.minimum((angle / (np.pi / 2) * VOTE_BINS).astype(int), VOTE_BINS - 1) + VOTE_BINS * which[:, None]
     votes = np.bincount(votes.ravel(), weights.ravel(), VOTE_BINS * len(axes)).reshape(-1, VOTE_BINS)
     votes = votes + (np.roll(votes, 1, axis=1) + np.roll(votes, -1, axis=1)) / 2
     frames = []
