@@ -78,9 +78,7 @@ def test_closed_form_and_gradient_agree_in_level(classifier):
     wrapped = nn.Sequential()  # not recognised as a ResNet, so the gradient is taken
     wrapped.add_module("net", classifier)
     closed, gradient = attend(classifier, x, y, "layer4"), attend(wrapped.eval(), x, y, "net.layer4")
-    np.testing.assert_allclose(
-        closed.true_maps, gradient.true_maps, rtol=1e-4, atol=1e-6 * closed.true_maps.max()
-    )
+    np.testing.assert_allclose(closed.true_maps, gradient.true_maps, rtol=1e-4, atol=1e-6 * closed.true_maps.max())
     np.testing.assert_allclose(closed.logits, gradient.logits, rtol=1e-5)
 
 
@@ -154,9 +152,7 @@ def test_wrong_arguments_are_named(classifier):
     x, y = pixels(2), labels(2)
     with pytest.raises(ValueError, match="labels: must be one per image, 2, got 1"):
         attend(classifier, x, y[:1])
-    with pytest.raises(
-        ValueError, match="layer: must be a module of the classifier such as 'layer4', got 'body'"
-    ):
+    with pytest.raises(ValueError, match="layer: must be a module of the classifier such as 'layer4', got 'body'"):
         attend(classifier, x, y, "body")
     with pytest.raises(ValueError, match="method: must be one of grad_cam, .* got 'cam'"):
         attend(classifier, x, y, method="cam")

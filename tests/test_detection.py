@@ -29,10 +29,7 @@ def test_a_shift_is_detected_as_well_as_theory_allows():
 
 
 def test_one_distribution_is_not_told_apart():
-    areas = [
-        detect(normal(10 + i, 150), normal(100 + i, 100), on_features, seed=i, resamples=2)[0]
-        for i in range(10)
-    ]
+    areas = [detect(normal(10 + i, 150), normal(100 + i, 100), on_features, seed=i, resamples=2)[0] for i in range(10)]
     assert np.mean(areas) == pytest.approx(0.5, abs=0.05)
 
 
@@ -64,9 +61,7 @@ def test_the_pixel_detector_sees_a_blur_and_nothing_where_there_is_none():
 def test_detection_repeats():
     sharp, blurred = photographs(3, 60, 0.6), photographs(4, 60, 0.6)
     detector = partial(on_pixels, steps=4)
-    first, again, other = (
-        detect(sharp, blurred, detector, seed, folds=2, resamples=20) for seed in (1, 1, 2)
-    )
+    first, again, other = (detect(sharp, blurred, detector, seed, folds=2, resamples=20) for seed in (1, 1, 2))
     assert first == again != other
 
 

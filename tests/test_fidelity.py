@@ -31,9 +31,7 @@ def normal(seed, n, d, scale=1.0, shift=0.0):
 def skewed(seed, n, d):
     """Features as a network makes them: not negative, correlated."""
     rng = np.random.default_rng(seed)
-    return np.maximum(
-        rng.normal(size=(n, d)) @ np.random.default_rng(99).normal(size=(d, d)) / d**0.5 + 0.3, 0
-    )
+    return np.maximum(rng.normal(size=(n, d)) @ np.random.default_rng(99).normal(size=(d, d)) / d**0.5 + 0.3, 0)
 
 
 def fd(real, generated):
@@ -61,9 +59,7 @@ def test_frechet_distance_of_a_scaling_is_that_of_the_deviations():
 def test_frechet_distance_of_known_normals():
     mean, deviation = np.array([1.0, 0, 2, 0]), np.array([1.0, 2, 0.5, 1])
     exact = (mean**2).sum() + ((deviation - 1) ** 2).sum()
-    assert fd(normal(2, 200_000, 4), normal(3, 200_000, 4) * deviation + mean) == pytest.approx(
-        exact, rel=0.01
-    )
+    assert fd(normal(2, 200_000, 4), normal(3, 200_000, 4) * deviation + mean) == pytest.approx(exact, rel=0.01)
 
 
 def test_frechet_distance_equals_torch_fidelity_and_clean_fid():
@@ -155,9 +151,7 @@ def test_kernel_distance_of_subsets_scatters_around_the_full_one():
     mean, deviation = kernel_distance_subsets(x, y, seed=0, subsets=50, size=100)
     assert mean == pytest.approx(kernel_distance(x, y), abs=4 * deviation / 50**0.5)
     assert deviation > 0
-    assert kernel_distance_subsets(x, y[:300], 0, 2, 10_000) == pytest.approx(
-        (kernel_distance(x, y[:300]), 0)
-    )
+    assert kernel_distance_subsets(x, y[:300], 0, 2, 10_000) == pytest.approx((kernel_distance(x, y[:300]), 0))
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])
@@ -165,9 +159,7 @@ def test_coverage_equals_prdc(k, capsys):
     x, y = skewed(17, 120, 8), skewed(18, 90, 8) * 0.8 + 0.1
     ours = {name: values.mean() for name, values in coverage(x, y, k)._asdict().items()}
     assert ours == pytest.approx(compute_prdc(x, y, k))
-    theirs = prc_features_to_metric(
-        torch.from_numpy(y), torch.from_numpy(x), prc_neighborhood=k, verbose=False
-    )
+    theirs = prc_features_to_metric(torch.from_numpy(y), torch.from_numpy(x), prc_neighborhood=k, verbose=False)
     assert ours["precision"] == pytest.approx(theirs["precision"])
     assert ours["recall"] == pytest.approx(theirs["recall"])
 
@@ -229,9 +221,7 @@ def test_only_inception_features_make_a_fid():
 
 def test_wrong_arguments_are_named():
     x = normal(0, 5, 3)
-    with pytest.raises(
-        ValueError, match="k: must be at least 1 and below the number of generated images, 3, got 4"
-    ):
+    with pytest.raises(ValueError, match="k: must be at least 1 and below the number of generated images, 3, got 4"):
         coverage(x, x[:3], 4)
     with pytest.raises(ValueError, match="real: must be finite features"):
         coverage(x * np.nan, x, 2)

@@ -73,9 +73,7 @@ def test_gini_is_the_mean_absolute_difference():
 
 
 def test_spread_is_in_image_sides_and_does_not_depend_on_place():
-    here, there = (
-        focus(bump(0.05, cells=64, centre=centre))["spread"] for centre in ((0.5, 0.5), (0.3, 0.7))
-    )
+    here, there = (focus(bump(0.05, cells=64, centre=centre))["spread"] for centre in ((0.5, 0.5), (0.3, 0.7)))
     assert here == pytest.approx(0.05 * np.sqrt(2), rel=0.01)
     assert there == pytest.approx(here, rel=1e-3)
 
@@ -134,8 +132,7 @@ def test_a_classifier_that_looks_at_a_patch_is_narrower_than_one_that_looks_ever
     pixel_values = torch.rand(20, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     labels = torch.zeros(20, dtype=torch.int64)
     numbers = [
-        focus(attend(Looker(cells).eval(), pixel_values, labels, "pick").true_maps)
-        for cells in (patch, everywhere)
+        focus(attend(Looker(cells).eval(), pixel_values, labels, "pick").true_maps) for cells in (patch, everywhere)
     ]
     assert numbers[0]["effective_area"].max() < 0.07 < 0.8 < numbers[1]["effective_area"].min()
     for name in ("half_maximum_area", "spread"):
@@ -199,10 +196,7 @@ def test_strata_are_the_images_they_name():
     wrong = expected([[1, 2], [0, 3]], [[2, 3], [3, 4]])
     assert rows["generated", "own_wrong"].difference == pytest.approx(wrong)
     assert np.isnan(rows["generated", "every_right"].difference)
-    assert (
-        "no images to compare on images every classifier gets right"
-        in rows["generated", "every_right"].verdict
-    )
+    assert "no images to compare on images every classifier gets right" in rows["generated", "every_right"].verdict
 
 
 def test_an_empty_map_leaves_both_sides_of_a_pair():
@@ -231,9 +225,7 @@ def test_wrong_arguments_are_named():
     values, correct = studies(0, {"real": 0.5, "generated": 0.1}, {"real": 0, "generated": 0})
     with pytest.raises(ValueError, match="number: must be one of effective_area"):
         compare("area", values, correct)
-    with pytest.raises(
-        ValueError, match="reference: must be one of the training sets real, generated, got 'vae'"
-    ):
+    with pytest.raises(ValueError, match="reference: must be one of the training sets real, generated, got 'vae'"):
         compare("gini", values, correct, "vae")
     with pytest.raises(ValueError, match=r"values, correct: must all be \(seeds, images\) of one shape"):
         compare("gini", values, {"real": correct["real"]})

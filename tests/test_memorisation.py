@@ -12,9 +12,7 @@ def normal(seed, n):
 
 def world(seed, n_train=300, n_held_out=500, n_generated=400, copied=0.0):
     """Generated images drawn like real ones, but for a share that repeats training images."""
-    train, held_out, generated = (
-        normal(10 * seed + i, n) for i, n in enumerate((n_train, n_held_out, n_generated))
-    )
+    train, held_out, generated = (normal(10 * seed + i, n) for i, n in enumerate((n_train, n_held_out, n_generated)))
     copies = int(copied * n_generated)
     sources = np.random.default_rng(seed).integers(n_train, size=copies)
     generated[:copies] = train[sources] + 0.02 * normal(99, copies)
@@ -79,9 +77,7 @@ def test_losses_of_one_distribution_tell_nothing():
     rng = np.random.default_rng(0)
     held = 0
     for seed in range(20):
-        result = membership_inference(
-            rng.exponential(size=200), rng.exponential(size=300), seed, resamples=200
-        )
+        result = membership_inference(rng.exponential(size=200), rng.exponential(size=300), seed, resamples=200)
         held += result.low < 0.5 < result.high
     assert held >= 16
 

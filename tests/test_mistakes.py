@@ -55,9 +55,7 @@ def test_a_planted_confusion_is_the_only_one_found():
 def test_calibrated_confidence_has_no_error():
     rng = np.random.default_rng(4)
     confidence = rng.uniform(0.3, 1, 200_000)
-    labels = (rng.random(len(confidence)) > confidence).astype(
-        int
-    )  # class 0, the predicted one, as often as said
+    labels = (rng.random(len(confidence)) > confidence).astype(int)  # class 0, the predicted one, as often as said
     assert calibration_error(logits_with(confidence), labels) < 0.01
 
 
@@ -119,9 +117,7 @@ def test_losing_the_edge_cases_is_found():
 
 
 def test_one_seed_decides_nothing():
-    assert edge_verdict(*edge_loss([[True, False]], [[True, True]], [0, 1])).startswith(
-        "undecided: one seed, +1.000"
-    )
+    assert edge_verdict(*edge_loss([[True, False]], [[True, True]], [0, 1])).startswith("undecided: one seed, +1.000")
 
 
 def test_wrong_arguments_are_named():

@@ -21,9 +21,7 @@ def normal(seed, *shape):
 
 def test_mean_interval_of_a_textbook_sample():
     # t(0.975, 2) = 4.302653, standard error of 1, 2, 3 = 1/sqrt(3)
-    assert mean_interval([1, 2, 3]) == pytest.approx(
-        (2, 2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5), rel=1e-6
-    )
+    assert mean_interval([1, 2, 3]) == pytest.approx((2, 2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5), rel=1e-6)
 
 
 def test_mean_interval_covers_the_truth_as_often_as_it_says():

@@ -106,9 +106,7 @@ def _out_of_fold_ranks(
     items = np.concatenate([real, generated])
     is_generated = np.repeat([0, 1], [len(real), len(generated)])
     shuffle = int(stream(seed, "detector folds").integers(2**32))
-    splits = StratifiedGroupKFold(folds, shuffle=True, random_state=shuffle).split(
-        items, is_generated, groups
-    )
+    splits = StratifiedGroupKFold(folds, shuffle=True, random_state=shuffle).split(items, is_generated, groups)
     ranks = np.empty(len(items))
     for fold, (train, test) in enumerate(splits):
         fit_seed = int(stream(seed, "detector", fold).integers(2**32))

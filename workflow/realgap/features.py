@@ -32,9 +32,7 @@ def penultimate(
 
 
 @torch.inference_mode()
-def extract(
-    name: str, weights: str | Path, images: np.ndarray, *, batch_size: int, device: torch.device
-) -> np.ndarray:
+def extract(name: str, weights: str | Path, images: np.ndarray, *, batch_size: int, device: torch.device) -> np.ndarray:
     """Features float32 (n, d) of uint8 (n, h, w, 3) images by the network `name`, one of EXTRACTORS.
 
     weights: torch-fidelity's Inception file, or a folder in transformers' layout with safetensors. ValueError

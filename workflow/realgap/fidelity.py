@@ -91,8 +91,7 @@ def kernel_distance_interval(
     """
     rng = stream(seed, "kernel distance")
     weights = [
-        np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), resamples)])
-        for n in (len(real), len(generated))
+        np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), resamples)]) for n in (len(real), len(generated))
     ]
     distances = _weighted_kernel_distance(real, generated, *weights)
     low, high = np.quantile(distances[1:], [(1 - confidence) / 2, (1 + confidence) / 2])
@@ -260,9 +259,7 @@ def _kernel_sum(
 def _reach(side: str, features: np.ndarray, k: int) -> np.ndarray:
     """Distance of each image to its k-th nearest neighbour among the others, (n,)."""
     if not 1 <= k < len(features):
-        raise ValueError(
-            f"k: must be at least 1 and below the number of {side} images, {len(features)}, got {k}"
-        )
+        raise ValueError(f"k: must be at least 1 and below the number of {side} images, {len(features)}, got {k}")
     return NearestNeighbors(n_neighbors=k, algorithm="brute").fit(features).kneighbors()[0][:, -1]
 
 

@@ -58,9 +58,7 @@ def focus(maps: np.ndarray) -> dict[str, np.ndarray]:
     """
     maps = np.asarray(maps, dtype=np.float64)
     if maps.ndim != 3 or not np.isfinite(maps).all() or (maps < 0).any():
-        raise ValueError(
-            f"maps: must be (n, h, w), finite and >= 0, got shape {maps.shape}, least {maps.min()}"
-        )
+        raise ValueError(f"maps: must be (n, h, w), finite and >= 0, got shape {maps.shape}, least {maps.min()}")
     total = maps.sum(axis=(1, 2), keepdims=True)
     shares = np.divide(maps, total, out=np.full_like(maps, np.nan), where=total > 0)
     flat = shares.reshape(len(maps), -1)
@@ -112,9 +110,7 @@ def pick_images(differences: np.ndarray, count: int = 2) -> dict[str, np.ndarray
     sizes = np.abs(np.asarray(differences, dtype=np.float64))
     order = np.argsort(sizes, kind="stable")[: np.isfinite(sizes).sum()]  # nan sorts last
     if not 1 <= count <= len(order) // 3:
-        raise ValueError(
-            f"count: must be 1 to {len(order) // 3}, a third of the images with maps, got {count}"
-        )
+        raise ValueError(f"count: must be 1 to {len(order) // 3}, a third of the images with maps, got {count}")
     middle = (len(order) - count) // 2
     return {"least": order[:count], "median": order[middle : middle + count], "most": order[-count:]}
 
@@ -148,9 +144,7 @@ def _centre(cells: int) -> np.ndarray:
     return np.diff(np.clip(edges, 0.25, 0.75)) * cells
 
 
-def _strata(
-    own: np.ndarray, other: np.ndarray, every: np.ndarray
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _strata(own: np.ndarray, other: np.ndarray, every: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """For each of STRATA the images of the training set and of the reference, both (seeds, images) bool.
 
     own, other: (seeds, images) bool, right in that seed. every: (images,) bool, right in all seeds of all.
@@ -213,18 +207,14 @@ def _means_of_both(
 def _means(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """Mean over the chosen images of each seed, (seeds,); nan where a seed has none."""
     count = chosen.sum(axis=1)
-    return np.divide(
-        np.where(chosen, values, 0).sum(axis=1), count, out=np.full(len(count), np.nan), where=count > 0
-    )
+    return np.divide(np.where(chosen, values, 0).sum(axis=1), count, out=np.full(len(count), np.nan), where=count > 0)
 
 
 def _check(number: str, values: Mapping, correct: Mapping, reference: str) -> None:
     if number not in NUMBERS:
         raise ValueError(f"number: must be one of {', '.join(NUMBERS)}, got '{number}'")
     if reference not in values:
-        raise ValueError(
-            f"reference: must be one of the training sets {', '.join(values)}, got '{reference}'"
-        )
+        raise ValueError(f"reference: must be one of the training sets {', '.join(values)}, got '{reference}'")
     shapes = {name: np.shape(values[name]) for name in values} | {
         f"{name} (correct)": np.shape(correct.get(name)) for name in values
     }

@@ -24,9 +24,7 @@ class Audit(NamedTuple):
     held_out_distance: np.ndarray  # (n_held_out,) of held-out images to their nearest training image
 
 
-def audit(
-    generated: np.ndarray, train: np.ndarray, held_out: np.ndarray, seed: int, chance: float = 0.01
-) -> Audit:
+def audit(generated: np.ndarray, train: np.ndarray, held_out: np.ndarray, seed: int, chance: float = 0.01) -> Audit:
     """Nearest-neighbour audit of features (n, d) of generated, training and held-out real images.
 
     Without memorisation a share `chance` of generated images are near copies, the ratio has median 1, and

@@ -25,13 +25,8 @@ def confusion(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> 
     labels: (n,) int. predictions: (seeds, n) int. The diagonal is the accuracy of each class.
     """
     labels, predictions = np.asarray(labels), _seeds("predictions", predictions, len(labels))
-    if (
-        len(labels)
-        and not 0
-        <= min(labels.min(), predictions.min())
-        <= max(labels.max(), predictions.max())
-        < num_classes
-    ):
+    named = np.concatenate([labels, predictions.ravel()])
+    if ((named < 0) | (named >= num_classes)).any():
         raise ValueError(f"labels, predictions: must be classes 0 to {num_classes - 1}")
     cells = labels * num_classes + predictions
     counts = np.stack([np.bincount(row, minlength=num_classes**2) for row in cells])
@@ -57,9 +52,7 @@ def paired_differences(
     if values.shape != reference.shape:
         raise ValueError(f"reference: must have the shape of values, {values.shape}, got {reference.shape}")
     cells = zip(values.reshape(len(values), -1).T, reference.reshape(len(values), -1).T, strict=True)
-    results = [
-        paired_difference(*cell, confidence) if np.isfinite(cell).all() else (np.nan,) * 3 for cell in cells
-    ]
+    results = [paired_difference(*cell, confidence) if np.isfinite(cell).all() else (np.nan,) * 3 for cell in cells]
     difference, low, high = np.array(results).T.reshape(3, *values.shape[1:])
     return difference, low, high
 

@@ -27,9 +27,7 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, f
     return mean, float(mean - half), float(mean + half)
 
 
-def paired_difference(
-    values: ArrayLike, reference: ArrayLike, confidence: float = 0.95
-) -> tuple[float, float, float]:
+def paired_difference(values: ArrayLike, reference: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
     """Mean of `values - reference`, both (n,) in the order of seeds: (difference, low, high) by a t interval.
 
     Pairing removes what a seed does to both sides (same initial weights, same data order). Same rules as
@@ -113,9 +111,7 @@ def share_interval(
         raise ValueError(f"successes: must be in [0, total] with total > 0, got {successes} of {total}")
     if method not in ("wilson", "exact"):
         raise ValueError(f"method: must be 'wilson' or 'exact', got '{method}'")
-    interval = stats.binomtest(int(successes), int(total)).proportion_ci(
-        _share("confidence", confidence), method
-    )
+    interval = stats.binomtest(int(successes), int(total)).proportion_ci(_share("confidence", confidence), method)
     return successes / total, float(interval.low), float(interval.high)
 
 
