@@ -48,17 +48,16 @@ class Checkpoint:
         try:
             with safe_open(self.path, "np") as file:
                 card = json.loads(file.metadata()["realgap"])
+                made, plain, checksum = (card[name] for name in ("made", "plain", "checksum"))
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         except (SafetensorError, TypeError, KeyError, ValueError, OSError) as error:
-            raise ValueError(
-                f"{self.path}: not a complete checkpoint ({error}); delete it to start anew"
-            ) from error
-        if card["checksum"] != _digest(arrays, card["made"], card["plain"]):
+            raise ValueError(f"{self.path}: not a complete checkpoint ({error}); delete it to start anew") from error
+        if checksum != _digest(arrays, made, plain):
             raise ValueError(f"{self.path}: does not match its checksum; delete it to start anew")
-        if card["made"] != self.made:
-            odd = ", ".join(_differences(card["made"], self.made))
+        if made != self.made:
+            odd = ", ".join(_differences(made, self.made))
             raise ValueError(f"{self.path}: was made with other options ({odd}); delete it to start anew")
-        return state_class(**card["plain"], **arrays)
+        return state_class(**plain, **arrays)
 
     def offer(self, state: Any) -> None:
         """Save the state (a dataclass of arrays and numbers) when it is time to; exit when told to."""

@@ -1,5 +1,6 @@
 """The configuration: one schema, one line per mistake, nothing started before it is right."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,22 @@ import yaml
 SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
 
 
+# JSON takes 10.0 for an integer, which range() does not, and has no word for .nan and .inf of YAML
+_TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+    {
+        "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+        "number": lambda _, value: (
+            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        ),
+    }
+)
+_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=_TYPES)
+
+
 def check(config: Mapping[str, Any]) -> None:
     """Raise ValueError with one line that names key, what it must be and what it is."""
     schema = yaml.safe_load(SCHEMA.read_text())
-    errors = sorted(
-        jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda e: list(map(str, e.path))
-    )
+    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda e: list(map(str, e.path)))
     if errors:
         raise ValueError(_sentence(errors[0]))
     _check_across_keys(config)

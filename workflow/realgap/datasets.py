@@ -28,9 +28,7 @@ class Dataset:
     def rows_of(self, class_name: str) -> np.ndarray:
         """Row numbers of a class, in file order. Raises ValueError when there is no such class."""
         if class_name not in self.class_names:
-            raise ValueError(
-                f"dataset.classes: must be among {', '.join(self.class_names)}; got {class_name!r}"
-            )
+            raise ValueError(f"dataset.classes: must be among {', '.join(self.class_names)}; got {class_name!r}")
         return np.flatnonzero(self.labels == self.class_names.index(class_name))
 
 
@@ -56,9 +54,14 @@ def training_rows(dataset: Dataset, class_name: str, start: int, stop: int, seed
 
 
 def remaining_rows(dataset: Dataset, class_names: list[str], images_per_class: int, seed: int) -> np.ndarray:
-    """Row numbers of what the study does not train on, in file order: the test set of a data set without one."""
-    rows = [shuffled_class(dataset, name, seed)[images_per_class:] for name in class_names]
-    return np.sort(np.concatenate(rows))
+    """Row numbers of what the study does not train on, in file order: the test set of a data set without one.
+
+    Raises ValueError when nothing is left.
+    """
+    rows = np.concatenate([shuffled_class(dataset, name, seed)[images_per_class:] for name in class_names])
+    if not len(rows):
+        raise ValueError(f"dataset.images_per_class: must leave images to test on, got {images_per_class}")
+    return np.sort(rows)
 
 
 def take(dataset: Dataset, rows: np.ndarray, image_size: int) -> dict[str, np.ndarray]:

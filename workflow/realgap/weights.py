@@ -25,17 +25,15 @@ def load(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """The state dict and its attributes. Raises ValueError naming the file when it is damaged or not ours."""
     try:
         with safe_open(path, "pt") as file:
-            card = json.loads((file.metadata() or {})["realgap"])
+            attributes = json.loads((file.metadata() or {})["realgap"])
+            checksum = attributes.pop("checksum")
             state = {name: file.get_tensor(name) for name in sorted(file.keys())}
     except FileNotFoundError:
         raise
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise ValueError(f"{path}: not a complete classifier of this project ({error}); delete it") from error
-    attributes = {name: value for name, value in card.items() if name != "checksum"}
-    if _digest(state, attributes) != card["checksum"]:
-        raise ValueError(
-            f"{path}: its content does not match its checksum; delete it and run snakemake again"
-        )
+    if _digest(state, attributes) != checksum:
+        raise ValueError(f"{path}: its content does not match its checksum; delete it and run snakemake again")
     return state, attributes
 
 
