@@ -16,7 +16,7 @@ from realgap.geometry.texture import Texture, albedo
 
 SUPERSAMPLING = 2
 SHADOW_MAP_PX = 1024
-SHADOW_BIAS = 2.5  # pixels of the shadow map a point may lie behind it and still count as lit
+SHADOW_BIAS = 4.0  # pixels of the shadow map a point may lie behind it and still count as lit
 
 
 @dataclass(frozen=True)

@@ -75,10 +75,12 @@ def _other_light(rng, light, strength):
 
 
 def _sheared(surfaces, lights, camera, rng, strength):
-    """World bent by a linear map that keeps parallels parallel and right angles not: no camera sees this."""
-    shear = np.eye(3) + strength * 0.35 * rng.choice([-1, 1], (3, 3)) * rng.uniform(0.5, 1, (3, 3)) * ~np.eye(
-        3, dtype=bool
-    )
+    """World bent by a linear map that keeps parallels parallel and right angles not: no camera sees this. In
+    camera coordinates it keeps the optical axis, so the picture keeps its subject."""
+    sizes = rng.choice([-1, 1], 4) * rng.uniform([0.1, 0.1, 0.4, 0.4], [0.3, 0.3, 0.7, 0.7])
+    bend = np.eye(3)
+    bend[[0, 1, 2, 2], [1, 0, 0, 1]] = strength * sizes
+    shear = camera.rotation.T @ bend @ camera.rotation
 
     def moved(points):
         return (points - camera.position) @ shear.T + camera.position
