@@ -1,7 +1,15 @@
-"""What several test modules share: a tiny base model with random weights, and tiny shards."""
+"""What several test modules share: a tiny base model with random weights, tiny shards, and steps to run on them."""
 
-import numpy as np
-import pytest
+import importlib
+import json
+import os
+import sys
+
+# before torch is imported, and for the steps that tests start: several threads on small tensors only wait
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +57,52 @@ def finished_study(tmp_path_factory):
     run = checkout.snakemake(folder)
     assert run.returncode == 0, run.stdout + run.stderr
     return folder
+
+
+@pytest.fixture
+def run_step(monkeypatch):
+    """Runs the step of a module in this process: run_step("scripts.invert", "--out", path)."""
+
+    def run(module, *arguments):
+        monkeypatch.setattr(sys, "argv", [module, *map(str, arguments)])
+        importlib.import_module(module).main()
+
+    return run
+
+
+@pytest.fixture
+def invert_arguments(tmp_path, base_model):
+    """The command line that inverts 3 images in 2 batches, as a function of where to."""
+    from realgap import shards
+
+    random = np.random.default_rng(0)
+    arrays = {
+        "mean": random.standard_normal((3, 4, 8, 8), np.float32),
+        "std": np.full((3, 4, 8, 8), 0.1, np.float32),
+        "labels": np.zeros(3, np.int64),
+        "image_ids": np.array([4, 9, 2]),
+    }
+    shards.write(tmp_path / "moments.h5", "moments", arrays, {"step": "test"})
+    (tmp_path / "templates.txt").write_text("a {}\n")
+    options = {
+        "class_name": "one",
+        "num_tokens": 2,
+        "start": "random",
+        "start_scale": 0.1,
+        "visits": 60,
+        "lr": 0.03,
+        "lr_schedule": "cosine",
+        "weight_decay": 0.01,
+        "timesteps": "stratified",
+        "batch_size": 2,
+        "seed": 0,
+        "device": "cpu",
+        "precision": "fp32",
+    }
+    files = {
+        "moments": tmp_path / "moments.h5",
+        "base-model": base_model / "model_index.json",
+        "templates": tmp_path / "templates.txt",
+    }
+    common = [text for name, path in files.items() for text in (f"--{name}", str(path))]
+    return lambda out: [*common, "--options", json.dumps(options), "--out", str(out)]

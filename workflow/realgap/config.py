@@ -8,6 +8,8 @@ from typing import Any
 import jsonschema
 import yaml
 
+from realgap import datasets
+
 SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
 
 
@@ -26,7 +28,7 @@ _Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_
 def check(config: Mapping[str, Any]) -> None:
     """Raise ValueError with one line that names key, what it must be and what it is."""
     schema = yaml.safe_load(SCHEMA.read_text())
-    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda e: list(map(str, e.path)))
+    errors = sorted(_Validator(schema).iter_errors(config), key=lambda e: list(map(str, e.path)))
     if errors:
         raise ValueError(_sentence(errors[0]))
     _check_across_keys(config)
@@ -40,6 +42,9 @@ def parts(training_set: str) -> list[str]:
 def _check_across_keys(config: Mapping[str, Any]) -> None:
     """What no schema can say: how keys must fit each other."""
     dataset, sampling = config["dataset"], config["sampling"]["diffusion_inversion"]
+    known = datasets.CLASS_NAMES[dataset["name"]]
+    if unknown := [name for name in dataset["classes"] if name not in known]:
+        raise ValueError(f"config: dataset.classes: must be among {', '.join(known)}; got {unknown[0]!r}")
     if sampling["mixing_weight"] and dataset["images_per_class"] < 2:
         raise ValueError(
             "config: sampling.diffusion_inversion.mixing_weight: must be 0 when dataset.images_per_class is 1 "

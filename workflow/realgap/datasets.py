@@ -92,3 +92,4 @@ def _digits() -> Dataset:
 
 
 LOADERS: dict[str, Callable[[], Dataset]] = {"digits": _digits}
+CLASS_NAMES: dict[str, tuple[str, ...]] = {"digits": DIGITS}

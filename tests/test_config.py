@@ -1,0 +1,146 @@
+"""realgap.config: a wrong configuration is one line that names key, what it must be and what it is."""
+
+import copy
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from realgap import config as configuration
+
+ROOT = Path(__file__).resolve().parents[1]
+DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
+SCHEMA = yaml.safe_load(configuration.SCHEMA.read_text())
+
+# (key, value that is put there, what the message says)
+WRONG = [
+    ("colour", "red", "config: top level: unknown key 'colour'; allowed: base_model, classifier, "),
+    ("inversion.step", 3, "config: inversion: unknown key 'step'; allowed: batch_size, lr, "),
+    ("sampling.stable_diffusion.embedding_noise", 0.1, "config: sampling.stable_diffusion: unknown key"),
+    ("seeds", ..., "config: top level: missing key 'seeds'"),
+    ("classifier.lr", ..., "config: classifier: missing key 'lr'"),
+    ("dataset", [], "config: dataset: must be of type object; got []"),
+    ("study", "", "config: study: must start with a letter or digit and hold only"),
+    ("study", "../elsewhere", "config: study: must start with a letter or digit and hold only"),
+    ("study", "a b", "got 'a b'"),
+    ("study", "digits\n", r"got 'digits\n'"),
+    ("study", 7, "config: study: must be of type string; got 7"),
+    ("seed", -1, "config: seed: must be at least 0; got -1"),
+    ("seed", True, "config: seed: must be of type integer; got True"),
+    ("dataset.name", "imagenet", "config: dataset.name: must be one of "),
+    ("dataset.classes", ["one"], "config: dataset.classes: must be a list of at least 2; got ['one']"),
+    ("dataset.classes", ["one", "one"], "config: dataset.classes: must not repeat an entry"),
+    ("dataset.classes", ["one", "a/b"], "config: dataset.classes.1: must start with a letter"),
+    ("dataset.classes", ["one", "eleven"], "config: dataset.classes: must be among zero, one, "),
+    ("dataset.images_per_class", 10.0, "config: dataset.images_per_class: must be of type integer; got 10.0"),
+    ("dataset.images_per_shard", 0, "config: dataset.images_per_shard: must be at least 1; got 0"),
+    ("dataset.image_size", "16", "config: dataset.image_size: must be of type integer; got '16'"),
+    ("inversion.start", "mean", "config: inversion.start: must be one of prompt, random; got 'mean'"),
+    ("inversion.lr", "1e-3", "config: inversion.lr: must be of type number; got '1e-3'"),
+    ("inversion.lr", 0, "config: inversion.lr: must be more than 0; got 0"),
+    ("inversion.lr", float("nan"), "config: inversion.lr: must be of type number; got nan"),
+    ("inversion.start_scale", float("inf"), "config: inversion.start_scale: must be of type number; got inf"),
+    ("sampling.diffusion_inversion.mixing_weight", 1.5, "mixing_weight: must be at most 1; got 1.5"),
+    ("sampling.stable_diffusion.scheduler", "euler", "must be one of pndm, ddim, dpmsolver++, unipc; got 'euler'"),
+    ("sampling.stable_diffusion.guidance_scale", 0.5, "guidance_scale: must be at least 1; got 0.5"),
+    ("classifier.momentum", 1, "config: classifier.momentum: must be less than 1; got 1"),
+    ("classifier.horizontal_flip", 1, "config: classifier.horizontal_flip: must be of type boolean; got 1"),
+    ("training_sets", ["real"], "config: training_sets: must be a list of at least 2; got ['real']"),
+    ("training_sets", ["real", "gan"], "config: training_sets.1: must be sources joined by +, of real, "),
+    ("training_sets", ["real", "vae_only+real"], "config: training_sets.1: must be sources joined by +"),
+    ("training_sets", ["vae_only", "stable_diffusion"], "config: training_sets: must hold 'real'"),
+    ("training_sets", ["real", "real+vae_only+vae_only"], "each source may stand once in a set, got 'real+vae_only+"),
+    ("seeds", [0, 0], "config: seeds: must not repeat an entry; got [0, 0]"),
+    ("compute.device", "tpu", "config: compute.device: must be one of auto, cpu, cuda; got 'tpu'"),
+    ("sampling.batch_size", None, "config: sampling.batch_size: must be of type integer; got None"),
+    ("dataset.images_per_class", 1, "mixing_weight: must be 0 when dataset.images_per_class is 1"),
+]
+
+
+def changed(key, value):
+    config = copy.deepcopy(DEFAULT)
+    *sections, last = key.split(".")
+    section = config
+    for name in sections:
+        section = section[name]
+    if value is ...:
+        del section[last]
+    else:
+        section[last] = value
+    return config
+
+
+def test_the_default_config_is_right():
+    configuration.check(DEFAULT)
+
+
+@pytest.mark.parametrize("study", sorted((ROOT / "resources" / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_study_is_right_on_top_of_the_default(study):
+    def laid_over(below, above):
+        both = {**below, **above}
+        nested = {k: laid_over(below[k], above[k]) for k in above if isinstance(below.get(k), dict)}
+        return {**both, **nested}
+
+    configuration.check(laid_over(DEFAULT, yaml.safe_load(study.read_text())))
+
+
+@pytest.mark.parametrize(("key", "value", "message"), WRONG)
+def test_a_wrong_config_is_one_line_that_names_key_value_and_what_is_allowed(key, value, message):
+    with pytest.raises(ValueError, match="^config: ") as caught:
+        configuration.check(changed(key, value))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_one_image_a_class_is_right_without_mixing():
+    config = changed("dataset.images_per_class", 1)
+    config["sampling"]["diffusion_inversion"]["mixing_weight"] = 0
+    configuration.check(config)
+
+
+def test_a_long_value_is_cut_short():
+    with pytest.raises(ValueError, match=r"got '~{76}\.\.\.$"):
+        configuration.check(changed("study", "~" * 10_000))
+
+
+def test_parts_are_the_sources_in_the_order_of_the_name():
+    assert configuration.parts("real+stable_diffusion") == ["real", "stable_diffusion"]
+    assert configuration.parts("vae_only") == ["vae_only"]
+
+
+def described(schema, path=()):
+    """Every key of the schema with what it says of itself; references followed."""
+    for name, entry in schema.get("properties", {}).items():
+        entry = SCHEMA["$defs"][entry["$ref"].rsplit("/", 1)[1]] if "$ref" in entry else entry
+        yield ".".join((*path, name)), entry
+        yield from described(entry, (*path, name))
+
+
+def test_every_key_of_the_schema_says_its_type_and_meaning_and_refuses_unknown_ones():
+    for key, entry in described(SCHEMA):
+        if entry.get("type") == "object":
+            assert entry.get("additionalProperties") is False, key
+        else:
+            assert entry.get("description"), key
+            assert "type" in entry or "enum" in entry, key
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seeds: [0, 0]", "config: seeds: must not repeat an entry; got [0, 0]"),
+        ("inversion: {lr: -1, vists: 3}", "config: inversion: unknown key 'vists'; allowed: "),
+        ("sampling: {stable_diffusion: {templates: resources/none.txt}}", "resources/none.txt"),
+    ],
+)
+def test_the_real_command_stops_before_any_job_without_a_traceback(tmp_path, text, message):
+    (tmp_path / "study.yaml").write_text(f"study: never-made\n{text}\n")
+    command = ["snakemake", "--nolock", "--configfile", tmp_path / "study.yaml"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    said = run.stdout + run.stderr
+    assert run.returncode == 1, said
+    assert message in said
+    assert "Traceback" not in said
+    assert not (ROOT / "results" / "never-made").exists()
