@@ -44,17 +44,13 @@ def test_a_sample_is_the_same_in_a_wider_grid(pipeline):
     narrow = model_folder.sample_grid(pipeline, ["one", "two"], columns=2, guidance_scale=2.0, seed=0)
     wide = model_folder.sample_grid(pipeline, ["one", "two"], columns=3, guidance_scale=2.0, seed=0)
     assert narrow.size == (32, 32)
-    left, kept = (
-        torch.tensor(list(image.tobytes())).float() for image in (narrow, wide.crop((0, 0, 32, 32)))
-    )
+    left, kept = (torch.tensor(list(image.tobytes())).float() for image in (narrow, wide.crop((0, 0, 32, 32))))
     torch.testing.assert_close(left, kept, rtol=0, atol=1)  # grey levels: sums differ with the batch
 
 
 def test_the_card_states_sizes_settings_and_losses(pipeline):
     traces = {"VAE": pretraining.Trace([2.0] * 50 + [1.0] * 50, seconds=7.0)}
-    card = model_folder.fill_card(
-        "$parts\n$settings\n$losses\n$times on $machine", pipeline, {"lr": 0.5}, traces
-    )
+    card = model_folder.fill_card("$parts\n$settings\n$losses\n$times on $machine", pipeline, {"lr": 0.5}, traces)
     unet = sum(p.numel() for p in pipeline.unet.parameters())
     assert f"| unet | UNet2DConditionModel | {unet:,} |" in card
     assert "| `lr` | 0.5 |" in card

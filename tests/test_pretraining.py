@@ -132,11 +132,19 @@ def test_the_step_makes_a_folder_that_stable_diffusion_s_code_loads(tmp_path, mo
             "kl_weight": 1e-4,
             "unet_channels": [8, 8],
         },
-        **{"unet_visits": 16, "unet_lr": 1e-3, "batch_size": 8, "ema_decay": 0.9},
+        **{"unet_visits": 16, "unet_lr": 1e-3, "batch_size": 8, "vae_ema_decay": 0.9, "unet_ema_decay": 0.9},
     }
     out = tmp_path / "model"
     card = ROOT / "workflow" / "docs" / "mini-sd-digits.md"
-    command = ["pretrain", "--options", json.dumps(options), "--card", str(card), "--out", str(out)]
+    command = [
+        "pretrain",
+        "--options",
+        json.dumps(options),
+        "--card",
+        str(card),
+        "--out",
+        str(out / "model_index.json"),
+    ]
     monkeypatch.setattr(sys, "argv", command)
     pretrain.main()
     assert [path.name for path in tmp_path.iterdir()] == ["model"]  # no checkpoints, no half-written folder

@@ -60,20 +60,14 @@ def test_brightness_and_framing_are_those_of_handwritten_scans(printed, written)
 def test_a_gap_to_handwriting_remains(printed, written):
     """Printed digits teach much about handwriting, but far from all."""
     flat = printed[0][..., 0].reshape(600, -1)
-    accuracy = (
-        KNeighborsClassifier(3)
-        .fit(flat, printed[1])
-        .score(written[0].reshape(len(written[0]), -1), written[1])
-    )
+    accuracy = KNeighborsClassifier(3).fit(flat, printed[1]).score(written[0].reshape(len(written[0]), -1), written[1])
     assert 0.5 < accuracy < 0.8
 
 
 def test_captions_name_the_class_in_every_template(printed):
     labels = printed[1]
     captions = typeset.captions(labels, seed=3)
-    assert all(
-        typeset.CLASS_NAMES[label] in caption.split() for label, caption in zip(labels, captions, strict=True)
-    )
+    assert all(typeset.CLASS_NAMES[label] in caption.split() for label, caption in zip(labels, captions, strict=True))
     assert set(captions) == {t.format(name) for t in typeset.TEMPLATES for name in typeset.CLASS_NAMES}
     assert typeset.captions(labels[:7], seed=3) == captions[:7]
 

@@ -69,8 +69,7 @@ def fill_card(
     """
     modules = {name: part for name, part in pipeline.components.items() if isinstance(part, torch.nn.Module)}
     parts = {
-        name: (type(part).__name__, f"{sum(p.numel() for p in part.parameters()):,}")
-        for name, part in modules.items()
+        name: (type(part).__name__, f"{sum(p.numel() for p in part.parameters()):,}") for name, part in modules.items()
     }
     return Template(template).substitute(
         parts=_table(("part", "class", "parameters"), [(name, *facts) for name, facts in parts.items()]),
@@ -98,10 +97,7 @@ def _settle(folder: Path) -> None:
 def _tenths(losses: Sequence[float]) -> list[float]:
     """Mean loss over each tenth of training, of at least one step."""
     bounds = [i * len(losses) // 10 for i in range(11)]
-    return [
-        float(np.mean(losses[low : max(high, low + 1)]))
-        for low, high in zip(bounds, bounds[1:], strict=False)
-    ]
+    return [float(np.mean(losses[low : max(high, low + 1)])) for low, high in zip(bounds, bounds[1:], strict=False)]
 
 
 def _table(header: Sequence[Any], rows: Sequence[Sequence[Any]]) -> str:

@@ -85,11 +85,7 @@ def train_vae(
         noise = _normal(random, posterior.mean.shape).to(vae.device)
         decoded = vae.decode(posterior.mean + posterior.std * noise).sample
         kl = posterior.kl().mean() / pixel_values[0].numel()
-        return (
-            functional.l1_loss(decoded, pixel_values)
-            + functional.mse_loss(decoded, pixel_values)
-            + kl_weight * kl
-        )
+        return functional.l1_loss(decoded, pixel_values) + functional.mse_loss(decoded, pixel_values) + kl_weight * kl
 
     steps = math.ceil(visits / batch_size)
     trace = fit(vae, loss_at, steps, lr, ema_decay, checkpoint)
@@ -124,9 +120,7 @@ def train_denoiser(
     def loss_at(step: int) -> torch.Tensor:
         random = stream(seed, "train_denoiser", step)
         picks = random.integers(len(images), size=batch_size)
-        latents = (
-            mean[picks] + std[picks] * _normal(random, mean[picks].shape)
-        ) * pipeline.vae.config.scaling_factor
+        latents = (mean[picks] + std[picks] * _normal(random, mean[picks].shape)) * pipeline.vae.config.scaling_factor
         noise = _normal(random, latents.shape)
         timesteps = torch.from_numpy(random.integers(scheduler.config.num_train_timesteps, size=batch_size))
         empty = torch.from_numpy(random.random(batch_size) < EMPTY_PROMPT_SHARE)
@@ -182,9 +176,7 @@ def _rate(step: int, steps: int) -> float:
 
 
 @torch.no_grad()
-def encode(
-    vae: AutoencoderKL, images: np.ndarray, batch_size: int = 256
-) -> tuple[torch.Tensor, torch.Tensor]:
+def encode(vae: AutoencoderKL, images: np.ndarray, batch_size: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
     """Posterior mean and std of `images` uint8 (n, h, w, 3): float32 (n, 4, h / f, w / f), on the CPU."""
     means, stds = [], []
     for start in range(0, len(images), batch_size):

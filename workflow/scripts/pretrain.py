@@ -20,12 +20,13 @@ class Options:
     vae_channels: list[int]
     vae_visits: int
     vae_lr: float
+    vae_ema_decay: float
     kl_weight: float
     unet_channels: list[int]
     unet_visits: int
     unet_lr: float
+    unet_ema_decay: float
     batch_size: int
-    ema_decay: float
 
 
 def main() -> None:
@@ -45,17 +46,16 @@ def main() -> None:
         tokenizer,
         miniature.make_unet(latent_size, o.unet_channels, o.text_width, o.seed),
     )
-    common = {"batch_size": o.batch_size, "ema_decay": o.ema_decay, "seed": o.seed}
-    vae_settings = {
-        "visits": o.vae_visits,
-        "lr": o.vae_lr,
-        "kl_weight": o.kl_weight,
-        "checkpoint": checkpoints[0],
-    }
-    unet_settings = {"visits": o.unet_visits, "lr": o.unet_lr, "checkpoint": checkpoints[1]}
+    vae_settings = {"lr": o.vae_lr, "ema_decay": o.vae_ema_decay, "kl_weight": o.kl_weight}
+    unet_settings = {"lr": o.unet_lr, "ema_decay": o.unet_ema_decay}
+    common = {"batch_size": o.batch_size, "seed": o.seed}
     traces = {
-        "VAE": pretraining.train_vae(pipeline.vae, images, **vae_settings, **common),
-        "UNet": pretraining.train_denoiser(pipeline, images, captions, **unet_settings, **common),
+        "VAE": pretraining.train_vae(
+            pipeline.vae, images, visits=o.vae_visits, checkpoint=checkpoints[0], **vae_settings, **common
+        ),
+        "UNet": pretraining.train_denoiser(
+            pipeline, images, captions, visits=o.unet_visits, checkpoint=checkpoints[1], **unet_settings, **common
+        ),
     }
 
     card = model_folder.fill_card(files.card.read_text(), pipeline, asdict(o), traces)
