@@ -81,10 +81,10 @@ def assemble(
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",
-        prediction_type="epsilon",
+        prediction_type="v_prediction",
         set_alpha_to_one=False,
         skip_prk_steps=True,
-        steps_offset=1,
+        timestep_spacing="trailing",  # begins at pure noise, as training does: else dark grounds turn grey
     )
     return StableDiffusionPipeline(
         vae=vae,

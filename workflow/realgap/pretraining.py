@@ -108,7 +108,8 @@ def train_denoiser(
 ) -> Trace:
     """Train UNet and text encoder in place on `visits` of `images` uint8 (n, h, w, 3), one caption each.
 
-    Loss: mean squared error of the predicted noise; timesteps uniform, latents drawn from the posterior.
+    Loss: mean squared error of what the scheduler says is predicted; timesteps uniform, latents drawn from
+    the posterior.
     For `checkpoint` see `fit`. ValueError if the numbers of images and captions differ.
     """
     if len(captions) != len(images):
@@ -127,10 +128,18 @@ def train_denoiser(
         prompts = torch.where(empty[:, None], empty_ids, ids[picks]).to(unet.device)
         noisy = scheduler.add_noise(latents, noise, timesteps).to(unet.device)
         predicted = unet(noisy, timesteps.to(unet.device), text_encoder(prompts).last_hidden_state).sample
-        return functional.mse_loss(predicted, noise.to(unet.device))
+        return functional.mse_loss(predicted, _target(scheduler, latents, noise, timesteps).to(unet.device))
 
     both = torch.nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
     return fit(both, loss_at, math.ceil(visits / batch_size), lr, ema_decay, checkpoint)
+
+
+def _target(scheduler: Any, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+    """The noise, or the velocity of Salimans & Ho 2022 (arXiv 2202.00512), eq. in section 4: (n, c, h, w)."""
+    if scheduler.config.prediction_type == "epsilon":
+        return noise
+    kept = scheduler.alphas_cumprod[timesteps].view(-1, 1, 1, 1)
+    return kept.sqrt() * noise - (1 - kept).sqrt() * latents
 
 
 def fit(
@@ -146,7 +155,6 @@ def fit(
     The rate rises for 100 steps and follows a half cosine to zero. The state is kept in `checkpoint` and a
     killed run goes on from there: on the same number of threads, to the same weights bit for bit.
     """
-    module.to(memory_format=torch.channels_last)
     average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
     optimiser = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=0.01, fused=True)
     parts = {"module": module, "average": average, "optimiser": optimiser}
@@ -166,7 +174,7 @@ def fit(
             trace = Trace(losses, time.monotonic() - started)
             checkpoint.save(parts, trace)
     module.load_state_dict(average.module.state_dict())
-    module.to(memory_format=torch.contiguous_format).eval()
+    module.eval()
     return trace
 
 

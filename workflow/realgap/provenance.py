@@ -62,7 +62,7 @@ def _file(name: str) -> Path | None:
 
 @cache
 def _imports(name: str) -> frozenset[str]:
-    names: set[str] = set()
+    names = {name}  # for the packages it lies in, whose __init__ Python runs first
     for node in ast.walk(ast.parse(_file(name).read_text())):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)

@@ -43,6 +43,11 @@ rule plot:
             caption="../report/samples.rst",
             category="Figures",
         ),
+        overview=report(
+            multiext(f"{OUT}/figures/overview", ".png", ".svg"),
+            caption="../report/overview.rst",
+            category="Figures",
+        ),
     log:
         f"{OUT}/logs/plot.log",
     benchmark:
@@ -60,7 +65,8 @@ rule plot:
         "Plot the table and a strip of images"
     shell:
         "python -m scripts.plot --table {input.table:q} --accuracies {input.accuracies:q} --shards {input.shards:q}"
-        " --options {params.options:q} --accuracy {output.accuracy:q} --samples {output.samples:q} > {log:q} 2>&1"
+        " --options {params.options:q} --accuracy {output.accuracy:q} --samples {output.samples:q}"
+        " --overview {output.overview:q} > {log:q} 2>&1"
 
 
 rule report:

@@ -1,4 +1,4 @@
-"""Plot the table, and a strip of real and generated images of every class."""
+"""Plot the table, strips of real and generated images of every class, and both in one picture."""
 
 from dataclasses import dataclass
 
@@ -18,22 +18,18 @@ PER_CLASS = 8
 
 
 def main() -> None:
+    pair = {"nargs": 2, "metavar": ("PNG", "SVG")}
     args, options = steps.parse(
-        __doc__,
-        Options,
-        table={},
-        accuracies={},
-        shards={"nargs": "+"},
-        accuracy={"nargs": 2},
-        samples={"nargs": 2},
+        __doc__, Options, table={}, accuracies={}, shards={"nargs": "+"}, accuracy=pair, samples=pair, overview=pair
     )
-    figures.save(figures.accuracy(pd.read_csv(args.table), pd.read_csv(args.accuracies)), *args.accuracy)
+    table, accuracies = pd.read_csv(args.table), pd.read_csv(args.accuracies)
     columns = {}
     for source, paths in zip(options.columns, np.array_split(args.shards, len(options.columns)), strict=True):
         columns[figures.name(source)] = np.stack([_first_variants(path) for path in paths])
-    smallest = min(images.shape[1] for images in columns.values())
-    columns = {title: images[:, :smallest] for title, images in columns.items()}
-    figures.save(figures.strips(columns, options.classes), *args.samples)
+    classes = options.classes
+    figures.save(figures.accuracy(table, accuracies), *args.accuracy)
+    figures.save(figures.samples(columns, classes), *args.samples)
+    figures.save(figures.overview(columns, classes, table, accuracies), *args.overview)
 
 
 def _first_variants(path: str) -> np.ndarray:
