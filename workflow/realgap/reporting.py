@@ -56,7 +56,7 @@ def percent(value: float) -> str:
 
 def points(value: float) -> str:
     """A difference of fractions in percentage points with its sign, e.g. +2.3."""
-    return f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
+    return f"{100 * value:+z.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _verdict(row: dict[str, Any]) -> str:
