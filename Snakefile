@@ -27,6 +27,8 @@ rule all:
         f"{OUT}/report.html",
         f"{OUT}/table.csv",
         f"{OUT}/accuracies.csv",
+        # every artefact of the study by name: one that was deleted is made again, finished reports or not
+        artefacts(),
 
 
 onstart:

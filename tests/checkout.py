@@ -41,16 +41,13 @@ def copy(folder: Path) -> Path:
     return folder
 
 
-def snakemake(folder: Path, *arguments: str, study: str = "study.yaml") -> subprocess.CompletedProcess:
+def snakemake(
+    folder: Path, *arguments: str, target: str = "all", study: str = "study.yaml"
+) -> subprocess.CompletedProcess:
     """Run Snakemake as a user would from `folder`, with this interpreter's environment."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    return subprocess.run(
-        ["snakemake", "--configfile", study, *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    command = ["snakemake", "--configfile", study, *arguments, "--", target]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
 def changed(folder: Path, **sections: object) -> str:

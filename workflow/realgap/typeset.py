@@ -4,6 +4,7 @@ Printed shapes from the text fonts that matplotlib ships (DejaVu and STIX), brig
 resolution of scikit-learn's handwritten digits, so that what separates the two is the writing, not the scan.
 """
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -58,24 +59,82 @@ def render(count: int, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def captions(labels: np.ndarray, seed: int) -> list[str]:
-    """A caption for each label: its class name in a template; item i depends on (seed, i, labels[i]) only."""
-    picks = [stream(seed, "caption", i).integers(len(TEMPLATES)) for i in range(len(labels))]
-    return [TEMPLATES[pick].format(CLASS_NAMES[label]) for pick, label in zip(picks, labels, strict=True)]
+    """A caption for each label: its class name in a template, and for one in two also how the digit looks.
+
+    Item i depends on (seed, i, labels[i]) only and describes image i of `render` with the same seed. Captions
+    that say more than the class teach the model to be steered in more than the class, which is what an inverted
+    embedding does.
+    """
+    return [_caption(int(label), stream(seed, "caption", i), seed, i) for i, label in enumerate(labels)]
+
+
+@dataclass(frozen=True)
+class _Style:
+    """How one digit looks; lengths in px of the canvas."""
+
+    font: str
+    stroke_px: int
+    height: float  # of the canvas
+    width: float  # of the glyph's own
+    turn_deg: float
+    shear: float
+    shift_px: np.ndarray  # (2,) right, down
+    blur_px: float
+
+
+def _style(random: np.random.Generator) -> _Style:
+    return _Style(
+        font=FONTS[random.integers(len(FONTS))],
+        stroke_px=int(random.integers(4)),
+        height=random.uniform(0.85, 1.05),
+        width=random.uniform(0.75, 1.05),
+        turn_deg=random.uniform(-8, 8),
+        shear=random.uniform(-0.15, 0.15),
+        shift_px=random.uniform(-3, 3, size=2),
+        blur_px=random.uniform(0.0, 3.0),
+    )
+
+
+def _caption(label: int, random: np.random.Generator, seed: int, i: int) -> str:
+    plain = TEMPLATES[random.integers(len(TEMPLATES))].format(CLASS_NAMES[label])
+    return f"{plain} in {_words(_style(stream(seed, 'typeset', i)))}" if random.random() < 0.5 else plain
+
+
+def _words(style: _Style) -> str:
+    """What a style looks like, a word for each thing that stands out."""
+    family = next(name for name in ("SansMono", "Sans", "Serif", "STIX") if name in style.font).lower()
+    said = [
+        ("thin", "light", "medium", "heavy")[style.stroke_px],
+        family,
+        "bold" if "Bo" in style.font else "",
+        "italic" if "Italic" in style.font or "Oblique" in style.font or "Ita" in style.font else "",
+        _beyond(style.height, 0.92, 0.98, "short", "tall"),
+        _beyond(style.width, 0.85, 0.95, "narrow", "wide"),
+        _beyond(style.turn_deg, -3, 3, "clockwise", "anticlockwise"),
+        _beyond(style.shear, -0.05, 0.05, "backward", "forward"),
+        _beyond(style.shift_px[0], -1, 1, "left", "right"),
+        _beyond(style.shift_px[1], -1, 1, "high", "low"),
+        _beyond(style.blur_px, 1, 2, "sharp", "soft"),
+    ]
+    return " ".join(word for word in said if word)
+
+
+def _beyond(value: float, low: float, high: float, below: str, above: str) -> str:
+    return below if value < low else above if value > high else ""
 
 
 def _digit(label: int, size: int, random: np.random.Generator) -> np.ndarray:
     """One digit in a random font, pose, weight and sharpness: uint8 (size, size)."""
-    glyph = _glyph(FONTS[random.integers(len(FONTS))], label, int(random.integers(4)))
+    style = _style(random)
+    glyph = _glyph(style.font, label, style.stroke_px)
     sharp = glyph.transform(
-        (_CANVAS, _CANVAS), Image.Transform.AFFINE, _pose(glyph.size, random), Image.Resampling.BILINEAR
+        (_CANVAS, _CANVAS), Image.Transform.AFFINE, _pose(glyph.size, style), Image.Resampling.BILINEAR
     )
-    soft = sharp.filter(ImageFilter.GaussianBlur(random.uniform(0.0, 3.0)))
+    soft = sharp.filter(ImageFilter.GaussianBlur(style.blur_px))
     scan = soft.resize((_CELLS, _CELLS), Image.Resampling.BOX)
     brightness = 255 / max(1, scan.getextrema()[1])  # in load_digits too, ink fills a cell
     return np.asarray(
-        scan.point(lambda ink: min(255, round(ink * brightness))).resize(
-            (size, size), Image.Resampling.BICUBIC
-        )
+        scan.point(lambda ink: min(255, round(ink * brightness))).resize((size, size), Image.Resampling.BICUBIC)
     )
 
 
@@ -87,20 +146,18 @@ def _glyph(font: str, digit: int, stroke_px: int) -> Image.Image:
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / font
     ink = Image.new("L", (2 * _GLYPH, 2 * _GLYPH))
     pen = ImageDraw.Draw(ink)
-    pen.text(
-        (_GLYPH, _GLYPH), str(digit), 255, ImageFont.truetype(path, _GLYPH), "mm", stroke_width=stroke_px
-    )
+    pen.text((_GLYPH, _GLYPH), str(digit), 255, ImageFont.truetype(path, _GLYPH), "mm", stroke_width=stroke_px)
     return ink.crop(ink.getbbox())
 
 
-def _pose(glyph_size: tuple[int, int], random: np.random.Generator) -> tuple[float, ...]:
-    """PIL's affine coefficients (canvas px -> glyph px) of a random size, width, turn, shear and shift."""
+def _pose(glyph_size: tuple[int, int], style: _Style) -> tuple[float, ...]:
+    """PIL's affine coefficients (canvas px -> glyph px) of a size, width, turn, shear and shift."""
     width, height = glyph_size
-    scale_y = height / (_CANVAS * random.uniform(0.85, 1.05))  # glyph px in one canvas px
-    scale_x = scale_y / random.uniform(0.75, 1.05)
-    angle, shear = np.deg2rad(random.uniform(-8, 8)), random.uniform(-0.15, 0.15)
+    scale_y = height / (_CANVAS * style.height)  # glyph px in one canvas px
+    scale_x = scale_y / style.width
+    angle = np.deg2rad(style.turn_deg)
     cos, sin = np.cos(angle), np.sin(angle)
-    matrix = np.diag([scale_x, scale_y]) @ [[1, shear], [0, 1]] @ [[cos, -sin], [sin, cos]]
-    centre = _CANVAS / 2 + random.uniform(-3, 3, size=2)
+    matrix = np.diag([scale_x, scale_y]) @ [[1, style.shear], [0, 1]] @ [[cos, -sin], [sin, cos]]
+    centre = _CANVAS / 2 + style.shift_px
     offset = np.array([width / 2, height / 2]) - matrix @ centre
     return (*matrix[0], offset[0], *matrix[1], offset[1])

@@ -17,6 +17,7 @@ except ValueError as error:
 
 OUT = f"results/{config['study']}"
 DATASET = config["dataset"]
+CLASSES = DATASET["classes"]
 BASE_MODEL = config["base_model"]["path"]
 # what the model is, not when its files were written: a checkout or a copy must not invalidate weeks of work
 BASE_MODEL_FINGERPRINT = provenance.fingerprint(BASE_MODEL)
@@ -32,7 +33,7 @@ shell.prefix(
 
 
 wildcard_constraints:
-    class_name="|".join(map(re.escape, DATASET["classes"])),
+    class_name="|".join(map(re.escape, CLASSES)),
     shard=r"\d+",
     source="|".join(GENERATORS),
     training_set="|".join(map(re.escape, config["training_sets"])),
@@ -70,7 +71,7 @@ def embeddings_for(wildcards):
     if wildcards.source != "diffusion_inversion":
         return []
     whole = config["sampling"]["diffusion_inversion"]["unconditional"] == "dataset"
-    classes = DATASET["classes"] if whole else [wildcards.class_name]
+    classes = CLASSES if whole else [wildcards.class_name]
     return class_shards(f"{OUT}/embeddings/{{class_name}}/{{shard}}.h5", classes)
 
 
@@ -97,7 +98,7 @@ def shards_of(training_set):
     shards = []
     for source in configuration.parts(training_set):
         folder = folders.get(source, f"{OUT}/samples/{source}")
-        shards += class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", DATASET["classes"])
+        shards += class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
     return shards
 
 
@@ -118,4 +119,22 @@ SHOWN = [
 def shown_shards(wildcards):
     """The first shard of each class, of each source that some training set uses."""
     folders = [f"{OUT}/real" if source == "real" else f"{OUT}/samples/{source}" for source in SHOWN]
-    return [f"{folder}/{name}/0.h5" for folder in folders for name in DATASET["classes"]]
+    return [f"{folder}/{name}/0.h5" for folder in folders for name in CLASSES]
+
+
+def artefacts():
+    """Every shard, training set, classifier and prediction of the study."""
+    sources = {part for name in config["training_sets"] for part in configuration.parts(name)}
+    folders = [f"{OUT}/real"] + [f"{OUT}/samples/{source}" for source in sorted(sources - {"real"})]
+    if sources & {"vae_only", "diffusion_inversion"}:
+        folders.append(f"{OUT}/moments")
+    if "diffusion_inversion" in sources:
+        folders.append(f"{OUT}/embeddings")
+    files = [file for folder in folders for file in class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", CLASSES)]
+    files += expand(f"{OUT}/training_sets/{{training_set}}.h5", training_set=config["training_sets"])
+    for pattern in (
+        f"{OUT}/classifiers/{{name}}/seed-{{seed}}.safetensors",
+        f"{OUT}/predictions/{{name}}/seed-{{seed}}.h5",
+    ):
+        files += expand(pattern, name=config["training_sets"], seed=config["seeds"])
+    return [f"{OUT}/test.h5", *files]
