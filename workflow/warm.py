@@ -9,6 +9,7 @@ interpreter runs the step, to the same bytes.
     python workflow/warm.py serve SOCKET                          the server
 """
 
+import atexit
 import json
 import os
 import select
@@ -36,7 +37,6 @@ LONGEST_REQUEST = 1 << 24  # bytes
 
 def start() -> None:
     """Start a server that ends with this process, and tell the steps of this process where it is."""
-    import atexit
     import shutil
     import subprocess
     import tempfile
@@ -128,6 +128,7 @@ def _keep(connection: socket.socket) -> None:
 def _run(arguments: list[str], folder: str, environment: dict[str, str], descriptors: list[int]) -> None:
     """Become the step, as if this process had been started for it."""
     import runpy
+    import traceback
 
     for target, descriptor in enumerate(descriptors):
         os.dup2(descriptor, target)
@@ -139,8 +140,24 @@ def _run(arguments: list[str], folder: str, environment: dict[str, str], descrip
     sys.path[:0] = environment.get("PYTHONPATH", "").split(os.pathsep)
     assert arguments[0] == "-m", arguments
     sys.argv = arguments[1:]
-    runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
-    sys.exit(0)
+    try:
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        _leave(0)
+    except SystemExit as stop:
+        if not isinstance(stop.code, int | None):
+            print(stop.code, file=sys.stderr)
+        _leave(stop.code if isinstance(stop.code, int) else int(stop.code is not None))
+    except BaseException:
+        traceback.print_exc()
+        _leave(1)
+
+
+def _leave(code: int) -> None:
+    """End at once: taking down all that the server imported costs time and fills logs with talk of leaks."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _obey_threads(count: str | None) -> None:
