@@ -142,15 +142,15 @@ def _to_device(
 
 
 def _split(batch_size: int, shares: Sequence[float]) -> list[int]:
-    """Images of each source in a batch; what rounding leaves goes to the last source."""
-    counts = [int(batch_size * share) for share in shares[:-1]]
-    return [*counts, batch_size - sum(counts)]
+    """Images of each source in a batch; rounding the ends between them leaves none over and none short."""
+    ends = np.rint(batch_size * np.cumsum(shares)).astype(int)
+    return np.diff(ends, prepend=0).tolist()
 
 
 def _rows(first: int, count: int, n: int, seed: int, part: int) -> np.ndarray:
     """Draws number first..first+count of endless passes through n rows, each pass in a new order."""
     passes = [divmod(draw, n) for draw in range(first, first + count)]
-    return np.array([_permutation(n, seed, part, epoch)[position] for epoch, position in passes])
+    return np.array([_permutation(n, seed, part, epoch)[position] for epoch, position in passes], dtype=np.int64)
 
 
 @lru_cache(maxsize=4)

@@ -32,7 +32,7 @@ def mix(
 
     class_embeddings is float32 (m, tokens, width), of every image of the class whatever its shard; the
     partner j is another image of that class. Returns float32 (n, tokens, width). Raises ValueError when
-    the class has no second image to mix with.
+    the class has no second image to mix with, or an item's image has no embedding.
     """
     order = np.argsort(class_image_ids)
     ids, embeddings = class_image_ids[order], class_embeddings[order]
@@ -45,6 +45,8 @@ def mix(
     for image_id, variant in items:
         stream = streams.stream(seed, "mix", image_id, variant)
         own = int(np.searchsorted(ids, image_id))
+        if own == len(ids) or ids[own] != image_id:
+            raise ValueError(f"no embedding of image {image_id} among those of its class")
         partner = (own + int(stream.integers(1, len(ids)))) % len(ids) if len(ids) > 1 else own
         noise = stream.standard_normal(embeddings.shape[1:], dtype=np.float32)
         mixed.append(
