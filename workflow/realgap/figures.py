@@ -82,6 +82,7 @@ def overview(
 
 
 def _draw_accuracy(axes: plt.Axes, table: pd.DataFrame, accuracies: pd.DataFrame) -> None:
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     for row, entry in enumerate(table.itertuples()):
         colour = COLOURS.get(entry.training_set, "#009E73")
         seeds = 100 * accuracies.loc[accuracies.training_set == entry.training_set, "accuracy"]
@@ -90,7 +91,9 @@ def _draw_accuracy(axes: plt.Axes, table: pd.DataFrame, accuracies: pd.DataFrame
         if np.isfinite(low):
             axes.plot([low, high], [row, row], color=colour, linewidth=2)
         axes.plot([mean], [row], "D", color=colour, markersize=7)
-        axes.annotate(f"{mean:.1f}", (mean, row), (0, -15), textcoords="offset points", ha="center", fontsize=10)
+        axes.annotate(
+            f"{mean:.1f}", (mean, row), (0, -15), textcoords="offset points", ha="center", fontsize=10, bbox=box
+        )
     real = 100 * table.loc[table.training_set == "real", "accuracy_mean"].item()
     axes.axvline(real, color=COLOURS["real"], linestyle=":", linewidth=1)
     labels = [f"{name(e.training_set)}\nn = {e.n_real + e.n_generated:,} images" for e in table.itertuples()]

@@ -84,6 +84,7 @@ def assemble(
         prediction_type="v_prediction",
         set_alpha_to_one=False,
         skip_prk_steps=True,
+        steps_offset=1,
         timestep_spacing="trailing",  # begins at pure noise, as training does: else dark grounds turn grey
     )
     return StableDiffusionPipeline(
