@@ -60,7 +60,7 @@ def client(arguments: list[str]) -> int:
         request = json.dumps([arguments, os.getcwd(), dict(os.environ)]).encode()
         socket.send_fds(connection, [len(request).to_bytes(4, "big")], [0, 1, 2])
         connection.sendall(request)
-    except OSError:
+    except (KeyError, OSError):
         os.execvp("python", ["python", *arguments])
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         signal.signal(signum, lambda number, _: connection.sendall(bytes([number])))
