@@ -14,15 +14,13 @@ OF_CLASSIFIERS = {"train": 12, "evaluate": 12, "tabulate": 1, "plot": 1, "report
 # training sets with diffusion_inversion in them are 2 of 6, so 4 of 12 classifiers
 AFTER_EMBEDDINGS = {"assemble": 2, "train": 4, "evaluate": 4, "tabulate": 1, "plot": 1, "report": 1}
 
+pytestmark = pytest.mark.xdist_group("study")
+
 
 @pytest.fixture
 def study(finished_study: Path) -> Path:
     """The finished study; whatever a test changes in its code or resources is put back, times included."""
-    kept = {
-        path: path.stat()
-        for path in finished_study.rglob("*")
-        if path.is_file() and "results" not in path.parts
-    }
+    kept = {path: path.stat() for path in finished_study.rglob("*") if path.is_file() and "results" not in path.parts}
     contents = {path: path.read_bytes() for path in kept if path.stat().st_size < 1_000_000}
     yield finished_study
     for path, content in contents.items():
@@ -44,9 +42,7 @@ def test_a_rerun_after_success_does_nothing(study):
 def test_changing_guidance_resamples_that_source_and_what_follows(study):
     jobs = after(study, sampling={"diffusion_inversion": {"guidance_scale": 3.5}})
     assert jobs == {"sample_shard": 4, **AFTER_EMBEDDINGS}
-    plan = checkout.plan(
-        study, checkout.changed(study, sampling={"stable_diffusion": {"guidance_scale": 3.5}})
-    )
+    plan = checkout.plan(study, checkout.changed(study, sampling={"stable_diffusion": {"guidance_scale": 3.5}}))
     sampled = [item for rule, item in plan if rule == "sample_shard"]
     assert len(sampled) == 4
     assert all(item.startswith("stable_diffusion-") for item in sampled)
@@ -152,4 +148,3 @@ def test_deleting_a_shard_makes_that_shard_and_what_follows(study):
     jobs = checkout.rules(plan)
     assert jobs.pop("plot", 0) <= 1
     assert jobs == {"sample_shard": 1, "assemble": 2, "train": 4, "evaluate": 4, "tabulate": 1, "report": 1}
-

@@ -68,7 +68,9 @@ def test_captions_name_the_class_in_every_template(printed):
     labels = printed[1]
     captions = typeset.captions(labels, seed=3)
     assert all(typeset.CLASS_NAMES[label] in caption.split() for label, caption in zip(labels, captions, strict=True))
-    assert {caption.split(" in ")[0] for caption in captions} == {t.format(name) for t in typeset.TEMPLATES for name in typeset.CLASS_NAMES}
+    assert {caption.split(" in ")[0] for caption in captions} == {
+        t.format(name) for t in typeset.TEMPLATES for name in typeset.CLASS_NAMES
+    }
     assert typeset.captions(labels[:7], seed=3) == captions[:7]
 
 

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from realgap import shards
 from tests import checkout
 
 RESULTS = Path("results/reduced")
+
+pytestmark = pytest.mark.xdist_group("study")
 
 
 def test_the_study_ends_in_its_table_figures_and_report(finished_study):

@@ -28,9 +28,7 @@ def build(architecture: str, num_classes: int, image_size: int) -> nn.Module:
     try:
         model = models.get_model(architecture, weights=None, num_classes=num_classes)
     except ValueError as error:
-        raise ValueError(
-            f"classifier.architecture: must be a torchvision classifier, got {architecture!r}"
-        ) from error
+        raise ValueError(f"classifier.architecture: must be a torchvision classifier, got {architecture!r}") from error
     if image_size < CIFAR_STEM_BELOW and isinstance(model, models.ResNet):
         model.conv1 = nn.Conv2d(3, model.conv1.out_channels, 3, stride=1, padding=1, bias=False)
         model.maxpool = nn.Identity()
@@ -76,9 +74,7 @@ def train(
     model.to(device, memory_format=_memory_format(dtype)).train()
     resident = [_to_device(images, labels, device) for images, labels in parts]
     counts = _split(batch_size, shares)
-    optimiser = torch.optim.SGD(
-        model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=True
-    )
+    optimiser = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=True)
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = lr * _lr_factor(step, steps, warmup)
         pixels, targets = [], []
@@ -135,9 +131,7 @@ def _memory_format(dtype: torch.dtype) -> torch.memory_format:
     return torch.contiguous_format if dtype == torch.float32 else torch.channels_last
 
 
-def _to_device(
-    images: np.ndarray, labels: np.ndarray, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _to_device(images: np.ndarray, labels: np.ndarray, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
 
 

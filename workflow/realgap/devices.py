@@ -10,9 +10,7 @@ def pick(device: str) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            "compute.device: must be a device of this machine; got 'cuda', and torch sees no GPU"
-        )
+        raise ValueError("compute.device: must be a device of this machine; got 'cuda', and torch sees no GPU")
     return torch.device(device)
 
 

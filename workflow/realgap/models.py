@@ -54,13 +54,9 @@ def latent_shape(folder: str | Path, vae: Any, unet: Any, resolution: int) -> tu
     multiple = factor * 2 ** (len(unet.config.block_out_channels) - 1)
     if vae.config.latent_channels != unet.config.in_channels:
         channels = f"VAE {vae.config.latent_channels}, UNet {unet.config.in_channels}"
-        raise ValueError(
-            f"{folder}: VAE and UNet must have the same number of latent channels, got {channels}"
-        )
+        raise ValueError(f"{folder}: VAE and UNet must have the same number of latent channels, got {channels}")
     if resolution % multiple:
-        raise ValueError(
-            f"base_model.resolution: must be a multiple of {multiple} for {folder}, got {resolution}"
-        )
+        raise ValueError(f"base_model.resolution: must be a multiple of {multiple} for {folder}, got {resolution}")
     return vae.config.latent_channels, resolution // factor, resolution // factor
 
 

@@ -60,9 +60,7 @@ def points(value: float) -> str:
 
 
 def _verdict(row: dict[str, Any]) -> str:
-    difference = (
-        f"{points(row['difference_to_real'])} points against real {_interval(row, 'difference', points)}"
-    )
+    difference = f"{points(row['difference_to_real'])} points against real {_interval(row, 'difference', points)}"
     if pd.isna(row["difference_low"]):
         return f"{difference}; one seed says nothing of the noise"
     if row["difference_low"] > 0:

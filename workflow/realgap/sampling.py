@@ -50,9 +50,7 @@ def mix(
         partner = (own + int(stream.integers(1, len(ids)))) % len(ids) if len(ids) > 1 else own
         noise = stream.standard_normal(embeddings.shape[1:], dtype=np.float32)
         mixed.append(
-            embeddings[own]
-            + mixing_weight * (embeddings[partner] - embeddings[own])
-            + embedding_noise * noise
+            embeddings[own] + mixing_weight * (embeddings[partner] - embeddings[own]) + embedding_noise * noise
         )
     return np.stack(mixed).astype(np.float32)
 

@@ -19,9 +19,7 @@ from realgap.files import whole
 BASE_MODEL = {"type": lambda index: Path(index).parent, "metavar": "MODEL_INDEX_JSON"}
 
 
-def parse(
-    description: str | None, options: type | None = None, **files: Any
-) -> tuple[argparse.Namespace, Any]:
+def parse(description: str | None, options: type | None = None, **files: Any) -> tuple[argparse.Namespace, Any]:
     """The command line of a step: `--<name>` for each of `files`, `--options JSON` for a frozen dataclass.
 
     A file's value is the keyword arguments of argparse's `add_argument`, e.g. `out={}` or
@@ -33,9 +31,7 @@ def parse(
         parser.add_argument(f"--{name.replace('_', '-')}", **{"required": True, **arguments})
     if options is not None:
         parser.add_argument("--options", required=True, help=f"JSON: {', '.join(_names(options))}")
-    parser.add_argument(
-        "--benchmark", help="write time and memory here, in the format of Snakemake's benchmarks"
-    )
+    parser.add_argument("--benchmark", help="write time and memory here, in the format of Snakemake's benchmarks")
     arguments = parser.parse_args()
     if arguments.benchmark:
         atexit.register(_benchmark, arguments.benchmark, time.perf_counter())
@@ -80,9 +76,7 @@ def _fill(options: type, text: str) -> Any:
     values = json.loads(text)
     if set(values) != set(_names(options)):
         odd = ", ".join(sorted(set(values) ^ set(_names(options))))
-        raise SystemExit(
-            f"error: --options: must hold exactly {', '.join(_names(options))}; missing or unknown: {odd}"
-        )
+        raise SystemExit(f"error: --options: must hold exactly {', '.join(_names(options))}; missing or unknown: {odd}")
     return options(**values)
 
 
@@ -91,9 +85,7 @@ def prompts(templates: str, class_name: str) -> list[str]:
     lines = [line.strip() for line in Path(templates).read_text(encoding="utf-8").splitlines()]
     wrong = [line for line in lines if line and "{}" not in line]
     if wrong or not any(lines):
-        raise ValueError(
-            f"{templates}: each line must be a prompt with {{}} for the class name, got {wrong[:1]}"
-        )
+        raise ValueError(f"{templates}: each line must be a prompt with {{}} for the class name, got {wrong[:1]}")
     return [line.replace("{}", class_name.replace("_", " ")) for line in lines if line]
 
 

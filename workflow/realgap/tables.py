@@ -49,9 +49,7 @@ def table(accuracies: pd.DataFrame, reference: str = "real") -> pd.DataFrame:
                 "accuracy_mean": mean,
                 "accuracy_low": low,
                 "accuracy_high": high,
-                **dict(
-                    zip(("difference_to_real", "difference_low", "difference_high"), difference, strict=True)
-                ),
+                **dict(zip(("difference_to_real", "difference_low", "difference_high"), difference, strict=True)),
             }
         )
     return pd.DataFrame(rows)

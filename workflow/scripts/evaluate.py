@@ -28,9 +28,7 @@ def main() -> None:
         "image_ids": test["image_ids"],
     }
     kept = {name: made[name] for name in ("training_set", "parts", "classes")}
-    shards.write(
-        args.out, "predictions", arrays, {"step": "evaluate", "seed": made["options"]["seed"], **kept}
-    )
+    shards.write(args.out, "predictions", arrays, {"step": "evaluate", "seed": made["options"]["seed"], **kept})
 
 
 if __name__ == "__main__":

@@ -24,9 +24,7 @@ def main() -> None:
     else:
         rows = datasets.remaining_rows(dataset, options.classes, options.stop, options.seed)
     arrays = datasets.take(dataset, rows, options.image_size)
-    shards.write(
-        args.out, "images", arrays, {"step": "extract", "source": "real", "options": asdict(options)}
-    )
+    shards.write(args.out, "images", arrays, {"step": "extract", "source": "real", "options": asdict(options)})
 
 
 if __name__ == "__main__":

@@ -64,9 +64,7 @@ def main() -> None:
         "labels": moments["labels"],
         "image_ids": moments["image_ids"],
     }
-    shards.write(
-        args.out, "embeddings", arrays, {**made, "versions": provenance.versions("torch", "diffusers")}
-    )
+    shards.write(args.out, "embeddings", arrays, {**made, "versions": provenance.versions("torch", "diffusers")})
     checkpoint.remove()
 
 

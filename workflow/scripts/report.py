@@ -15,9 +15,7 @@ class Options:
 
 
 def main() -> None:
-    args, options = steps.parse(
-        __doc__, Options, table={}, accuracies={}, accuracy={}, samples={}, template={}, out={}
-    )
+    args, options = steps.parse(__doc__, Options, table={}, accuracies={}, accuracy={}, samples={}, template={}, out={})
     page = reporting.render(
         args.template,
         table=pd.read_csv(args.table),

@@ -45,9 +45,7 @@ def main() -> None:
     if options.source == "stable_diffusion":
         conditioning, unconditional = _from_prompts(args, options, items, device)
     else:
-        conditioning, unconditional = _from_embeddings(
-            args.embeddings, options, items, int(real["labels"][0])
-        )
+        conditioning, unconditional = _from_embeddings(args.embeddings, options, items, int(real["labels"][0]))
     shape = models.latent_shape(args.base_model, vae, unet, options.resolution)
     batches = sampling.sample(
         sampling.initial_latents(items, shape, options.seed),
@@ -61,10 +59,7 @@ def main() -> None:
         device=device,
     )
     total = -(-len(items) // options.batch_size)
-    images = [
-        models.decode(vae, latents, options.image_size)
-        for latents in steps.progress(batches, total, "sampling")
-    ]
+    images = [models.decode(vae, latents, options.image_size) for latents in steps.progress(batches, total, "sampling")]
     image_ids, variants = np.array(items).T
     arrays = {
         "images": np.concatenate(images),
@@ -76,9 +71,7 @@ def main() -> None:
     shards.write(args.out, "images", arrays, {**made, "versions": provenance.versions("torch", "diffusers")})
 
 
-def _from_prompts(
-    args: Any, options: Options, items: list[tuple[int, int]], device: Any
-) -> tuple[np.ndarray, ...]:
+def _from_prompts(args: Any, options: Options, items: list[tuple[int, int]], device: Any) -> tuple[np.ndarray, ...]:
     prompts = steps.prompts(args.templates, options.class_name)
     embedded = models.embed_prompts(args.base_model, [*prompts, ""], device).cpu().numpy()
     return embedded[sampling.choose_prompts(items, len(prompts), options.seed)], embedded[-1]
