@@ -24,7 +24,8 @@ STUB = """#!/bin/sh
 case "$1 $2" in
     "-c "*) exit "${STUB_TOO_OLD:-0}" ;;
     "-m venv") mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
-    "-m pip") echo "pip: $*"; echo installing >>"$STUB_NOTES"; sleep "${STUB_TAKES:-0}"; exit "${STUB_FAILS:-0}" ;;
+    "-m pip") echo "pip: $*"; echo installing >>"$STUB_NOTES"; [ "${STUB_TAKES:-}" ] && exec sleep "$STUB_TAKES"
+        exit "${STUB_FAILS:-0}" ;;
     *) echo "python of $0" ;;
 esac
 """
