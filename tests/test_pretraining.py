@@ -172,7 +172,7 @@ def test_each_shipped_part_loads_by_its_own_class():
         "text_encoder": CLIPTextModel,
     }.items():
         assert kind.from_pretrained(SHIPPED, subfolder=part).dtype == torch.float32
-    assert PNDMScheduler.from_pretrained(SHIPPED, subfolder="scheduler").config.prediction_type == "epsilon"
+    assert PNDMScheduler.from_pretrained(SHIPPED, subfolder="scheduler").config.prediction_type == "v_prediction"
     tokenizer = CLIPTokenizer.from_pretrained(SHIPPED, subfolder="tokenizer")
     files = json.loads((SHIPPED / "tokenizer" / "vocab.json").read_text())
     assert tokenizer.get_vocab() == files
