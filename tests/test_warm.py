@@ -20,7 +20,7 @@ STEPS = {
         import atexit, json, os, sys, seen
         atexit.register(print, "left")
         told = {"argv": sys.argv[1:], "name": __name__, "folder": os.getcwd(), "word": os.environ.get("WORD")}
-        told |= {"stdin": sys.stdin.read(), "seen": seen.SEEN, "file": __file__}
+        told |= {"stdin": sys.stdin.read(), "seen": list(seen.SEEN), "file": __file__}
         seen.SEEN.append(1)
         os.environ["WORD"] = "of another step"
         print(json.dumps(told))
