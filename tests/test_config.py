@@ -144,3 +144,9 @@ def test_the_real_command_stops_before_any_job_without_a_traceback(tmp_path, tex
     assert message in said
     assert "Traceback" not in said
     assert not (ROOT / "results" / "never-made").exists()
+
+
+def test_every_key_of_the_default_config_has_a_comment_above_it():
+    lines = (ROOT / "config.yaml").read_text().splitlines()
+    keys = [n for n, line in enumerate(lines) if ":" in line and not line.strip().startswith(("#", "-"))]
+    assert [lines[n] for n in keys if not lines[n - 1].strip().startswith("#")] == []
