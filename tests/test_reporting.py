@@ -92,7 +92,7 @@ def test_a_difference_that_rounds_to_nothing_has_no_minus_sign():
 def page(tmp_path):
     """Renders the real template, with the table's second row named by the caller."""
 
-    def render(second="vae_only", n_seeds=3, study="digits", config=None, template=TEMPLATE):
+    def render(second="vae_only", n_seeds=3, study="digits", config=None, template=TEMPLATE, analyses=()):
         (tmp_path / "plot.svg").write_text("<svg/>")
         bound = math.nan if n_seeds == 1 else 0.02
         rows = [row("real", 0.93, 0, 0, 0, n_seeds), row(second, 0.95, 0.03, bound, 2 * bound, n_seeds)]
@@ -101,6 +101,8 @@ def page(tmp_path):
             table=pd.DataFrame(rows),
             accuracies=pd.DataFrame({"n_test": [1697] * 4, "seed": [1, 0, 1, 0], "accuracy": [0.9] * 4}),
             figures={"accuracy": str(tmp_path / "plot.svg"), "samples": str(tmp_path / "plot.svg")},
+            analyses=analyses,
+            folder=tmp_path,
             config={"study": study, **(config or {})},
             versions={"torch": "2.15"},
         )

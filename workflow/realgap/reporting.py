@@ -1,6 +1,7 @@
 """The report's words and page. Every sentence follows from the numbers; none is fixed beforehand."""
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 import yaml
 
 from realgap.figures import name
+from realgap.sections import Section
 
 
 def render(
@@ -17,12 +19,14 @@ def render(
     table: pd.DataFrame,
     accuracies: pd.DataFrame,
     figures: dict[str, str],
+    analyses: Sequence[Section],
+    folder: Path,
     config: dict[str, Any],
     versions: dict[str, str],
 ) -> str:
-    """The page as HTML with everything inside it; `figures` are paths of SVG files by name."""
+    """The page as HTML with everything inside it; `figures` are paths of SVG files by name, `folder` the study's."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters.update(percent=percent, points=points, readable=name)
+    environment.filters.update(percent=percent, points=points, readable=name, cell=_cell)
     return environment.from_string(Path(template).read_text(encoding="utf-8")).render(
         study=config["study"],
         sentences=sentences(table),
@@ -30,6 +34,7 @@ def render(
         n_test=int(accuracies.n_test.iloc[0]),
         seeds=sorted(accuracies.seed.unique().tolist()),
         figures={key: _data_uri(path) for key, path in figures.items()},
+        analyses=[_shown(section, folder) for section in analyses],
         config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         versions=versions,
     )
@@ -77,5 +82,25 @@ def _interval(row: dict[str, Any], what: str, shown: Any) -> str:
     return f"(95 % interval {low} to {high}, {row['n_seeds']} seeds)"
 
 
-def _data_uri(path: str) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(Path(path).read_bytes()).decode()
+def _shown(section: Section, folder: Path) -> dict[str, Any]:
+    """A section with the content of its tables and figures."""
+    return {
+        **vars(section),
+        "tables": [
+            {**vars(table), "rows": pd.read_csv(folder / table.path)[list(table.columns)].to_dict("records")}
+            for table in section.tables
+        ],
+        "figures": [{**vars(figure), "uri": _data_uri(folder / figure.path)} for figure in section.figures],
+    }
+
+
+def _cell(value: Any) -> str:
+    """A number of a table to four digits; nothing where there is none."""
+    if pd.isna(value):
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _data_uri(path: str | Path) -> str:
+    kind = {".svg": "svg+xml", ".png": "png"}[Path(path).suffix]
+    return f"data:image/{kind};base64," + base64.b64encode(Path(path).read_bytes()).decode()

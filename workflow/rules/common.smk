@@ -122,6 +122,14 @@ def shown_shards(wildcards):
     return [f"{folder}/{name}/0.h5" for folder in folders for name in CLASSES]
 
 
+# The analyses a study has, in the order of the report; each ends in a rule that writes its section.
+SECTIONS = []
+
+
+def section_files():
+    return expand(f"{OUT}/sections/{{section}}.json", section=SECTIONS)
+
+
 def artefacts():
     """Every shard, training set, classifier and prediction of the study."""
     sources = {part for name in config["training_sets"] for part in configuration.parts(name)}
@@ -137,4 +145,4 @@ def artefacts():
         f"{OUT}/predictions/{{name}}/seed-{{seed}}.h5",
     ):
         files += expand(pattern, name=config["training_sets"], seed=config["seeds"])
-    return [f"{OUT}/test.h5", *files]
+    return [f"{OUT}/test.h5", *files, *section_files()]

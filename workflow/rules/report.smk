@@ -75,6 +75,7 @@ rule report:
         accuracies=rules.tabulate.output.accuracies,
         accuracy=f"{OUT}/figures/accuracy.svg",
         samples=f"{OUT}/figures/samples.svg",
+        sections=section_files(),
         template="workflow/report/report.html.j2",
     output:
         report(f"{OUT}/report.html", caption="../report/report.rst", category="Report"),
@@ -95,5 +96,5 @@ rule report:
         "Write the report"
     shell:
         "python -m scripts.report --table {input.table:q} --accuracies {input.accuracies:q}"
-        " --accuracy {input.accuracy:q} --samples {input.samples:q} --template {input.template:q}"
+        " --accuracy {input.accuracy:q} --samples {input.samples:q} --sections {input.sections:q} --template {input.template:q}"
         " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
