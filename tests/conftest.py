@@ -3,11 +3,14 @@
 import importlib
 import json
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 # before torch is imported, and for the steps that tests start: several threads on small tensors only wait
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import filelock  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
@@ -106,3 +109,22 @@ def invert_arguments(tmp_path, base_model):
     }
     common = [text for name, path in files.items() for text in (f"--{name}", str(path))]
     return lambda out: [*common, "--options", json.dumps(options), "--out", str(out)]
+
+
+@pytest.fixture(scope="session")
+def cifar10_root(tmp_path_factory):
+    """A folder that holds the real CIFAR-10 as torchvision wants it, or a skip where it is not at hand.
+
+    Unpacking takes most of a minute, so all workers share one copy beside pytest's own folders.
+    """
+    shared = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not (shared / "cifar10_packed.npz").exists():
+        pytest.skip("needs the real CIFAR-10 in ../shared/data")
+    root = tmp_path_factory.getbasetemp().parent / "cifar10"
+    with filelock.FileLock(f"{root}.lock"):
+        if not root.exists():
+            beside = root.with_name("cifar10.partial")
+            command = [sys.executable, shared / "unpack.py", "cifar10", shared / "cifar10_packed.npz", beside]
+            subprocess.run(command, check=True, capture_output=True)
+            beside.rename(root)
+    return root

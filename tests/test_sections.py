@@ -16,7 +16,8 @@ SECTION = sections.Section(
 def test_a_section_is_read_as_it_was_saved(tmp_path):
     sections.save(tmp_path / "one.json", SECTION)
     loaded = sections.load(tmp_path / "one.json")
-    assert loaded.tables == SECTION.tables and loaded.figures == SECTION.figures
+    assert loaded.tables == SECTION.tables
+    assert loaded.figures == SECTION.figures
     assert (loaded.name, loaded.sentences, loaded.notes) == ("fidelity", ["Farther by 3.1."], [])
 
 

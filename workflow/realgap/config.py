@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from realgap import datasets
+from realgap import catalog
 
 SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
 
@@ -39,12 +39,28 @@ def parts(training_set: str) -> list[str]:
     return training_set.split("+")
 
 
+def classes(config: Mapping[str, Any]) -> list[str]:
+    """The names of the study's classes; "all" is every class of the data set, in the order of the labels."""
+    chosen = config["dataset"]["classes"]
+    return list(catalog.CLASS_NAMES[config["dataset"]["name"]]) if chosen == "all" else chosen
+
+
 def _check_across_keys(config: Mapping[str, Any]) -> None:
     """What no schema can say: how keys must fit each other."""
     dataset, sampling = config["dataset"], config["sampling"]["diffusion_inversion"]
-    known = datasets.CLASS_NAMES[dataset["name"]]
-    if unknown := [name for name in dataset["classes"] if name not in known]:
+    known = catalog.CLASS_NAMES.get(dataset["name"])
+    if dataset["classes"] == "all":
+        if not known:
+            raise ValueError(f"config: dataset.classes: must be a list of names for {dataset['name']}; got 'all'")
+    elif known and (unknown := [name for name in dataset["classes"] if name not in known]):
         raise ValueError(f"config: dataset.classes: must be among {', '.join(known)}; got {unknown[0]!r}")
+    if dataset["root"] is None and dataset["name"] != "digits":
+        raise ValueError(f"config: dataset.root: must be a path for {dataset['name']}; got null")
+    if dataset["name"] in ("image_folder", "hdf5") and not Path(dataset["root"]).exists():
+        raise ValueError(f"config: dataset.root: must be the path of your data; got {dataset['root']!r}, nothing there")
+    base_model = config["base_model"]
+    if (base_model["hub"] is None) != (base_model["revision"] is None):
+        raise ValueError("config: base_model.revision: must be given with base_model.hub, and only with it")
     if sampling["mixing_weight"] and dataset["images_per_class"] < 2:
         raise ValueError(
             "config: sampling.diffusion_inversion.mixing_weight: must be 0 when dataset.images_per_class is 1 "
@@ -84,6 +100,8 @@ def _sentence(error: jsonschema.ValidationError) -> str:
                 "multipleOf": "a multiple of",
             }
             return f"config: {key}: must be {words[error.validator]} {error.validator_value}; got {got}"
+        case "const":
+            return f"config: {key}: must be a list or {error.validator_value!r}; got {got}"
         case "uniqueItems":
             return f"config: {key}: must not repeat an entry; got {got}"
         case "pattern":

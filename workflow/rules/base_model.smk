@@ -1,3 +1,31 @@
+localrules:
+    fetch_base_model,
+
+
+if config["base_model"]["hub"]:
+
+    # once it is there it stays: its revision, not a file's time, says what it is
+    rule fetch_base_model:
+        output:
+            f"{BASE_MODEL}/model_index.json",
+        log:
+            "results/downloads/logs/base_model.log",
+        benchmark:
+            "results/downloads/benchmarks/base_model.tsv"
+        conda:
+            "../../envs/realgap.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=240,
+        params:
+            options=options(without(config["base_model"], "resolution")),
+        message:
+            "Fetch the base model " + config["base_model"]["hub"]
+        shell:
+            "python -m scripts.fetch_base_model --options {params.options:q} > {log:q} 2>&1"
+
+
 rule pretrain_base:
     output:
         index="resources/mini-sd-digits/model_index.json",

@@ -6,7 +6,7 @@ import sys
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 import warm
 from realgap import config as configuration
-from realgap import provenance
+from realgap import catalog, provenance
 
 sys.path.pop(0)
 
@@ -17,10 +17,10 @@ except ValueError as error:
 
 OUT = f"results/{config['study']}"
 DATASET = config["dataset"]
-CLASSES = DATASET["classes"]
+CLASSES = configuration.classes(config)
 BASE_MODEL = config["base_model"]["path"]
 # what the model is, not when its files were written: a checkout or a copy must not invalidate weeks of work
-BASE_MODEL_FINGERPRINT = provenance.fingerprint(BASE_MODEL)
+BASE_MODEL_FINGERPRINT = config["base_model"]["revision"] or provenance.fingerprint(BASE_MODEL)
 GENERATORS = ["stable_diffusion", "diffusion_inversion"]
 
 # A step is `python -m scripts.<verb>`; relative, so that two checkouts of the same code agree.
@@ -64,6 +64,28 @@ def options(*sections, **more):
 
 def without(section, *keys):
     return {key: value for key, value in section.items() if key not in keys}
+
+
+def dataset_files():
+    """What must be there before images can be extracted; a plan can be made without it."""
+    if DATASET["name"] in catalog.ARCHIVES:
+        return [ancient(f"{DATASET['root']}/{catalog.ARCHIVES[DATASET['name']].marker}")]
+    return [ancient(DATASET["root"])] if DATASET["root"] else []
+
+
+def extraction_options(split, classes, start, stop):
+    return options(
+        split=split,
+        classes=classes,
+        start=start,
+        stop=stop,
+        dataset=DATASET["name"],
+        root=DATASET["root"],
+        validation_images_per_class=DATASET["validation_images_per_class"],
+        test_images_per_class=None if split == "train" else DATASET["test_images_per_class"],
+        image_size=DATASET["image_size"],
+        seed=config["seed"],
+    )
 
 
 def embeddings_for(wildcards):

@@ -1,4 +1,34 @@
+# Downloads are work for the login node: compute nodes often have no internet.
+localrules:
+    fetch_dataset,
+
+
+if DATASET["name"] in catalog.ARCHIVES:
+
+    rule fetch_dataset:
+        output:
+            f"{DATASET['root']}/{catalog.ARCHIVES[DATASET['name']].marker}",
+        log:
+            f"results/downloads/logs/{DATASET['name']}.log",
+        benchmark:
+            f"results/downloads/benchmarks/{DATASET['name']}.tsv"
+        conda:
+            "../../envs/realgap.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=240,
+        params:
+            options=options(dataset=DATASET["name"], root=DATASET["root"]),
+        message:
+            "Download the data set " + DATASET["name"]
+        shell:
+            "python -m scripts.fetch_dataset --options {params.options:q} > {log:q} 2>&1"
+
+
 rule extract_shard:
+    input:
+        dataset_files(),
     output:
         f"{OUT}/real/{{class_name}}/{{shard}}.h5",
     log:
@@ -12,15 +42,7 @@ rule extract_shard:
         mem_mb=2000,
         runtime=10,
     params:
-        options=lambda w: options(
-            dataset=DATASET["name"],
-            split="train",
-            classes=[w.class_name],
-            start=span(w.shard)[0],
-            stop=span(w.shard)[1],
-            image_size=DATASET["image_size"],
-            seed=config["seed"],
-        ),
+        options=lambda w: extraction_options("train", [w.class_name], *span(w.shard)),
         code=provenance.code("scripts.extract"),
     message:
         "Extract real images of class {wildcards.class_name}, shard {wildcards.shard}"
@@ -29,6 +51,8 @@ rule extract_shard:
 
 
 rule extract_test:
+    input:
+        dataset_files(),
     output:
         f"{OUT}/test.h5",
     log:
@@ -42,17 +66,33 @@ rule extract_test:
         mem_mb=2000,
         runtime=10,
     params:
-        options=lambda w: options(
-            dataset=DATASET["name"],
-            split="test",
-            classes=DATASET["classes"],
-            start=0,
-            stop=DATASET["images_per_class"],
-            image_size=DATASET["image_size"],
-            seed=config["seed"],
-        ),
+        options=extraction_options("test", CLASSES, 0, DATASET["images_per_class"]),
         code=provenance.code("scripts.extract"),
     message:
         "Extract the real test images"
+    shell:
+        "python -m scripts.extract --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule extract_validation:
+    input:
+        dataset_files(),
+    output:
+        f"{OUT}/validation.h5",
+    log:
+        f"{OUT}/logs/extract_validation.log",
+    benchmark:
+        f"{OUT}/benchmarks/extract_validation.tsv"
+    conda:
+        "../../envs/realgap.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        options=extraction_options("validation", CLASSES, 0, DATASET["images_per_class"]),
+        code=provenance.code("scripts.extract"),
+    message:
+        "Extract the real validation images"
     shell:
         "python -m scripts.extract --options {params.options:q} --out {output:q} > {log:q} 2>&1"

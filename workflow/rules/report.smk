@@ -59,7 +59,7 @@ rule plot:
         mem_mb=2000,
         runtime=10,
     params:
-        options=options(classes=DATASET["classes"], columns=SHOWN),
+        options=options(classes=CLASSES, columns=SHOWN),
         code=provenance.code("scripts.plot"),
     message:
         "Plot the table and a strip of images"

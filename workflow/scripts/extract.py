@@ -1,30 +1,47 @@
-"""Write real images of a data set as a shard: a slice of one class, or the test set."""
+"""Write real images of a data set as a shard: a slice of one class, the validation set or the test set."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
-from realgap import datasets, shards, steps
+import numpy as np
+
+from realgap import datasets, loaders, shards, steps
 
 
 @dataclass(frozen=True)
 class Options:
     dataset: str
-    split: str  # "train": images start..stop of classes[0]; "test": what no class trains on
+    root: str | None
+    split: str  # "train": images start..stop of classes[0]; "validation", "test": of all classes
     classes: list[str]
     start: int
-    stop: int
+    stop: int  # for the test set of a data set without one: the images that are trained on
+    validation_images_per_class: int
+    test_images_per_class: int | None
     image_size: int
     seed: int
 
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, out={})
-    dataset = datasets.load(options.dataset)
+    dataset, rows = _choose(options)
+    made = {"step": "extract", "source": "real", "options": {**asdict(options), "root": None}}
+    shards.write(args.out, "images", datasets.take(dataset, rows, options.image_size), made)
+
+
+def _choose(options: Options) -> tuple[datasets.Dataset, np.ndarray]:
+    load = loaders.LOADERS[options.dataset]
+    root = Path(options.root) if options.root else None
+    classes, seed, validation = options.classes, options.seed, options.validation_images_per_class
+    if options.split == "test" and (own := load(root, "test")) is not None:
+        return own, datasets.held_out_rows(own, classes, options.test_images_per_class, seed)
+    dataset = load(root, "train")
     if options.split == "train":
-        rows = datasets.training_rows(dataset, options.classes[0], options.start, options.stop, options.seed)
-    else:
-        rows = datasets.remaining_rows(dataset, options.classes, options.stop, options.seed)
-    arrays = datasets.take(dataset, rows, options.image_size)
-    shards.write(args.out, "images", arrays, {"step": "extract", "source": "real", "options": asdict(options)})
+        return dataset, datasets.training_rows(dataset, classes[0], options.start, options.stop, seed, validation)
+    if options.split == "validation":
+        return dataset, datasets.validation_rows(dataset, classes, validation, seed)
+    rows = datasets.held_out_rows(dataset, classes, options.test_images_per_class, seed, options.stop, validation)
+    return dataset, rows
 
 
 if __name__ == "__main__":
