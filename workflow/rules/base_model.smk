@@ -1,7 +1,3 @@
-localrules:
-    fetch_base_model,
-
-
 if config["base_model"]["hub"]:
 
     # once it is there it stays: its revision, not a file's time, says what it is
@@ -12,6 +8,7 @@ if config["base_model"]["hub"]:
             "results/downloads/logs/base_model.log",
         benchmark:
             "results/downloads/benchmarks/base_model.tsv"
+        localrule: True
         conda:
             "../../envs/realgap.yaml"
         threads: 1
@@ -21,7 +18,7 @@ if config["base_model"]["hub"]:
         params:
             options=options(without(config["base_model"], "resolution")),
         message:
-            "Fetch the base model " + config["base_model"]["hub"]
+            f"Fetch the base model {config['base_model']['hub']}"
         shell:
             "python -m scripts.fetch_base_model --options {params.options:q} > {log:q} 2>&1"
 

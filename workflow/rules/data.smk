@@ -1,10 +1,6 @@
-# Downloads are work for the login node: compute nodes often have no internet.
-localrules:
-    fetch_dataset,
-
-
 if DATASET["name"] in catalog.ARCHIVES:
 
+    # a download is work for the login node: compute nodes often have no internet
     rule fetch_dataset:
         output:
             f"{DATASET['root']}/{catalog.ARCHIVES[DATASET['name']].marker}",
@@ -12,6 +8,7 @@ if DATASET["name"] in catalog.ARCHIVES:
             f"results/downloads/logs/{DATASET['name']}.log",
         benchmark:
             f"results/downloads/benchmarks/{DATASET['name']}.tsv"
+        localrule: True
         conda:
             "../../envs/realgap.yaml"
         threads: 1
@@ -21,7 +18,7 @@ if DATASET["name"] in catalog.ARCHIVES:
         params:
             options=options(dataset=DATASET["name"], root=DATASET["root"]),
         message:
-            "Download the data set " + DATASET["name"]
+            f"Download the data set {DATASET['name']}"
         shell:
             "python -m scripts.fetch_dataset --options {params.options:q} > {log:q} 2>&1"
 
