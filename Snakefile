@@ -16,9 +16,11 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/inversion.smk"
 include: "workflow/rules/sampling.smk"
+include: "workflow/rules/full_size.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/base_model.smk"
+include: "workflow/rules/plan.smk"
 
 
 rule all:
@@ -33,5 +35,6 @@ rule all:
 
 onstart:
     # steps of a run on this machine start in moments; on a cluster the login node is left alone
-    if workflow.local_exec and not workflow.deployment_settings.deployment_method:
+    heavy = not set(workflow.dag_settings.targets) <= LIGHT_TARGETS or not workflow.dag_settings.targets
+    if heavy and workflow.local_exec and not workflow.deployment_settings.deployment_method:
         warm.start()

@@ -37,6 +37,9 @@ CLASS_NAMES: dict[str, tuple[str, ...]] = {
     "imagenette": tuple(IMAGENETTE.values()),
 }
 
+# how many images a data set holds to test on, and to train on where that is no part of its own
+TEST_IMAGES = {"digits": 1_797, "cifar10": 10_000, "cifar100": 10_000, "stl10": 8_000, "imagenette": 3_925}
+
 
 @dataclass(frozen=True)
 class Archive:

@@ -66,6 +66,15 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
             "config: sampling.diffusion_inversion.mixing_weight: must be 0 when dataset.images_per_class is 1 "
             f"(no partner to mix with), got {sampling['mixing_weight']}"
         )
+    kept, most = (
+        config["sampling"]["full_size_per_class"],
+        min(dataset["images_per_class"], dataset["images_per_shard"]),
+    )
+    if kept > most:
+        raise ValueError(
+            f"config: sampling.full_size_per_class: must be at most {most}, the images of a class's first shard; "
+            f"got {kept}"
+        )
     for name in config["training_sets"]:
         sources = parts(name)
         if len(set(sources)) < len(sources):

@@ -73,7 +73,7 @@ def dataset_files():
     return [ancient(DATASET["root"])] if DATASET["root"] else []
 
 
-def extraction_options(split, classes, start, stop):
+def extraction_options(split, classes, start, stop, image_size=DATASET["image_size"]):
     return options(
         split=split,
         classes=classes,
@@ -83,7 +83,7 @@ def extraction_options(split, classes, start, stop):
         root=DATASET["root"],
         validation_images_per_class=DATASET["validation_images_per_class"],
         test_images_per_class=None if split == "train" else DATASET["test_images_per_class"],
-        image_size=DATASET["image_size"],
+        image_size=image_size,
         seed=config["seed"],
     )
 
@@ -97,21 +97,30 @@ def embeddings_for(wildcards):
     return class_shards(f"{OUT}/embeddings/{{class_name}}/{{shard}}.h5", classes)
 
 
-def sampling_options(wildcards):
+def sampling_options(wildcards, **changes):
     """A source's own settings; prompts know nothing of what embeddings take."""
     neutral = {"unconditional": "prompt", "embedding_noise": 0, "mixing_weight": 0}
+    common = {
+        "images": None,
+        "variants": config["sampling"]["variants"],
+        "image_size": DATASET["image_size"],
+    }
     return options(
         config["compute"],
         neutral,
         without(config["sampling"][wildcards.source], "templates"),
+        {**common, **changes},
         source=wildcards.source,
         class_name=wildcards.class_name,
-        variants=config["sampling"]["variants"],
         batch_size=config["sampling"]["batch_size"],
         resolution=config["base_model"]["resolution"],
-        image_size=DATASET["image_size"],
         seed=config["seed"],
     )
+
+
+def full_size(count):
+    """What differs for images kept at the base model's resolution; `count` is what their number is called."""
+    return {count: config["sampling"]["full_size_per_class"], "image_size": config["base_model"]["resolution"]}
 
 
 def shards_of(training_set):
@@ -131,6 +140,16 @@ def training_options(wildcards):
     return options(config["compute"], config["classifier"], real_share=share, seed=int(wildcards.seed))
 
 
+def full_size_shards(source):
+    """The images of a source at the base model's resolution, real ones and vae_only included."""
+    if DATASET["image_size"] == config["base_model"]["resolution"]:
+        folder = f"{OUT}/real" if source == "real" else f"{OUT}/samples/{source}"
+        return class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
+    if not config["sampling"]["full_size_per_class"]:
+        return []
+    return expand(f"{OUT}/full_size/{source}/{{class_name}}.h5", class_name=CLASSES)
+
+
 SHOWN = [
     source
     for source in ["real", "vae_only", *GENERATORS]
@@ -143,6 +162,9 @@ def shown_shards(wildcards):
     folders = [f"{OUT}/real" if source == "real" else f"{OUT}/samples/{source}" for source in SHOWN]
     return [f"{folder}/{name}/0.h5" for folder in folders for name in CLASSES]
 
+
+# Targets whose steps need no torch.
+LIGHT_TARGETS = {"plan"}
 
 # The analyses a study has, in the order of the report; each ends in a rule that writes its section.
 SECTIONS = []
@@ -162,6 +184,8 @@ def artefacts():
         folders.append(f"{OUT}/embeddings")
     files = [file for folder in folders for file in class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", CLASSES)]
     files += expand(f"{OUT}/training_sets/{{training_set}}.h5", training_set=config["training_sets"])
+    if config["sampling"]["full_size_per_class"]:
+        files += [file for source in sorted(sources) for file in full_size_shards(source)]
     for pattern in (
         f"{OUT}/classifiers/{{name}}/seed-{{seed}}.safetensors",
         f"{OUT}/predictions/{{name}}/seed-{{seed}}.h5",

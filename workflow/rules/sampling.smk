@@ -17,7 +17,7 @@ rule sample_shard:
         mem_mb=3000,
         runtime=60,
     params:
-        options=sampling_options,
+        options=lambda w: sampling_options(w),
         code=provenance.code("scripts.sample"),
         weights=BASE_MODEL_FINGERPRINT,
     message:
@@ -45,7 +45,7 @@ rule reconstruct_shard:
         mem_mb=3000,
         runtime=10,
     params:
-        options=options(config["compute"], image_size=DATASET["image_size"]),
+        options=options(config["compute"], image_size=DATASET["image_size"], images=None),
         code=provenance.code("scripts.reconstruct"),
         weights=BASE_MODEL_FINGERPRINT,
     message:

@@ -11,6 +11,7 @@ from realgap import devices, models, provenance, shards, steps
 @dataclass(frozen=True)
 class Options:
     image_size: int
+    images: int | None  # the first so many of the shard, null for all
     device: str
     precision: str
 
@@ -20,12 +21,13 @@ def main() -> None:
     device = devices.pick(options.device)
     vae = models.load_vae(args.base_model, device, devices.pick_dtype(options.precision, device))
     moments = shards.read(args.moments, "moments")
-    latents = torch.from_numpy(moments["mean"]).to(device) * vae.config.scaling_factor
+    rows = slice(options.images)
+    latents = torch.from_numpy(moments["mean"][rows]).to(device) * vae.config.scaling_factor
     images = np.concatenate([models.decode(vae, batch, options.image_size) for batch in latents.split(64)])
     arrays = {
         "images": images,
-        "labels": moments["labels"],
-        "image_ids": moments["image_ids"],
+        "labels": moments["labels"][rows],
+        "image_ids": moments["image_ids"][rows],
         "variants": np.zeros(len(images), np.int32),
     }
     made = {"step": "reconstruct", "source": "vae_only", "options": asdict(options)}

@@ -12,6 +12,7 @@ from realgap import devices, models, provenance, sampling, shards, steps
 class Options:
     source: str  # "stable_diffusion" or "diffusion_inversion"
     class_name: str
+    images: int | None  # of the first so many real images of the shard, null for all
     variants: int
     scheduler: str
     num_inference_steps: int
@@ -41,11 +42,12 @@ def main() -> None:
     dtype = devices.pick_dtype(options.precision, device)
     real = shards.read(args.images, "images")
     vae, unet = (load(args.base_model, device, dtype) for load in (models.load_vae, models.load_unet))
-    items = sampling.items(real["image_ids"], options.variants)
+    image_ids, labels = (real[name][: options.images] for name in ("image_ids", "labels"))
+    items = sampling.items(image_ids, options.variants)
     if options.source == "stable_diffusion":
         conditioning, unconditional = _from_prompts(args, options, items, device)
     else:
-        conditioning, unconditional = _from_embeddings(args.embeddings, options, items, int(real["labels"][0]))
+        conditioning, unconditional = _from_embeddings(args.embeddings, options, items, int(labels[0]))
     shape = models.latent_shape(args.base_model, vae, unet, options.resolution)
     batches = sampling.sample(
         sampling.initial_latents(items, shape, options.seed),
@@ -63,7 +65,7 @@ def main() -> None:
     image_ids, variants = np.array(items).T
     arrays = {
         "images": np.concatenate(images),
-        "labels": np.repeat(real["labels"], options.variants),
+        "labels": np.repeat(labels, options.variants),
         "image_ids": image_ids.astype(np.int64),
         "variants": variants.astype(np.int32),
     }

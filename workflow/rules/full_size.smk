@@ -1,0 +1,53 @@
+# A few images of each class and source at the base model's resolution: the same as in the shards, not yet made small.
+
+
+use rule extract_shard as extract_full_size with:
+    output:
+        f"{OUT}/full_size/real/{{class_name}}.h5",
+    log:
+        f"{OUT}/logs/extract_full_size/{{class_name}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/extract_full_size/{{class_name}}.tsv"
+    params:
+        options=lambda w: extraction_options("train", [w.class_name], 0, **full_size("stop")),
+        code=provenance.code("scripts.extract"),
+    message:
+        "Extract real images of class {wildcards.class_name} at the base model's resolution"
+
+
+use rule reconstruct_shard as reconstruct_full_size with:
+    input:
+        moments=f"{OUT}/moments/{{class_name}}/0.h5",
+        base_model=ancient(f"{BASE_MODEL}/model_index.json"),
+    output:
+        f"{OUT}/full_size/vae_only/{{class_name}}.h5",
+    log:
+        f"{OUT}/logs/reconstruct_full_size/{{class_name}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/reconstruct_full_size/{{class_name}}.tsv"
+    params:
+        options=options(config["compute"], full_size("images")),
+        code=provenance.code("scripts.reconstruct"),
+        weights=BASE_MODEL_FINGERPRINT,
+    message:
+        "Pass class {wildcards.class_name} through the VAE alone, at the base model's resolution"
+
+
+use rule sample_shard as sample_full_size with:
+    input:
+        images=f"{OUT}/real/{{class_name}}/0.h5",
+        base_model=ancient(f"{BASE_MODEL}/model_index.json"),
+        templates=config["sampling"]["stable_diffusion"]["templates"],
+        embeddings=embeddings_for,
+    output:
+        f"{OUT}/full_size/{{source}}/{{class_name}}.h5",
+    log:
+        f"{OUT}/logs/sample_full_size/{{source}}-{{class_name}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/sample_full_size/{{source}}-{{class_name}}.tsv"
+    params:
+        options=lambda w: sampling_options(w, variants=1, **full_size("images")),
+        code=provenance.code("scripts.sample"),
+        weights=BASE_MODEL_FINGERPRINT,
+    message:
+        "Sample {wildcards.source} images of class {wildcards.class_name} at the base model's resolution"
