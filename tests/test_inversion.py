@@ -43,7 +43,7 @@ def run(unet, rows=slice(None), state=None, parts=None, **changes):
     """Invert some of the images; stop after some parts. Returns the state, and every state on the way."""
     settings = {**SETTINGS, **changes}
     mean, std = (array[rows] for array in moments())
-    state = state or inversion.begin(start(IDS[rows]), settings["visits"])
+    state = state or inversion.begin(start(IDS[rows]), settings["visits"], settings.get("early_stopping") is not None)
     steps = inversion.invert(state, mean, std, IDS[rows], models.denoiser(unet), ALPHAS, **settings)
     for done, _ in enumerate(steps, start=1):
         if done == parts:
@@ -78,7 +78,8 @@ def transcription(unet, row, visits, lr, decay, prediction_type="epsilon", cosin
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_embeddings_agree_with_a_plain_loop_of_adam_for_each_image(unet, kind, schedule):
     state = run(unet, prediction_type=kind, lr_schedule=schedule, weight_decay=0.1)
-    assert state.first == len(IDS)
+    assert (state.parts_done == 24).all()
+    assert (state.visits(24) == 24).all()
     for row in (0, 3):
         expected = transcription(unet, row, 24, 0.03, 0.1, kind, cosine=schedule == "cosine")
         np.testing.assert_allclose(state.embeddings[row], expected, atol=2e-5)
@@ -106,8 +107,134 @@ def test_a_run_taken_up_again_from_any_part_ends_with_the_same_bits(unet):
     for parts in range(1, 15):  # 7 of each of two batches
         stopped = copy.deepcopy(run(unet, parts=parts, **settings))
         resumed = run(unet, state=stopped, **settings)
-        np.testing.assert_array_equal(resumed.embeddings, whole.embeddings)
-        np.testing.assert_array_equal(resumed.losses, whole.losses)
+        equal_bits(resumed, whole)
+
+
+def equal_bits(one, two):
+    for name, value in vars(one).items():
+        np.testing.assert_array_equal(value, getattr(two, name), err_msg=name)
+
+
+# --- early stopping ---------------------------------------------------------------------------------------------
+
+STOPPING = inversion.EarlyStopping(patience=3, tolerance=0.01, pairs=4)
+
+
+def stop_early(first_numbers, rows=slice(None), state=None, parts=None, visits=200, **changes):
+    """Images whose embeddings are to become 0, from different starts: those that start closer are done earlier."""
+    start = np.array(first_numbers, np.float32).reshape(-1, 1, 1)[rows]
+    state = state or inversion.begin(start, visits, early_stopping=True)
+
+    def predict(latents, timesteps, conditioning):
+        s = (1 - ALPHAS[timesteps]).sqrt().view(-1, 1, 1, 1)
+        return latents / s + conditioning.view(-1, 1, 1, 1)  # the latents are 0, so noise is all there is
+
+    ids, zero = np.arange(len(first_numbers))[rows], np.zeros((len(start), 1, 1, 1), np.float32)
+    settings = {**SETTINGS, "visits": visits, "lr": 0.01, "weight_decay": 0.0, "early_stopping": STOPPING, **changes}
+    for done, _ in enumerate(inversion.invert(state, zero, zero, ids, predict, ALPHAS, **settings), start=1):
+        if done == parts:
+            break
+    return state
+
+
+def test_an_image_stops_when_its_fixed_loss_has_stopped_falling_and_keeps_the_minimum():
+    state = stop_early([0.02, 0.5, 1.9])
+    visits = state.visits(200)
+    assert visits[0] < visits[1] < visits[2] == 200  # the last one is still on its way: 200 steps of 0.01
+    assert state.stopped.tolist() == [True, True, False]
+    assert np.abs(state.result().ravel()[:2]).max() < 0.02
+    np.testing.assert_array_equal(state.best_losses[2], state.best_losses.max())
+    for row in range(3):
+        had = state.parts_done[row]
+        assert np.isfinite(state.losses[row, :had]).all()
+        assert np.isnan(state.losses[row, had:]).all()
+
+
+def test_the_embedding_kept_is_the_one_with_the_lowest_fixed_loss_not_the_last():
+    """A learning rate far too high: the embedding leaves the minimum it starts in, and the minimum is kept."""
+    state = stop_early([1e-4], lr=5.0)
+    assert state.stopped.all()
+    assert np.abs(state.result()).max() <= np.abs(state.embeddings).max()
+    assert state.best_losses[0] == pytest.approx(float(state.result().ravel()[0]) ** 2, rel=1e-3)
+
+
+def test_stopping_is_the_same_in_any_batch_and_after_any_interruption():
+    starts, settings = [0.5, 0.02, 0.3, 1.9, 0.1], {"batch_size": 3}
+    whole = stop_early(starts, **settings)
+    assert len(set(whole.visits(200))) == 4  # so batches shrink on the way
+    for parts in (1, 7, 9, 30, 51, 60):
+        resumed = stop_early(starts, state=copy.deepcopy(stop_early(starts, parts=parts, **settings)), **settings)
+        equal_bits(resumed, whole)
+    for row in range(5):
+        alone = stop_early(starts, rows=slice(row, row + 1), **settings)
+        assert alone.visits(200) == whole.visits(200)[row]
+        np.testing.assert_allclose(alone.result()[0], whole.result()[row], atol=1e-5)
+
+
+def test_without_early_stopping_nothing_is_evaluated_and_every_visit_made():
+    calls = []
+
+    def predict(latents, t, conditioning):
+        calls.append(len(latents))
+        return torch.zeros_like(latents) + 0 * conditioning.sum()
+
+    mean, std = moments()
+    state = inversion.begin(start(), visits=24)
+    list(inversion.invert(state, mean, std, IDS, predict, ALPHAS, **SETTINGS))
+    assert calls == [5] * 24
+    assert len(state.best) == 0
+
+
+# --- memory -----------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_that_does_not_fit_is_halved_until_it_does_and_the_result_is_the_same(unet, capfd):
+    """torch's own error for a full device, once more than 2 images are in a batch."""
+    expected = run(unet)
+    fits, sizes = models.denoiser(unet), []
+
+    def small_device(latents, timesteps, conditioning):
+        sizes.append(len(latents))
+        if len(latents) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return fits(latents, timesteps, conditioning)
+
+    mean, std = moments()
+    state = inversion.begin(start(), SETTINGS["visits"])
+    list(inversion.invert(state, mean, std, IDS, small_device, ALPHAS, **SETTINGS))
+    np.testing.assert_allclose(state.embeddings, expected.embeddings, atol=1e-5)
+    assert sizes.count(5) == 1
+    assert set(sizes) == {5, 2, 1}
+    assert capfd.readouterr().err == "out of memory with 5 images at once, going on with 2\n"
+
+
+def test_a_device_too_small_for_one_image_is_one_line():
+    def no_device(latents, timesteps, conditioning):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    mean, std = moments()
+    with pytest.raises(ValueError, match="out of memory with a batch of one image"):
+        list(inversion.invert(inversion.begin(start(), 24), mean, std, IDS, no_device, ALPHAS, **SETTINGS))
+
+
+def test_gradients_survive_half_precision():
+    """Gradients of 1e-7, of which float16 keeps one bit, move an embedding as they do in float32."""
+    mean, std = moments()
+
+    def nearly_deaf(dtype):
+        def predict(latents, timesteps, conditioning):
+            heard = conditioning.to(dtype)[:, 0, 0].view(-1, 1, 1, 1)
+            return torch.zeros_like(latents) + 1e-6 * heard.float()
+
+        return predict
+
+    ends = []
+    for dtype in (torch.float32, torch.float16):
+        state = inversion.begin(start(), 24)
+        list(inversion.invert(state, mean, std, IDS, nearly_deaf(dtype), ALPHAS, **SETTINGS))
+        ends.append(state.embeddings)
+    assert np.median(np.abs(ends[0] - start())[:, 0, 0]) > 0.01
+    np.testing.assert_allclose(ends[1], ends[0], atol=2e-3)
 
 
 def test_the_frozen_weights_stay_bit_identical_and_get_no_gradient(unet):

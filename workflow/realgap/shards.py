@@ -40,6 +40,7 @@ LAYOUT: dict[str, dict[str, tuple[str, int]]] = {
     "embeddings": {
         "embeddings": ("float32", 3),
         "losses": ("float32", 2),
+        "visits": ("int32", 1),
         "labels": ("int64", 1),
         "image_ids": ("int64", 1),
     },

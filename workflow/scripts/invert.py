@@ -19,6 +19,9 @@ class Options:
     lr_schedule: str
     weight_decay: float
     timesteps: str
+    early_stopping_patience: int | None
+    early_stopping_tolerance: float
+    early_stopping_pairs: int
     batch_size: int
     seed: int
     device: str
@@ -33,10 +36,16 @@ def main() -> None:
     alphas_cumprod, prediction_type = models.noise_schedule(args.base_model)
     made = {"step": "invert", "options": asdict(options), "moments": moments.attributes["checksum"]}
 
+    early_stopping = None
+    if options.early_stopping_patience is not None:
+        early_stopping = inversion.EarlyStopping(
+            options.early_stopping_patience, options.early_stopping_tolerance, options.early_stopping_pairs
+        )
     checkpoint = checkpoints.Checkpoint(args.out, made)
     state = checkpoint.load(inversion.State)
     if state is None:
-        state = inversion.begin(_start(args, options, moments["image_ids"], unet, device), options.visits)
+        start = _start(args, options, moments["image_ids"], unet, device)
+        state = inversion.begin(start, options.visits, early_stopping is not None)
     run = inversion.invert(
         state,
         moments["mean"],
@@ -54,13 +63,15 @@ def main() -> None:
         seed=options.seed,
         batch_size=options.batch_size,
         device=device,
+        early_stopping=early_stopping,
     )
     batches = -(-len(moments) // options.batch_size)
     for current in steps.progress(run, state.losses.shape[1] * batches, "inverting"):
         checkpoint.offer(current)
     arrays = {
-        "embeddings": state.embeddings,
+        "embeddings": state.result(),
         "losses": state.losses,
+        "visits": state.visits(options.visits),
         "labels": moments["labels"],
         "image_ids": moments["image_ids"],
     }

@@ -51,7 +51,7 @@ def main() -> None:
         horizontal_flip=options.horizontal_flip,
         seed=options.seed,
         device=device,
-        dtype=devices.pick_dtype(options.precision, device),
+        dtype=devices.pick_dtype(options.precision, device, training=True),
     )
     losses = [float(loss) for loss in steps.progress(run, options.steps, "training")]
     made = {
