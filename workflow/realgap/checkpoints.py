@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as serialise
 
-from realgap.files import whole
+from realgap import files
 
 T = TypeVar("T")
 EVERY_S = 60.0
@@ -73,8 +73,7 @@ class Checkpoint:
         arrays = {name: np.ascontiguousarray(v) for name, v in fields.items() if isinstance(v, np.ndarray)}
         plain = {name: value for name, value in fields.items() if name not in arrays}
         card = {"made": self.made, "plain": plain, "checksum": _digest(arrays, self.made, plain)}
-        with whole(self.path) as beside:
-            save_file(arrays, beside, metadata={"realgap": json.dumps(card)})
+        files.write(self.path, serialise(arrays, metadata={"realgap": json.dumps(card)}))
         self.saved_at = time.monotonic()
 
     def remove(self) -> None:

@@ -4,6 +4,7 @@ All in fp32. Every random number comes from a stream named by seed and step, so 
 resumed ends in the same weights, bit for bit.
 """
 
+import io
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -45,8 +46,9 @@ class Checkpoint:
     def save(self, parts: Mapping[str, Any], trace: Trace) -> None:
         """Write the state_dict of each part and the trace; the file is replaced whole."""
         states = {name: part.state_dict() for name, part in parts.items()}
-        with files.whole(self.path) as beside:
-            torch.save({"settings": self.settings, "states": states, **asdict(trace)}, beside)
+        content = io.BytesIO()
+        torch.save({"settings": self.settings, "states": states, **asdict(trace)}, content)
+        files.write(self.path, content.getbuffer())
 
     def load(self, parts: Mapping[str, Any]) -> Trace:
         """Fill the parts in place; the trace so far, empty without a file. ValueError on other settings."""

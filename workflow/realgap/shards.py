@@ -7,6 +7,7 @@ another kind. A training set is a file of the same layout whose arrays are views
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from realgap.files import whole
+from realgap import artefacts, files
 
 FORMAT = 1
 HEADER = ("format", "kind", "attributes", "checksum")
@@ -70,12 +71,14 @@ def write(path: str | Path, kind: str, arrays: Mapping[str, np.ndarray], attribu
     """
     _check_layout(path, kind, arrays)
     text = json.dumps(dict(attributes), sort_keys=True)
-    with whole(path) as beside, h5py.File(beside, "w", libver="latest") as file:
+    content = io.BytesIO()
+    with h5py.File(content, "w", libver="latest") as file:
         for name in LAYOUT[kind]:
             array = np.ascontiguousarray(arrays[name])
             chunks = (min(CHUNK_ITEMS, len(array)), *array.shape[1:]) if len(array) else None
             file.create_dataset(name, data=array, chunks=chunks, track_times=False)
         _seal(file, kind, text, _digest(kind, text, arrays))
+    files.write(path, content.getbuffer())
 
 
 def write_union(path: str | Path, shards: Sequence[str | Path], attributes: Mapping[str, Any]) -> None:
@@ -93,10 +96,12 @@ def write_union(path: str | Path, shards: Sequence[str | Path], attributes: Mapp
         for shard, one, n in zip(shards, opened, lengths, strict=True)
     ]
     text = json.dumps({**attributes, "sources": sources}, sort_keys=True)
-    with whole(path) as beside, h5py.File(beside, "w", libver="latest") as file:
+    content = io.BytesIO()
+    with h5py.File(content, "w", libver="latest") as file:
         for name in LAYOUT["images"]:
             file.create_virtual_dataset(name, _view(name, sources, opened))
         _seal(file, "images", text, _digest_union(text))
+    files.write(path, content.getbuffer())
 
 
 def read(path: str | Path, kind: str) -> Shard:
@@ -112,16 +117,16 @@ def read(path: str | Path, kind: str) -> Shard:
         header = {name: file.attrs[name] for name in HEADER}
         text = header["attributes"].decode()
         attributes = dict(json.loads(text))
-        sources = [(_normal(path.parent / s["file"]), s["checksum"]) for s in attributes.get("sources", [])]
+        sources = [(_source(path, s["file"]), s["checksum"]) for s in attributes.get("sources", [])]
         wrong = _wrong_header(path, kind, header) or _wrong_storage(path, kind, file, bool(sources))
         arrays = {name: file[name][()] for name in LAYOUT[kind]} if not (wrong or sources) else {}
     if wrong:
         raise ValueError(wrong)
-    if sources:
-        arrays = _read_sources(path, kind, sources)
     digest = _digest_union(text) if sources else _digest(kind, text, arrays)
     if digest.encode() != header["checksum"]:
         raise ValueError(_damaged(path, "its content does not match its checksum"))
+    if sources:
+        arrays = _read_sources(path, kind, sources)
     _check_layout(path, kind, arrays)
     return Shard(arrays, {**attributes, "checksum": digest})
 
@@ -155,7 +160,7 @@ def _wrong_header(path: Path, kind: str, header: Mapping[str, Any]) -> str:
     if header["format"] != FORMAT:
         return _damaged(path, f"format must be {FORMAT}, got {header['format']}")
     if header["kind"] != kind.encode():
-        return f"{path}: must be a shard of {kind}, got one of {header['kind'].decode()}"
+        return _damaged(path, f"must be a shard of {kind}, got one of {header['kind'].decode()}")
     return ""
 
 
@@ -175,11 +180,17 @@ def _wrong_storage(path: Path, kind: str, file: h5py.File, union: bool) -> str:
             return _damaged(path, f"{name} is not an array")
         if file[name].external or file[name].is_virtual or file[name].id.get_create_plist().get_nfilters():
             return _damaged(path, f"{name} has filters or lives in other files")
+        if file[name].id.get_storage_size() < file[name].nbytes:  # a few bytes that ask for terabytes
+            return _damaged(path, f"{name} is not all there")
     return ""
 
 
-def _normal(path: Path) -> Path:
-    return Path(os.path.normpath(path))
+def _source(union: Path, source: str) -> Path:
+    """Where a source of a union lies: below the folder that holds the union's own, nowhere else."""
+    path = Path(os.path.normpath(source))
+    if path.is_absolute() or path.parts[:2] == ("..", ".."):
+        raise ValueError(f"{source} lies outside of the study")
+    return Path(os.path.normpath(union.parent / path))
 
 
 def _read_sources(path: Path, kind: str, sources: list[tuple[Path, str]]) -> dict[str, np.ndarray]:
@@ -187,9 +198,9 @@ def _read_sources(path: Path, kind: str, sources: list[tuple[Path, str]]) -> dic
     parts = []
     for source, expected in sources:
         if not source.is_file():
-            raise ValueError(f"{source}: is missing, and {path} shows its images")
+            raise ValueError(f"{source}: is missing, and {path} shows its images; run snakemake again")
         if checksum(source) != expected:
-            raise ValueError(f"{source}: has changed since {path} was assembled from it")
+            raise ValueError(f"{source}: has changed since {path} was assembled from it; {artefacts.mend(path)}")
         parts.append(read(source, kind))
     return {name: np.concatenate([part[name] for part in parts]) for name in LAYOUT[kind]}
 
@@ -241,4 +252,4 @@ def _check_layout(path: str | Path, kind: str, arrays: Mapping[str, np.ndarray])
 
 
 def _damaged(path: str | Path, what: str) -> str:
-    return f"{path}: {what}; delete it and run snakemake again, which makes just this file again"
+    return f"{path}: {what}; {artefacts.mend(path)}"

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 
-from realgap.files import whole
+from realgap import artefacts, files
 
 
 def save(path: str | Path, state: dict[str, torch.Tensor], attributes: dict[str, Any]) -> None:
@@ -17,8 +17,7 @@ def save(path: str | Path, state: dict[str, torch.Tensor], attributes: dict[str,
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(state.items())}
     # one key: the order of several would differ from run to run, and equal content should be equal bytes
     card = json.dumps({**attributes, "checksum": _digest(state, attributes)}, sort_keys=True)
-    with whole(path) as beside:
-        save_file(state, beside, metadata={"realgap": card})
+    files.write(path, serialise(state, metadata={"realgap": card}))
 
 
 def load(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -30,10 +29,12 @@ def load(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             state = {name: file.get_tensor(name) for name in sorted(file.keys())}
     except FileNotFoundError:
         raise
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise ValueError(f"{path}: not a complete classifier of this project ({error}); delete it") from error
+    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        raise ValueError(
+            f"{path}: not a complete classifier of this project ({error}); {artefacts.mend(path)}"
+        ) from error
     if _digest(state, attributes) != checksum:
-        raise ValueError(f"{path}: its content does not match its checksum; delete it and run snakemake again")
+        raise ValueError(f"{path}: its content does not match its checksum; {artefacts.mend(path)}")
     return state, attributes
 
 

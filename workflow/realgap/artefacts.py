@@ -1,0 +1,32 @@
+"""Which rule makes a file of a study, so that a message about a damaged file can say how to get it back."""
+
+from pathlib import Path
+
+# pattern of a path's end -> (rule, kind of shard); the first that fits counts
+MADE_BY: dict[str, tuple[str, str | None]] = {
+    "real/*/*.h5": ("extract_shard", "images"),
+    "test.h5": ("extract_test", "images"),
+    "validation.h5": ("extract_validation", "images"),
+    "moments/*/*.h5": ("encode_shard", "moments"),
+    "embeddings/*/*.h5": ("invert_shard", "embeddings"),
+    "samples/vae_only/*/*.h5": ("reconstruct_shard", "images"),
+    "samples/*/*/*.h5": ("sample_shard", "images"),
+    "training_sets/*.h5": ("assemble", "images"),
+    "classifiers/*/seed-*.safetensors": ("train", None),
+    "predictions/*/seed-*.h5": ("evaluate", "predictions"),
+}
+
+
+def kind(path: str | Path) -> str | None:
+    """The kind of shard that belongs at this path, None where none does."""
+    return _made_by(path)[1]
+
+
+def mend(path: str | Path) -> str:
+    """What to do about a damaged file."""
+    rule = _made_by(path)[0]
+    return f"delete it and run snakemake again: {f'rule {rule}' if rule else 'it'} makes just this file again"
+
+
+def _made_by(path: str | Path) -> tuple[str | None, str | None]:
+    return next((made for pattern, made in MADE_BY.items() if Path(path).match(pattern)), (None, None))
