@@ -22,7 +22,8 @@ def draw(unet, scheduler, items, conditioning, unconditional, **changes):
     settings = {"num_inference_steps": 4, "guidance_scale": 2.0, "batch_size": 3, "device": CPU, **changes}
     noise = sampling.initial_latents(items, SHAPE, seed=0)
     predict = models.denoiser(unet) if isinstance(unet, torch.nn.Module) else unet
-    return torch.cat(list(sampling.sample(noise, conditioning, unconditional, predict, scheduler, **settings)))
+    batches = sampling.sample(noise, conditioning, unconditional, predict, scheduler, torch.clone, **settings)
+    return torch.cat(list(batches))
 
 
 def class_embeddings(n=6):
@@ -215,3 +216,38 @@ def test_the_denoiser_is_called_once_a_step_for_both_branches(base_model, condit
     times = [timesteps[0] for _, timesteps, _ in calls[:calls_per_batch]]
     assert times == sorted(times, reverse=True) or name == "pndm"
     assert times == [timesteps[0] for _, timesteps, _ in calls[-calls_per_batch:]]
+
+
+def test_an_unconditional_branch_of_another_length_is_what_two_separate_calls_would_give(base_model, unet, conditions):
+    """The empty prompt is longer than a learned embedding: padding must be neither seen nor missed."""
+    items, cond, _ = conditions
+    empty = models.embed_prompts(base_model, [""], CPU)[0].numpy()
+    assert len(empty) != cond.shape[1]
+    whole = models.denoiser(unet)
+
+    def apart(latents, timesteps, conditioning, mask):
+        rows = [whole(latents[i : i + 1], timesteps[i : i + 1], conditioning[i : i + 1, m]) for i, m in enumerate(mask)]
+        return torch.cat(rows)
+
+    for unconditional, conditional in ((empty, cond), (empty[:2], cond)):
+        together, separately = (
+            draw(predict, models.scheduler(base_model, "ddim"), items, conditional, unconditional)
+            for predict in (whole, apart)
+        )
+        torch.testing.assert_close(together, separately, rtol=0, atol=1e-4)
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_every_item_is_still_drawn_once(base_model, unet, conditions, capfd):
+    items, cond, uncond = conditions
+    fits = models.denoiser(unet)
+
+    def small_device(latents, *others):
+        if len(latents) > 4:  # both branches of 2 items
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return fits(latents, *others)
+
+    expected = draw(unet, models.scheduler(base_model, "ddim"), items, cond, uncond)
+    halved = draw(small_device, models.scheduler(base_model, "ddim"), items, cond, uncond, batch_size=8)
+    torch.testing.assert_close(halved, expected, rtol=0, atol=1e-4)
+    said = capfd.readouterr().err
+    assert said == "".join(f"out of memory with {n} images at once, going on with {n // 2}\n" for n in (8, 4))

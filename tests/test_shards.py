@@ -317,3 +317,47 @@ def test_the_written_contract_names_every_array_dtype_and_attribute():
 def test_reading_a_shard_imports_no_torch():
     code = "import sys; from realgap import shards; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_rows_written_piece_by_piece_give_the_same_bytes_as_all_at_once(tmp_path):
+    random = np.random.default_rng(0)
+    arrays = {
+        "images": random.integers(0, 256, (300, 5, 5, 3), np.uint8),
+        "labels": np.arange(300),
+        "image_ids": np.arange(300) * 7,
+        "variants": np.zeros(300, np.int32),
+    }
+    shards.write(tmp_path / "whole.h5", "images", arrays, {"source": "real"})
+    for size in (1, 7, 128, 299):
+        with shards.writing(tmp_path / "pieces.h5", "images", 300, {"source": "real"}) as append:
+            for first in range(0, 300, size):
+                append({name: array[first : first + size] for name, array in arrays.items()})
+        assert (tmp_path / "pieces.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+def test_pieces_that_do_not_add_up_or_fit_leave_no_file(tmp_path):
+    piece = {
+        "images": np.zeros((2, 4, 4, 3), np.uint8),
+        "labels": np.zeros(2, np.int64),
+        "image_ids": np.zeros(2, np.int64),
+        "variants": np.zeros(2, np.int32),
+    }
+    with (
+        pytest.raises(ValueError, match="must have 3 rows, got 2"),
+        shards.writing(tmp_path / "a.h5", "images", 3, {}) as append,
+    ):
+        append(piece)
+    with (
+        pytest.raises(ValueError, match="images must be uint8"),
+        shards.writing(tmp_path / "a.h5", "images", 2, {}) as append,
+    ):
+        append({**piece, "images": piece["images"].astype(np.float32)})
+
+    def broken_off():
+        with shards.writing(tmp_path / "a.h5", "images", 2, {}) as append:
+            append(piece)
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        broken_off()
+    assert not list(tmp_path.iterdir())

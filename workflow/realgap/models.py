@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-Predict = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+Predict = Callable[..., torch.Tensor]  # as `denoiser` makes it
 
 _LOAD = {"use_safetensors": True, "local_files_only": True, "low_cpu_mem_usage": False}
 
@@ -35,12 +35,17 @@ def load_unet(folder: str | Path, device: torch.device, dtype: torch.dtype) -> A
 def denoiser(unet: Any) -> Predict:
     """predict(latents (n, c, h, w), timesteps (n,), conditioning (n, tokens, width)) -> float32 (n, c, h, w).
 
-    Gradients reach the conditioning; the weights have none.
+    Gradients reach the conditioning; the weights have none. A fourth argument, bool (n, tokens), says which
+    tokens there are, where rows have different numbers of them.
     """
 
-    def predict(latents: torch.Tensor, timesteps: torch.Tensor, conditioning: torch.Tensor) -> torch.Tensor:
+    def predict(
+        latents: torch.Tensor, timesteps: torch.Tensor, conditioning: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
         dtype = unet.dtype
-        return unet(latents.to(dtype), timesteps, conditioning.to(dtype), return_dict=False)[0].float()
+        return unet(
+            latents.to(dtype), timesteps, conditioning.to(dtype), encoder_attention_mask=mask, return_dict=False
+        )[0].float()
 
     return predict
 

@@ -4,14 +4,17 @@ Each (image, variant) has one random stream for its partner, its embedding noise
 latents, so a sample is the same whichever shard or batch it is drawn in.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
-from realgap import streams
+from realgap import devices, streams
 from realgap.models import Predict
+
+T = TypeVar("T")
 
 
 def items(image_ids: np.ndarray, variants: int) -> list[tuple[int, int]]:
@@ -71,43 +74,66 @@ def sample(
     unconditional: np.ndarray,
     predict: Predict,
     scheduler: Any,
+    decode: Callable[[torch.Tensor], T],
     *,
     num_inference_steps: int,
     guidance_scale: float,
     batch_size: int,
     device: torch.device,
-) -> Iterator[torch.Tensor]:
-    """Scaled latents of each batch in turn, float32 (batch, c, h, w).
+) -> Iterator[T]:
+    """What `decode` makes of the scaled latents, float32 (batch, c, h, w), of each batch in turn.
 
-    noise (n, c, h, w); conditioning (n, tokens, width); unconditional (tokens, width), the same for all.
-    The prediction is uncond + guidance_scale (cond - uncond); at 1 the unconditional branch is not run.
+    noise (n, c, h, w); conditioning (n, tokens, width); unconditional (tokens, width), the same for all,
+    with as many tokens or other. The prediction is uncond + guidance_scale (cond - uncond); at 1 the
+    unconditional branch is not run. A batch that does not fit the device's memory is halved, with a word
+    on stderr.
     """
-    for first in range(0, len(noise), batch_size):
-        rows = slice(first, first + batch_size)
-        cond = torch.from_numpy(conditioning[rows]).to(device)
-        uncond = torch.from_numpy(unconditional).to(device).expand_as(cond)
-        scheduler.set_timesteps(num_inference_steps, device=device)
-        latents = torch.from_numpy(noise[rows]).to(device) * scheduler.init_noise_sigma
-        yield _denoise(latents, cond, uncond, predict, scheduler, guidance_scale)
+    first = 0
+    while first < len(noise):
+        rows = slice(first, min(first + batch_size, len(noise)))
+        try:
+            scheduler.set_timesteps(num_inference_steps, device=device)
+            latents = torch.from_numpy(noise[rows]).to(device) * scheduler.init_noise_sigma
+            branches = _Branches(conditioning[rows], unconditional, guidance_scale, device)
+            decoded = decode(_denoise(latents, branches, predict, scheduler))
+        except torch.OutOfMemoryError:
+            batch_size = devices.halve(rows.stop - rows.start)
+            continue
+        yield decoded
+        first = rows.stop
+
+
+class _Branches:
+    """The conditional and the unconditional rows of one call of the denoiser, and how their answers are joined."""
+
+    def __init__(
+        self, conditioning: np.ndarray, unconditional: np.ndarray, guidance_scale: float, device: torch.device
+    ) -> None:
+        self.scale, self.mask = guidance_scale, None
+        self.conditioning = torch.from_numpy(conditioning).to(device)
+        if guidance_scale == 1:
+            return
+        n, tokens = len(conditioning), (len(unconditional), conditioning.shape[1])
+        uncond = torch.from_numpy(unconditional).to(device).expand(n, -1, -1)
+        if tokens[0] != tokens[1]:  # the empty prompt is longer than a learned embedding: pad, and mask the padding
+            padded = [F.pad(c, (0, 0, 0, max(tokens) - c.shape[1])) for c in (uncond, self.conditioning)]
+            uncond, self.conditioning = padded
+            lengths = torch.tensor(tokens, device=device).repeat_interleave(n)
+            self.mask = torch.arange(max(tokens), device=device) < lengths[:, None]
+        self.conditioning = torch.cat([uncond, self.conditioning])
+
+    def predict(self, predict: Predict, latents: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        if self.scale == 1:
+            return predict(latents, t.expand(len(latents)), self.conditioning)
+        both = torch.cat([latents, latents])
+        mask = () if self.mask is None else (self.mask,)
+        uncond, cond = predict(both, t.expand(len(both)), self.conditioning, *mask).chunk(2)
+        return uncond + self.scale * (cond - uncond)
 
 
 @torch.inference_mode()
-def _denoise(
-    latents: torch.Tensor,
-    cond: torch.Tensor,
-    uncond: torch.Tensor,
-    predict: Predict,
-    scheduler: Any,
-    guidance_scale: float,
-) -> torch.Tensor:
-    guided = guidance_scale != 1
-    both = torch.cat([uncond, cond]) if guided else cond
+def _denoise(latents: torch.Tensor, branches: _Branches, predict: Predict, scheduler: Any) -> torch.Tensor:
     for t in scheduler.timesteps:
-        scaled = scheduler.scale_model_input(latents, t)
-        model_input = torch.cat([scaled, scaled]) if guided else scaled
-        prediction = predict(model_input, t.expand(len(model_input)), both)
-        if guided:
-            without, with_condition = prediction.chunk(2)
-            prediction = without + guidance_scale * (with_condition - without)
+        prediction = branches.predict(predict, scheduler.scale_model_input(latents, t), t)
         latents = scheduler.step(prediction, t, latents, return_dict=False)[0]
     return latents

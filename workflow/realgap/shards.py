@@ -10,7 +10,8 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,14 +71,43 @@ def write(path: str | Path, kind: str, arrays: Mapping[str, np.ndarray], attribu
     give the same bytes. Raises ValueError when an array does not fit the layout.
     """
     _check_layout(path, kind, arrays)
+    with writing(path, kind, len(arrays[next(iter(LAYOUT[kind]))]), attributes) as append:
+        append(arrays)
+
+
+@contextlib.contextmanager
+def writing(
+    path: str | Path, kind: str, n: int, attributes: Mapping[str, Any]
+) -> Iterator[Callable[[Mapping[str, np.ndarray]], None]]:
+    """Write a shard of n rows piece by piece: `append(arrays)` puts the next rows into it in a thread, and returns.
+
+    The bytes are those of `write` with all rows at once. Raises ValueError when rows do not fit the layout
+    or are not n in the end.
+    """
     text = json.dumps(dict(attributes), sort_keys=True)
-    content = io.BytesIO()
-    with h5py.File(content, "w", libver="latest") as file:
+    content, first = io.BytesIO(), 0
+
+    def put(arrays: Mapping[str, np.ndarray], rows: slice) -> None:
+        _check_layout(path, kind, arrays)
         for name in LAYOUT[kind]:
-            array = np.ascontiguousarray(arrays[name])
-            chunks = (min(CHUNK_ITEMS, len(array)), *array.shape[1:]) if len(array) else None
-            file.create_dataset(name, data=array, chunks=chunks, track_times=False)
-        _seal(file, kind, text, _digest(kind, text, arrays))
+            dataset = file[name] if name in file else _dataset(file, name, n, arrays[name])
+            dataset[rows] = arrays[name]
+
+    def append(arrays: Mapping[str, np.ndarray]) -> None:
+        nonlocal first
+        rows = slice(first, first + len(next(iter(arrays.values()))))
+        first = rows.stop
+        pending.append(thread.submit(put, arrays, rows))
+
+    with h5py.File(content, "w", libver="latest") as file:
+        pending: list[futures.Future] = []
+        with futures.ThreadPoolExecutor(max_workers=1) as thread:
+            yield append
+        for piece in pending:
+            piece.result()
+        if first != n:
+            raise ValueError(f"{path}: must have {n} rows, got {first}")
+        _seal(file, kind, text, _digest(kind, text, {name: file[name][()] for name in LAYOUT[kind]}))
     files.write(path, content.getbuffer())
 
 
@@ -203,6 +233,15 @@ def _read_sources(path: Path, kind: str, sources: list[tuple[Path, str]]) -> dic
             raise ValueError(f"{source}: has changed since {path} was assembled from it; {artefacts.mend(path)}")
         parts.append(read(source, kind))
     return {name: np.concatenate([part[name] for part in parts]) for name in LAYOUT[kind]}
+
+
+def _dataset(file: h5py.File, name: str, n: int, piece: np.ndarray) -> h5py.Dataset:
+    """Space for n rows like those of `piece`, laid out beforehand: bytes do not depend on how rows come in."""
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    shape = (n, *piece.shape[1:])
+    chunks = (min(CHUNK_ITEMS, n), *shape[1:]) if n else None
+    return file.create_dataset(name, shape, piece.dtype, chunks=chunks, track_times=False, dcpl=layout)
 
 
 def _view(name: str, sources: list[dict[str, Any]], opened: list[Shard]) -> h5py.VirtualLayout:

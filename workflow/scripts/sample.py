@@ -47,7 +47,9 @@ def main() -> None:
     if options.source == "stable_diffusion":
         conditioning, unconditional = _from_prompts(args, options, items, device)
     else:
-        conditioning, unconditional = _from_embeddings(args.embeddings, options, items, int(labels[0]))
+        conditioning, mean = _from_embeddings(args.embeddings, options, items, int(labels[0]))
+        prompt = options.unconditional == "prompt"
+        unconditional = models.embed_prompts(args.base_model, [""], device)[0].cpu().numpy() if prompt else mean
     shape = models.latent_shape(args.base_model, vae, unet, options.resolution)
     batches = sampling.sample(
         sampling.initial_latents(items, shape, options.seed),
@@ -55,22 +57,25 @@ def main() -> None:
         unconditional,
         models.denoiser(unet),
         models.scheduler(args.base_model, options.scheduler),
+        lambda latents: models.decode(vae, latents, options.image_size),
         num_inference_steps=options.num_inference_steps,
         guidance_scale=options.guidance_scale,
         batch_size=options.batch_size,
         device=device,
     )
-    total = -(-len(items) // options.batch_size)
-    images = [models.decode(vae, latents, options.image_size) for latents in steps.progress(batches, total, "sampling")]
-    image_ids, variants = np.array(items).T
     arrays = {
-        "images": np.concatenate(images),
         "labels": np.repeat(labels, options.variants),
-        "image_ids": image_ids.astype(np.int64),
-        "variants": variants.astype(np.int32),
+        "image_ids": np.array([image_id for image_id, _ in items], np.int64),
+        "variants": np.array([variant for _, variant in items], np.int32),
     }
     made = {"step": "sample", "source": options.source, "options": asdict(options)}
-    shards.write(args.out, "images", arrays, {**made, "versions": provenance.versions("torch", "diffusers")})
+    made["versions"] = provenance.versions("torch", "diffusers")
+    with shards.writing(args.out, "images", len(items), made) as append:
+        first = 0
+        for images in steps.progress(batches, -(-len(items) // options.batch_size), "sampling"):
+            rows = slice(first, first + len(images))
+            append({"images": images, **{name: array[rows] for name, array in arrays.items()}})
+            first = rows.stop
 
 
 def _from_prompts(args: Any, options: Options, items: list[tuple[int, int]], device: Any) -> tuple[np.ndarray, ...]:
@@ -82,7 +87,7 @@ def _from_prompts(args: Any, options: Options, items: list[tuple[int, int]], dev
 def _from_embeddings(
     paths: list[str], options: Options, items: list[tuple[int, int]], label: int
 ) -> tuple[np.ndarray, ...]:
-    """Conditioning from this class's embeddings; the unconditional branch is the mean of all that were given."""
+    """Conditioning from this class's embeddings, and the mean of all that were given."""
     learned = [shards.read(path, "embeddings") for path in paths]
     embeddings, image_ids, labels = (
         np.concatenate([one[name] for one in learned]) for name in ("embeddings", "image_ids", "labels")
