@@ -54,6 +54,15 @@ WRONG = [
     ("seeds", [0, 0], "config: seeds: must not repeat an entry; got [0, 0]"),
     ("compute.device", "tpu", "config: compute.device: must be one of auto, cpu, cuda; got 'tpu'"),
     ("sampling.batch_size", None, "config: sampling.batch_size: must be of type integer; got None"),
+    ("sampling.full_size_per_class", 11, "sampling.full_size_per_class: must be at most 10, the images of a class"),
+    (
+        "base_model.path",
+        "nowhere",
+        "base_model.path: must be a folder in diffusers' layout, with model_index.json; got 'n",
+    ),
+    ("inversion.early_stopping_patience", 0, "early_stopping_patience: must be at least 1; got 0"),
+    ("plan.utilisation", 0, "config: plan.utilisation: must be more than 0; got 0"),
+    ("plan.device", "tpu", "config: plan.device: must be one of cpu, t4, "),
     ("dataset.images_per_class", 1, "mixing_weight: must be 0 when dataset.images_per_class is 1"),
 ]
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import h5py
 import numpy as np
@@ -361,3 +362,13 @@ def test_pieces_that_do_not_add_up_or_fit_leave_no_file(tmp_path):
     with pytest.raises(RuntimeError, match="stop"):
         broken_off()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_union_made_later_of_the_same_shards_has_the_same_bytes(images_shard, tmp_path):
+    parts = [images_shard("a.h5"), images_shard("b.h5", first_id=10)]
+    made = []
+    for name in ("one.h5", "two.h5"):
+        shards.write_union(tmp_path / name, parts, {"training_set": "real"})
+        made.append((tmp_path / name).read_bytes())
+        time.sleep(1.1)  # HDF5 counts its times in seconds
+    assert made[0] == made[1]

@@ -10,6 +10,7 @@ import yaml
 
 from realgap import catalog
 
+SHIPPED = ("resources/mini-sd-digits",)  # base models that rules of this project can make again
 SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
 
 
@@ -61,6 +62,12 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
     base_model = config["base_model"]
     if (base_model["hub"] is None) != (base_model["revision"] is None):
         raise ValueError("config: base_model.revision: must be given with base_model.hub, and only with it")
+    path = base_model["path"]
+    if base_model["hub"] is None and path not in SHIPPED and not (Path(path) / "model_index.json").is_file():
+        raise ValueError(
+            "config: base_model.path: must be a folder in diffusers' layout, with model_index.json; "
+            f"got {path!r}, which has none (workflow/docs/base-models.md says how to get one)"
+        )
     if sampling["mixing_weight"] and dataset["images_per_class"] < 2:
         raise ValueError(
             "config: sampling.diffusion_inversion.mixing_weight: must be 0 when dataset.images_per_class is 1 "
