@@ -19,6 +19,7 @@ include: "workflow/rules/sampling.smk"
 include: "workflow/rules/full_size.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/comparison.smk"
 include: "workflow/rules/base_model.smk"
 include: "workflow/rules/plan.smk"
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from realgap import jobs
 from realgap.files import whole
 
 # a base model is a folder; rules name the index in it, because that is a file
@@ -40,11 +41,13 @@ def parse(description: str | None, options: type | None = None, **files: Any) ->
 
 def run(main: Callable[[], None]) -> None:
     """Run a step; what the user can mend (a wrong value, a missing or damaged file) becomes one line, exit 1."""
+    beginning = jobs.begin()
     try:
         main()
     except (ValueError, OSError) as error:
         message = " ".join(str(error.strerror if _plain(error) else error).split())
         sys.exit(f"error: {message}")
+    jobs.log(beginning)
 
 
 def _benchmark(path: str, start: float) -> None:

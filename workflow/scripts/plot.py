@@ -15,27 +15,53 @@ class Options:
 
 
 PER_CLASS = 8
+IN_STRIP = 12  # classes
+IN_GALLERY = {"images": 3, "variants": 5}
 
 
 def main() -> None:
-    pair = {"nargs": 2, "metavar": ("PNG", "SVG")}
+    pair, pairs = {"nargs": 2, "metavar": ("PNG", "SVG")}, {"nargs": "+", "metavar": "PNG SVG"}
     args, options = steps.parse(
-        __doc__, Options, table={}, accuracies={}, shards={"nargs": "+"}, accuracy=pair, samples=pair, overview=pair
+        __doc__,
+        Options,
+        table={},
+        accuracies={},
+        shards={"nargs": "+"},
+        accuracy=pair,
+        narrow=pair,
+        strip=pair,
+        samples=pair,
+        overview=pair,
+        gallery=pairs,
     )
     table, accuracies = pd.read_csv(args.table), pd.read_csv(args.accuracies)
-    columns = {}
-    for source, paths in zip(options.columns, np.array_split(args.shards, len(options.columns)), strict=True):
-        columns[figures.name(source)] = np.stack([_first_variants(path) for path in paths])
+    by_source = zip(options.columns, np.array_split(args.shards, len(options.columns)), strict=True)
+    opened = {figures.name(source): [shards.read(path, "images") for path in paths] for source, paths in by_source}
+    columns = {title: np.stack([_first_variants(shard) for shard in of]) for title, of in opened.items()}
     classes = options.classes
     figures.save(figures.accuracy(table, accuracies), *args.accuracy)
+    figures.save(figures.accuracy_narrow(table, accuracies), *args.narrow)
+    first = {title: images[:IN_STRIP, 0] for title, images in columns.items()}
+    figures.save(figures.strip(first, classes[:IN_STRIP]), *args.strip)
     figures.save(figures.samples(columns, classes), *args.samples)
     figures.save(figures.overview(columns, classes, table, accuracies), *args.overview)
+    for number, files in enumerate(zip(args.gallery[::2], args.gallery[1::2], strict=True)):
+        of_class = {title: shards[number] for title, shards in opened.items()}
+        image_ids = next(iter(of_class.values()))["image_ids"][: IN_GALLERY["images"]]
+        shown = {title: _variants(shard, image_ids) for title, shard in of_class.items()}
+        figures.save(figures.gallery(shown, [f"image {image_id}" for image_id in image_ids]), *files)
 
 
-def _first_variants(path: str) -> np.ndarray:
+def _first_variants(shard: shards.Shard) -> np.ndarray:
     """The first sample of each of the first images of a shard: the same images in every column."""
-    shard = shards.read(path, "images")
     return shard["images"][shard["variants"] == 0][:PER_CLASS]
+
+
+def _variants(shard: shards.Shard, image_ids: np.ndarray) -> np.ndarray:
+    """The first samples of each of these images, (images, variants, h, w, 3)."""
+    return np.stack(
+        [shard["images"][shard["image_ids"] == image_id][: IN_GALLERY["variants"]] for image_id in image_ids]
+    )
 
 
 if __name__ == "__main__":
