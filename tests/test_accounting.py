@@ -11,7 +11,17 @@ from realgap import accounting, jobs, rundown, statistics
 from realgap.config import differences
 
 JOB = jobs.Job(
-    "2026-11-24T22:00:00+00:00", "2026-11-24T22:00:09+00:00", 1.0, None, "n1", "Xeon", "cpu", 1, "abc", {"torch": "2"}
+    "2026-11-24T22:00:00+00:00",
+    "2026-11-24T22:00:09+00:00",
+    1.0,
+    500.0,
+    None,
+    "n1",
+    "Xeon",
+    "cpu",
+    1,
+    "abc",
+    {"torch": "2"},
 )
 
 
@@ -56,7 +66,12 @@ def test_every_benchmark_is_a_job_with_what_its_log_says(folder):
     assert found.wall_s.sum() == pytest.approx(108.5)
     assert found.loc["tabulate", "item"] == ""
     assert pd.isna(found.loc["tabulate", "host"])
-    assert found.loc["encode_shard", ["item", "host", "commit", "max_rss_mb"]].tolist() == ["zero-0", "n1", "abc", 500]
+    assert found.loc["encode_shard", ["item", "host", "commit", "peak_memory_mb"]].tolist() == [
+        "zero-0",
+        "n1",
+        "abc",
+        500,
+    ]
     assert len(accounting.read_jobs(folder, without=["tabulate", "train"])) == 5
 
 
@@ -145,7 +160,7 @@ def test_the_section_on_cost_says_where_it_went(folder):
 def test_the_section_on_the_run_counts_machines_commits_and_jobs_that_left_no_word(folder):
     found = accounting.read_jobs(folder)
     section = rundown.run(found, [("inversion.lr", 0.1, 0.2)], seed=0, seeds=[0, 1])
-    assert "8 jobs, of which the first began at 2026-11-24T22:00:00+00:00" in section.sentences[0]
+    assert "8 jobs, of which the first began at 2026-11-24 22:00:00 UTC" in section.sentences[0]
     assert "commits abc (7 jobs), def (1 jobs)" in section.sentences[0]
     assert section.notes == ["1 of 9 jobs left no word in their log of where they ran."]
     assert [one.path for one in section.tables] == ["run/machines.csv", "run/settings.csv", "run/checksums.csv"]

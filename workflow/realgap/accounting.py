@@ -20,8 +20,7 @@ STAGES_OF = {
 def read_jobs(folder: str | Path, without: Iterable[str] = ()) -> pd.DataFrame:
     """One row per benchmark of a study's folder, sorted by name, but for the rules in `without`.
 
-    Columns: rule, item, stage, wall_s, max_rss_mb, and those of realgap.jobs.Job, empty where a log
-    says nothing. Raises ValueError naming a benchmark that is not one.
+    Columns: rule, item, stage, wall_s, and those of realgap.jobs.Job, empty where a log says nothing. Raises ValueError naming a benchmark that is not one.
     """
     folder = Path(folder)
     rows = []
@@ -47,14 +46,16 @@ def stages(jobs: pd.DataFrame, images: Mapping[str, int]) -> pd.DataFrame:
     for stage, group in jobs.groupby("stage", sort=False):
         n_images = images.get(stage, 0)
         mean, low, high = (len(group) * s for s in statistics.mean_interval(group.wall_s))
-        per_image = [value / n_images if n_images else np.nan for value in (mean, low, high)]
+        # few jobs of unequal length may have an interval that reaches below zero, where no time is
+        per_image = [value / n_images if n_images else np.nan for value in (mean, np.maximum(low, 0), high)]
         rows.append(
             {
                 "stage": stage,
                 "n_jobs": len(group),
                 "job_seconds": group.wall_s.sum(),
                 "longest_s": group.wall_s.max(),
-                "max_rss_mb": group.max_rss_mb.max(),
+                "cpu_s": group.cpu_s.sum(min_count=len(group)),
+                "peak_memory_mb": group.peak_memory_mb.max(),
                 "energy_j": group.energy_j.sum(min_count=len(group)),
                 "n_images": n_images or pd.NA,
                 **dict(zip(("s_per_image", "s_per_image_low", "s_per_image_high"), per_image, strict=True)),
@@ -119,7 +120,7 @@ def _stage(rule: str, item: str) -> str:
 def _measured(path: Path) -> dict[str, float]:
     try:
         row = pd.read_csv(path, sep="\t", na_values=["NA", "-"]).iloc[0]
-        return {"wall_s": float(row["s"]), "max_rss_mb": float(row["max_rss"])}
+        return {"wall_s": float(row["s"])}
     except (ValueError, LookupError) as error:
         raise ValueError(f"{path}: not a benchmark of Snakemake's; delete it and run its job again") from error
 

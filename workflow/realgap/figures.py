@@ -51,7 +51,7 @@ def save(figure: plt.Figure, png: str | Path, svg: str | Path) -> None:
 def accuracy(table: pd.DataFrame, accuracies: pd.DataFrame) -> plt.Figure:
     """Accuracy of each training set: every seed as a dot, mean and 95 % interval beside them."""
     sns.set_theme(style="whitegrid", context="notebook")
-    figure, axes = plt.subplots(figsize=(8, 0.62 * len(table) + 1.3))
+    figure, axes = plt.subplots(figsize=(6.4, 0.55 * len(table) + 1.2))
     _draw_accuracy(axes, table, accuracies)
     return figure
 
@@ -73,7 +73,7 @@ def accuracy_narrow(table: pd.DataFrame, accuracies: pd.DataFrame) -> plt.Figure
 def strip(rows: dict[str, np.ndarray], class_names: list[str]) -> plt.Figure:
     """One image per class and source: rows are source -> uint8 (classes, h, w, 3), columns the classes."""
     sns.set_theme(style="white", context="notebook")
-    images = np.stack(list(rows.values()))
+    images = _apart(np.stack(list(rows.values())))
     n_rows, n, height, width, channels = images.shape
     figure, axes = plt.subplots(figsize=(0.52 * n + 1.8, 0.52 * n_rows + 0.4))
     axes.imshow(images.transpose(0, 2, 1, 3, 4).reshape(n_rows * height, n * width, channels), interpolation="nearest")
@@ -94,7 +94,7 @@ def gallery(columns: dict[str, np.ndarray], row_names: list[str]) -> plt.Figure:
     counts = [images.shape[1] for images in columns.values()]
     size = (0.6 * sum(counts) + 0.1 * len(counts), 0.6 * len(row_names))
     figure, all_axes = plt.subplots(1, len(columns), figsize=size, squeeze=False, width_ratios=counts)
-    _draw_samples(all_axes[0], columns, row_names)
+    _draw_samples(all_axes[0], {title: _apart(images) for title, images in columns.items()}, row_names)
     figure.subplots_adjust(wspace=0.06)
     return figure
 
@@ -136,7 +136,9 @@ def cost(stages: Sequence[str], job_seconds: Sequence[float]) -> plt.Figure:
     sns.set_theme(style="whitegrid", context="notebook")
     figure, axes = plt.subplots(figsize=(7, 0.36 * len(stages) + 1))
     bars = axes.barh(range(len(stages)), job_seconds, color=COLOURS["vae_only"])
-    axes.bar_label(bars, [f"{value:,.3g}" for value in job_seconds], padding=3, fontsize=10)
+    axes.bar_label(
+        bars, [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in job_seconds], padding=3, fontsize=10
+    )
     axes.set_yticks(range(len(stages)), stages, fontsize=10)
     axes.invert_yaxis()
     axes.margins(x=0.12)
@@ -202,6 +204,13 @@ def _draw_accuracy(axes: plt.Axes, table: pd.DataFrame, accuracies: pd.DataFrame
         fontsize=10,
     )
     sns.despine(ax=axes, left=True)
+
+
+def _apart(images: np.ndarray) -> np.ndarray:
+    """White edges around images (..., h, w, 3), so that neighbours stay apart."""
+    edge = max(1, images.shape[-2] // 32)
+    around = [(0, 0)] * (images.ndim - 3) + [(edge, edge), (edge, edge), (0, 0)]
+    return np.pad(images, around, constant_values=255)
 
 
 def _draw_samples(all_axes: Sequence[plt.Axes], columns: dict[str, np.ndarray], class_names: list[str]) -> None:

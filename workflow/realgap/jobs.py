@@ -25,6 +25,7 @@ class Job:
     start: str
     end: str
     cpu_s: float  # user and system, of all threads
+    peak_memory_mb: float
     energy_j: float | None  # of the whole GPU while the job ran, other jobs on it included; None where nothing counts
     host: str
     processor: str
@@ -54,6 +55,7 @@ def log(beginning: Beginning) -> None:
         start=beginning.time,
         end=_now(),
         cpu_s=round(used.ru_utime + used.ru_stime, 2),
+        peak_memory_mb=round(peak_memory_mb(), 1),
         energy_j=round(_energy_j()[uuid] - beginning.energy_j[uuid], 1) if uuid in beginning.energy_j else None,
         host=socket.gethostname(),
         processor=_processor(),
@@ -63,6 +65,15 @@ def log(beginning: Beginning) -> None:
         versions={"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
     )
     print(MARK + json.dumps(asdict(job), sort_keys=True), file=sys.stderr, flush=True)
+
+
+def peak_memory_mb() -> float:
+    """Of this program; getrusage would count what the process that started it held before."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(peak.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def read(path: str | Path) -> Job | None:

@@ -143,4 +143,4 @@ def _text(value: Any, factor: float) -> str:
     value = factor * value
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{value:,.0f}".replace("-", "\N{MINUS SIGN}")
-    return f"{value:,.4g}".replace("-", "\N{MINUS SIGN}")
+    return (f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}").replace("-", "\N{MINUS SIGN}")

@@ -18,7 +18,8 @@ STAGES = Table(
         "n_jobs": "Jobs",
         "job_seconds": "Job-seconds",
         "longest_s": "Longest job, s",
-        "max_rss_mb": "Peak memory, MB",
+        "cpu_s": "Processor-seconds",
+        "peak_memory_mb": "Peak memory, MB",
         "energy_j": "Energy, J",
         "n_images": "Images",
         "s_per_image": "Seconds per image",
@@ -101,8 +102,8 @@ def run(jobs: pd.DataFrame, settings: Sequence[tuple[str, Any, Any]], seed: int,
     sentences, notes = [], []
     if len(known):
         sentences.append(
-            f"{len(known):,} jobs, of which the first began at {known.start.min()} and the last ended at "
-            f"{known.end.max()}, ran code of {_counted('commit', known.commit)}."
+            f"{len(known):,} jobs, of which the first began at {_clock(known.start.min())} and the last ended at "
+            f"{_clock(known.end.max())}, ran code of {_counted('commit', known.commit)}."
         )
         versions = pd.Series([", ".join(f"{key} {value}" for key, value in one.items()) for one in known.versions])
         sentences.append(f"Versions: {'; or '.join(dict.fromkeys(versions))}.")
@@ -143,6 +144,11 @@ def _priced(row: dict[str, Any]) -> str:
         f"{duration(row['s_per_point_gained'])} of generating (95 % interval of the gain: "
         f"{duration(row['s_per_point_gained_low'])} to {duration(row['s_per_point_gained_high'])})."
     )
+
+
+def _clock(time: str) -> str:
+    """ISO 8601 in UTC for readers: 2026-11-24 22:00:00 UTC."""
+    return time.replace("T", " ").replace("+00:00", " UTC")
 
 
 def _counted(what: str, values: pd.Series) -> str:

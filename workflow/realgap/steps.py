@@ -59,20 +59,11 @@ def _benchmark(path: str, start: float) -> None:
     columns = {
         "s": f"{wall_s:.4f}",
         "h:m:s": clock,
-        "max_rss": f"{_peak_memory_mb():.2f}",
+        "max_rss": f"{jobs.peak_memory_mb():.2f}",
         "cpu_time": f"{cpu_s:.2f}",
     }
     with whole(path) as beside:
         beside.write_text("\t".join(columns) + "\n" + "\t".join(columns.values()) + "\n")
-
-
-def _peak_memory_mb() -> float:
-    """Of this program; getrusage would count what the process that started it held before."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(peak.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _plain(error: Exception) -> bool:
