@@ -20,7 +20,8 @@ STAGES_OF = {
 def read_jobs(folder: str | Path, without: Iterable[str] = ()) -> pd.DataFrame:
     """One row per benchmark of a study's folder, sorted by name, but for the rules in `without`.
 
-    Columns: rule, item, stage, wall_s, and those of realgap.jobs.Job, empty where a log says nothing. Raises ValueError naming a benchmark that is not one.
+    Columns: rule, item, stage, wall_s, and those of realgap.jobs.Job, empty where a log says nothing. Raises
+    ValueError naming a benchmark that is not one.
     """
     folder = Path(folder)
     rows = []
