@@ -56,6 +56,7 @@ def test_the_page_holds_the_answer_of_each_and_escapes_it(studies, tmp_path):
     assert "Images from text prompts are worse training data" in html
     assert "Real images set the mark:" in html
     assert "a &lt;b&gt;" in html
+    assert '<td data-sort="-21.3">\N{MINUS SIGN}21.3<span class="interval">' in html
     assert "<b>" not in html
 
 

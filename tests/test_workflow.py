@@ -1,6 +1,8 @@
 """The reduced digits study end to end, as a user runs it."""
 
+import json
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +102,15 @@ def test_the_plan_can_be_read(finished_study):
 def test_snakemakes_own_report_holds_tables_and_figures(finished_study, tmp_path):
     run = checkout.snakemake(finished_study, "--report", str(tmp_path / "report.zip"))
     assert run.returncode == 0, run.stdout + run.stderr
-    assert (tmp_path / "report.zip").stat().st_size > 10_000
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        page = archive.read("report/report.html").decode()
+    shown, _ = json.JSONDecoder().raw_decode(page, page.index("var results = {") + len("var results = "))
+    folder = finished_study / RESULTS
+    kept = [path for suffix in ("csv", "svg", "html") for path in folder.rglob(f"*.{suffix}")]
+    assert len(kept) > 10
+    for path in kept:
+        entry = shown.get(str(path.relative_to(finished_study)), {"caption": ""})
+        assert entry["caption"], f"{path} has no caption in Snakemake's report"
 
 
 def test_a_wrong_config_stops_before_any_job_with_one_line(finished_study):

@@ -31,7 +31,7 @@ def render(template: str | Path, joined: pd.DataFrame, figure: str | Path, folde
     return reporting.page(
         template,
         studies={study: _answer(joined, study, folder) for study, folder in folders.items()},
-        table={**vars(TABLE), "rows": joined.to_dict("records")},
+        table={**vars(TABLE), "rows": _in_percent(joined).to_dict("records")},
         figure=reporting.data_uri(figure),
         analyses=analyses,
         links=[("table", "The tables"), *((one["name"], one["title"]) for one in analyses)],
@@ -49,14 +49,13 @@ TABLE = sections.Table(
         "n_generated": "Generated images",
         "n_test": "Test images",
         "n_seeds": "Seeds",
-        "accuracy_mean": "Accuracy",
-        "difference_to_real": "Difference to real",
+        "accuracy_mean": "Accuracy, %",
+        "difference_to_real": "Difference to real, points",
     },
     intervals={
         "accuracy_mean": ("accuracy_low", "accuracy_high"),
         "difference_to_real": ("difference_low", "difference_high"),
     },
-    percent=("accuracy_mean", "difference_to_real"),
 )
 
 
@@ -79,6 +78,15 @@ def merged(by_study: Mapping[str, Sequence[sections.Section]], folders: Mapping[
             }
         )
     return joined
+
+
+def _in_percent(joined: pd.DataFrame) -> pd.DataFrame:
+    """Fractions as the page's table shows them; `real` is not compared to itself."""
+    shown = joined.copy()
+    accuracies, differences = ([c for c in joined if c.startswith(what)] for what in ("accuracy_", "difference_"))
+    shown[accuracies + differences] = (100 * joined[accuracies + differences]).round(1)
+    shown.loc[shown.training_set == "real", differences] = float("nan")
+    return shown
 
 
 def _joined_table(path: str, of: Mapping[str, sections.Section], folders: Mapping[str, Path]) -> dict[str, Any]:

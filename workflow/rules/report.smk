@@ -38,7 +38,11 @@ rule plot:
             caption="../report/accuracy.rst",
             category="Figures",
         ),
-        narrow=multiext(f"{OUT}/figures/accuracy-narrow", ".png", ".svg"),
+        narrow=report(
+            multiext(f"{OUT}/figures/accuracy-narrow", ".png", ".svg"),
+            caption="../report/accuracy.rst",
+            category="Figures",
+        ),
         strip=report(
             multiext(f"{OUT}/figures/strip", ".png", ".svg"),
             caption="../report/strip.rst",
