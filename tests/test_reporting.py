@@ -106,6 +106,23 @@ def test_a_cell_shows_its_value_and_interval_and_sorts_by_the_value():
     assert reporting.cell({**row, "low": np.nan}, "ece", TABLE)["interval"] == ""
 
 
+def test_bounds_in_columns_of_their_own_go_behind_their_value():
+    columns = {
+        "source": "Set",
+        "value": "Value",
+        "low": "from",
+        "high": "to",
+        "gap": "Gap",
+        "gap_low": "",
+        "gap_high": "",
+    }
+    table = reporting.folded(sections.Table("t.csv", "", columns))
+    assert list(table.columns) == ["source", "value", "gap"]
+    assert table.intervals == {"value": ("low", "high"), "gap": ("gap_low", "gap_high")}
+    alone = sections.Table("t.csv", "", {"value": "Value", "gap_low": "Lowest gap"})
+    assert reporting.folded(alone) == alone
+
+
 def test_a_promised_column_that_is_missing_is_named(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="t.csv: must have the column 'low', got a, b"):

@@ -91,6 +91,7 @@ def _in_percent(joined: pd.DataFrame) -> pd.DataFrame:
 
 def _joined_table(path: str, of: Mapping[str, sections.Section], folders: Mapping[str, Path]) -> dict[str, Any]:
     tables = {study: table for study, section in of.items() for table in section.tables if table.path == path}
+    tables = {study: reporting.folded(table) for study, table in tables.items()}
     rows = [{"study": study, **row} for study, table in tables.items() for row in reporting.rows(table, folders[study])]
     columns = {column: heading for table in tables.values() for column, heading in table.columns.items()}
     intervals = {column: bounds for table in tables.values() for column, bounds in table.intervals.items()}

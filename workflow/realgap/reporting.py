@@ -1,6 +1,7 @@
 """A study's page: everything in one file, and nothing that its inputs do not say."""
 
 import base64
+import dataclasses
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
@@ -79,9 +80,21 @@ def shown(section: sections.Section, folder: Path) -> dict[str, Any]:
     """A section with the content of its tables and figures."""
     return {
         **vars(section),
-        "tables": [{**vars(table), "rows": rows(table, folder)} for table in section.tables],
+        "tables": [{**vars(table), "rows": rows(table, folder)} for table in map(folded, section.tables)],
         "figures": [{**vars(figure), "uri": data_uri(folder / figure.path)} for figure in section.figures],
     }
+
+
+def folded(table: sections.Table) -> sections.Table:
+    """The table with bounds that it shows as columns of their own put behind their value: gap, gap_low, gap_high."""
+    intervals = dict(table.intervals)
+    for column in table.columns:
+        for bounds in ((f"{column}_low", f"{column}_high"), *([("low", "high")] if column == "value" else [])):
+            if set(bounds) <= set(table.columns):
+                intervals[column] = bounds
+    bounds = {bound for pair in intervals.values() for bound in pair}
+    shown = {column: heading for column, heading in table.columns.items() if column not in bounds}
+    return dataclasses.replace(table, columns=shown, intervals=intervals)
 
 
 def rows(table: sections.Table, folder: Path) -> list[dict[str, Any]]:

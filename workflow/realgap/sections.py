@@ -18,7 +18,8 @@ from realgap.files import whole
 class Table:
     """A CSV file; `columns` are those the page shows, with their headings: {"ece": "calibration error"}.
 
-    intervals: for a shown column, those of its bounds, which stand behind its value: {"ece": ("ece_low", "ece_high")}.
+    intervals: for a shown column, those of its bounds, which stand behind its value: {"ece": ("ece_low", "ece_high")};
+    shown columns called so (and low, high beside value) are taken for bounds without being named here.
     percent: shown columns whose fractions read better as percent. Names of sources and training sets in columns
     called so are written out by the page.
     """

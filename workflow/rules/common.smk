@@ -29,7 +29,7 @@ BASE_MODEL_FINGERPRINT = config["base_model"]["revision"] or provenance.fingerpr
 GENERATORS = ["stable_diffusion", "diffusion_inversion"]
 
 # each job's log says which code it ran; jobs on a cluster's nodes read this line in their own checkout
-os.environ["REALGAP_COMMIT"] = provenance.commit()
+os.environ.update(REALGAP_COMMIT=provenance.commit())
 
 # A step is `python -m scripts.<verb>`; relative, so that two checkouts of the same code agree.
 # workflow/warm.py runs the same command in an interpreter that has its imports behind it.
@@ -193,6 +193,17 @@ def account_options():
         seed=config["seed"],
         seeds=config["seeds"],
     )
+
+
+# where `snakemake compare` puts its page
+COMPARED = f"results/comparisons/{'+'.join(config['studies']) or 'none'}"
+
+
+def comparison_options(wildcards):
+    """The studies and what they hold, by digest: as inputs, rules of this study could run one of them again."""
+    files = [f"results/{study}/{name}" for study in config["studies"] for name in ("table.csv", "report.html")]
+    digests = [sha256(file) if Path(file).is_file() else "" for file in files]
+    return options(studies=config["studies"], digests=digests)
 
 
 # The analyses a study has, in the order of the report; each ends in a rule that writes its section.

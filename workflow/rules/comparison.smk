@@ -1,13 +1,3 @@
-def comparison_options(wildcards):
-    """The studies and what they hold, by digest: as inputs, rules of this study could run one of them again."""
-    files = [f"results/{study}/{name}" for study in config["studies"] for name in ("table.csv", "report.html")]
-    digests = [sha256(file) if Path(file).is_file() else "" for file in files]
-    return options(studies=config["studies"], digests=digests)
-
-
-COMPARED = f"results/comparisons/{'+'.join(config['studies']) or 'none'}"
-
-
 rule compare:
     input:
         template="workflow/report/comparison.html.j2",
@@ -29,11 +19,10 @@ rule compare:
         runtime=10,
     params:
         options=comparison_options,
-        results="results",
         code=provenance.code("scripts.compare"),
     message:
         "Compare the studies {config[studies]}"
     shell:
-        "python -m scripts.compare --results {params.results:q} --template {input.template:q}"
+        "python -m scripts.compare --template {input.template:q}"
         " --options {params.options:q} --page {output.page:q} --table {output.table:q}"
         " --figure {output.figure:q} > {log:q} 2>&1"

@@ -91,7 +91,7 @@ rule account:
         accuracies=rules.tabulate.output.accuracies,
         shards=[f"{OUT}/test.h5", *expand(f"{OUT}/training_sets/{{name}}.h5", name=config["training_sets"])],
         # whose costs are counted as well
-        after=[rules.plot.output.strip, section_files()],
+        after=lambda w: [*rules.plot.output.strip, *section_files()],
     output:
         report(
             expand(f"{OUT}/cost/{{table}}.csv", table=["stages", "points"]),
@@ -121,13 +121,12 @@ rule account:
         runtime=10,
     params:
         options=account_options(),
-        folder=OUT,
         code=provenance.code("scripts.account"),
     message:
         "Account for what the study cost and what was run"
     shell:
         "python -m scripts.account --table {input.table:q} --accuracies {input.accuracies:q} --shards {input.shards:q}"
-        " --folder {params.folder:q} --options {params.options:q} --figure {output.figure:q} > {log:q} 2>&1"
+        " --options {params.options:q} --figure {output.figure:q} > {log:q} 2>&1"
 
 
 rule report:
@@ -136,7 +135,7 @@ rule report:
         accuracies=rules.tabulate.output.accuracies,
         figures=[f"{OUT}/figures/{name}.svg" for name in ("accuracy", "accuracy-narrow", "strip", "samples")],
         gallery=expand(f"{OUT}/figures/gallery/{{class_name}}.png", class_name=IN_GALLERY),
-        sections=section_files(),
+        sections=lambda w: section_files(),
         account=expand(f"{OUT}/sections/{{section}}.json", section=["cost", "run"]),
         template="workflow/report/report.html.j2",
         parts=REPORT_PARTS,

@@ -22,11 +22,9 @@ class Options:
 
 
 def main() -> None:
-    args, options = steps.parse(
-        __doc__, Options, table={}, accuracies={}, shards={"nargs": "+"}, folder={"type": Path}, figure={"nargs": 2}
-    )
-    table = pd.read_csv(args.table)
-    jobs = accounting.read_jobs(args.folder, without=AFTER_ALL)
+    args, options = steps.parse(__doc__, Options, table={}, accuracies={}, shards={"nargs": "+"}, figure={"nargs": 2})
+    folder, table = Path(args.table).parent, pd.read_csv(args.table)
+    jobs = accounting.read_jobs(folder, without=AFTER_ALL)
     stages = accounting.stages(jobs, options.images)
     points = accounting.accuracy_points(table, jobs, chance=1 / options.n_classes)
     written = {
@@ -35,14 +33,14 @@ def main() -> None:
         "run/jobs.csv": jobs,
         rundown.MACHINES.path: accounting.machines(jobs),
         rundown.SETTINGS.path: rundown.settings_frame(options.settings),
-        rundown.CHECKSUMS.path: _checksums(args.folder, [args.table, args.accuracies], args.shards),
+        rundown.CHECKSUMS.path: _checksums(folder, [args.table, args.accuracies], args.shards),
     }
     for path, frame in written.items():
-        with whole(args.folder / path) as beside:
+        with whole(folder / path) as beside:
             frame.to_csv(beside, index=False, float_format="%.6g")
     figures.save(figures.cost(stages.stage.map(rundown.readable), stages.job_seconds), *args.figure)
-    sections.save(args.folder / "sections/cost.json", rundown.cost(stages, points))
-    sections.save(args.folder / "sections/run.json", rundown.run(jobs, options.settings, options.seed, options.seeds))
+    sections.save(folder / "sections/cost.json", rundown.cost(stages, points))
+    sections.save(folder / "sections/run.json", rundown.run(jobs, options.settings, options.seed, options.seeds))
 
 
 def _checksums(folder: Path, tables: list[str], shard_paths: list[str]) -> pd.DataFrame:

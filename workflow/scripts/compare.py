@@ -14,15 +14,14 @@ class Options:
 
 
 def main() -> None:
-    args, options = steps.parse(
-        __doc__, Options, results={"type": Path}, template={}, table={}, figure={"nargs": 2}, page={}
-    )
+    args, options = steps.parse(__doc__, Options, template={}, table={}, figure={"nargs": 2}, page={})
     if len(options.studies) < 2:
         raise ValueError(
             "config: studies: must name two finished studies or more (snakemake compare --config studies='[a,b]'), "
             f"got {options.studies}"
         )
-    folders = {study: args.results / study for study in options.studies}
+    results = Path(args.page).parents[2]  # results/comparisons/<studies>/report.html
+    folders = {study: results / study for study in options.studies}
     joined = comparison.join(folders)
     with whole(args.table) as beside:
         joined.to_csv(beside, index=False, float_format="%.6f")
