@@ -85,6 +85,10 @@ def test_every_picture_shows_and_nothing_sticks_out(opened, report, width):
         assert image.get_attribute("alt")
 
 
+def test_a_phone_shows_the_whole_table(opened, report):
+    assert opened(report, 390).locator(".whole").evaluate("e => e.scrollWidth <= e.clientWidth")
+
+
 def test_the_answer_the_table_and_its_plot_are_on_the_first_screen(opened, report):
     page = opened(report)
     for seen in (page.locator("h1"), page.locator(".answer"), page.locator("table").first, page.locator(".plot img")):
