@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from realgap import steps
+from realgap import jobs, steps
 
 STEP = """
 from dataclasses import dataclass
@@ -44,7 +44,8 @@ def run(name, *more, images="none.h5", out="out"):
 
 def test_a_step_gets_its_files_and_its_options():
     done = run("fine", images="a b.h5")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "a b.h5 3\n", "")
+    assert (done.returncode, done.stdout) == (0, "a b.h5 3\n")
+    assert [line.startswith(jobs.MARK) for line in done.stderr.splitlines()] == [True]
 
 
 @pytest.mark.parametrize(
