@@ -14,6 +14,12 @@ MADE_BY: dict[str, tuple[str, str | None]] = {
     "training_sets/*.h5": ("assemble", "images"),
     "classifiers/*/seed-*.safetensors": ("train", None),
     "predictions/*/seed-*.h5": ("evaluate", "predictions"),
+    "accuracies.csv": ("tabulate", None),
+    "table.csv": ("tabulate", None),
+    "figures/accuracy.*": ("plot", None),
+    "figures/samples.*": ("plot", None),
+    "figures/overview.*": ("plot", None),
+    "report.html": ("report", None),
 }
 
 

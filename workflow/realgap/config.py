@@ -1,6 +1,7 @@
 """The configuration: one schema, one line per mistake, nothing started before it is right."""
 
 import math
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -85,13 +86,12 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
 
 def _sentence(error: jsonschema.ValidationError) -> str:
     key = ".".join(str(part) for part in error.absolute_path) or "top level"
-    got = repr(error.instance)
-    got = got if len(got) <= 80 else got[:77] + "..."
+    got = _short(error.instance)
     match error.validator:
         case "additionalProperties":
             allowed = sorted(error.schema["properties"])
-            unknown = sorted(set(error.instance) - set(allowed))
-            return f"config: {key}: unknown key {unknown[0]!r}; allowed: {', '.join(allowed)}"
+            unknown = sorted(set(error.instance) - set(allowed), key=str)
+            return f"config: {key}: unknown key {_short(unknown[0])}; allowed: {', '.join(allowed)}"
         case "required":
             missing = [name for name in error.validator_value if name not in error.instance]
             return f"config: {key}: missing key {missing[0]!r}"
@@ -117,3 +117,18 @@ def _sentence(error: jsonschema.ValidationError) -> str:
             return f"config: {key}: {error.schema.get('description', 'must match ' + error.validator_value)}; got {got}"
         case _:
             return f"config: {key}: {error.message}"
+
+
+def _short(value: Any) -> str:
+    """A value as Python writes it, cut short before it is written out: a few lines of YAML can stand for gigabytes."""
+    brief = reprlib.Repr()
+    brief.maxlevel, brief.maxlist, brief.maxdict, brief.maxstring, brief.maxlong, brief.maxother = (
+        3,
+        20,
+        20,
+        200,
+        200,
+        200,
+    )
+    text = brief.repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

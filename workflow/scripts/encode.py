@@ -26,6 +26,7 @@ def main() -> None:
     made = {
         "step": "encode",
         "options": asdict(options),
+        "inputs": {"images": real.attributes["checksum"]},
         "versions": provenance.versions("torch", "diffusers"),
     }
     shards.write(args.out, "moments", arrays, made)

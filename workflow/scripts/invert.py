@@ -34,7 +34,7 @@ def main() -> None:
     moments = shards.read(args.moments, "moments")
     unet = models.load_unet(args.base_model, device, devices.pick_dtype(options.precision, device))
     alphas_cumprod, prediction_type = models.noise_schedule(args.base_model)
-    made = {"step": "invert", "options": asdict(options), "moments": moments.attributes["checksum"]}
+    made = {"step": "invert", "options": asdict(options), "inputs": {"moments": moments.attributes["checksum"]}}
 
     early_stopping = None
     if options.early_stopping_patience is not None:

@@ -68,7 +68,10 @@ def main() -> None:
         "image_ids": np.array([image_id for image_id, _ in items], np.int64),
         "variants": np.array([variant for _, variant in items], np.int32),
     }
-    made = {"step": "sample", "source": options.source, "options": asdict(options)}
+    inputs = {"images": real.attributes["checksum"]}
+    if args.embeddings:
+        inputs["embeddings"] = shards.joint(map(shards.checksum, args.embeddings))
+    made = {"step": "sample", "source": options.source, "options": asdict(options), "inputs": inputs}
     made["versions"] = provenance.versions("torch", "diffusers")
     with shards.writing(args.out, "images", len(items), made) as append:
         first = 0

@@ -61,6 +61,7 @@ def main() -> None:
         "classes": classes.tolist(),
         "image_size": data["images"].shape[1],
         "options": asdict(options),
+        "inputs": {"training_set": data.attributes["checksum"]},
         "losses": [round(float(part.mean()), 4) for part in np.array_split(losses, min(50, len(losses)))],
         "versions": provenance.versions("torch", "torchvision"),
     }
