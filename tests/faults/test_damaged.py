@@ -33,10 +33,10 @@ OF_EACH_KIND = {
 WITH_CHECKSUM = [name for name in OF_EACH_KIND if name.endswith((".h5", ".safetensors"))]
 
 
-def flip(content, share=0.5):
-    """One bit, in the second half: in the arrays of a shard, not in its header."""
+def flip(content):
+    """One bit: in the arrays of a shard, in the list of sources of a union (its views are never read)."""
     changed = bytearray(content)
-    changed[int(len(content) * share)] ^= 4
+    changed[content.find(b"items") if b'"sources"' in content else len(content) // 2] ^= 4
     return bytes(changed)
 
 
@@ -90,6 +90,7 @@ def make_study(folder, seed):
         {"images": real},
     )
     learned = {"embeddings": random.random((3, 2, 40), np.float32), "losses": np.ones((3, 5), np.float32)}
+    learned["visits"] = np.full(3, 5, np.int32)
     put(embeddings, "embeddings", learned | about, {"moments": moments})
     put("samples/vae_only/zero/0.h5", "images", images, {"moments": moments}, source="vae_only")
     put("samples/stable_diffusion/zero/0.h5", "images", images, {"images": real}, source="stable_diffusion")

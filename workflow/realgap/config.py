@@ -60,6 +60,14 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
     if dataset["name"] in ("image_folder", "hdf5") and not Path(dataset["root"]).exists():
         raise ValueError(f"config: dataset.root: must be the path of your data; got {dataset['root']!r}, nothing there")
     base_model = config["base_model"]
+    _check_kind("base_model.path", base_model["path"], "a folder in diffusers' layout", folder=True)
+    templates = config["sampling"]["stable_diffusion"]["templates"]
+    _check_kind("sampling.stable_diffusion.templates", templates, "a text file", folder=False)
+    if dataset["root"] is not None:
+        folder = dataset["name"] != "hdf5"
+        _check_kind(
+            "dataset.root", dataset["root"], f"a {'folder' if folder else 'file'} for {dataset['name']}", folder
+        )
     if (base_model["hub"] is None) != (base_model["revision"] is None):
         raise ValueError("config: base_model.revision: must be given with base_model.hub, and only with it")
     if sampling["mixing_weight"] and dataset["images_per_class"] < 2:
@@ -82,6 +90,12 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
             raise ValueError(f"config: training_sets: each source may stand once in a set, got {name!r}")
     if "real" not in config["training_sets"]:
         raise ValueError("config: training_sets: must hold 'real', which every other set is compared to")
+
+
+def _check_kind(key: str, path: str, must_be: str, folder: bool) -> None:
+    """A folder where a file is wanted, or the other way round; what is not there yet may be fetched or be missing."""
+    if Path(path).exists() and Path(path).is_dir() != folder:
+        raise ValueError(f"config: {key}: must be {must_be}; got {path!r}, which is a {'file' if folder else 'folder'}")
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:

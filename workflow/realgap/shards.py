@@ -129,7 +129,7 @@ def write_union(path: str | Path, shards: Sequence[str | Path], attributes: Mapp
     content = io.BytesIO()
     with h5py.File(content, "w", libver="latest") as file:
         for name in LAYOUT["images"]:
-            _create_view(file, name, _view(name, sources, opened))
+            file.create_virtual_dataset(name, _view(name, sources, opened))
         _seal(file, "images", text, _digest_union(text))
     files.write(path, content.getbuffer())
 
@@ -258,15 +258,8 @@ def _view(name: str, sources: list[dict[str, Any]], opened: list[Shard]) -> h5py
         stop = start + source["items"]
         layout[start:stop] = h5py.VirtualSource(source["file"], name, (source["items"], *shape), dtype)
         start = stop
+    layout.dcpl.set_obj_track_times(False)  # the time of day would make equal unions differ
     return layout
-
-
-def _create_view(file: h5py.File, name: str, layout: h5py.VirtualLayout) -> None:
-    """As create_virtual_dataset, but without the time of day, which would make equal unions differ."""
-    settings = layout.make_dcpl(layout.maxshape)
-    settings.set_obj_track_times(False)
-    space = h5py.h5s.create_simple(layout.shape, layout.maxshape)
-    h5py.h5d.create(file.id, name.encode(), h5py.h5t.py_create(layout.dtype, logical=True), space, settings)
 
 
 def _seal(file: h5py.File, kind: str, text: str, digest: str) -> None:

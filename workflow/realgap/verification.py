@@ -75,12 +75,19 @@ class Study:
     def _inputs(self, name: str) -> dict[str, list[str]]:
         """The artefacts that one was made of, by the names that rules give their inputs."""
         match PurePath(name).parts:
+            case ["full_size", "vae_only", file]:
+                return {"moments": [f"moments/{file.removesuffix('.h5')}/0.h5"]}
+            case ["full_size", "real", _]:
+                return {}
+            case ["full_size", source, file]:
+                shard = str(PurePath("samples", source, file.removesuffix(".h5"), "0.h5"))
+                return self._inputs(shard)
             case ["moments", *rest]:
                 return {"images": ["/".join(["real", *rest])]}
             case ["embeddings", *rest] | ["samples", "vae_only", *rest]:
                 return {"moments": ["/".join(["moments", *rest])]}
             case ["samples", source, class_name, shard]:
-                whole = (self.options[name] or {}).get("unconditional") == "dataset"
+                whole = (self.options.get(name) or {}).get("unconditional") == "dataset"
                 embeddings = self._embeddings["" if whole else class_name] if source == "diffusion_inversion" else []
                 return {"images": [f"real/{class_name}/{shard}"], **({"embeddings": embeddings} if embeddings else {})}
             case ["classifiers", training_set, _]:

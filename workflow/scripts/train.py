@@ -54,6 +54,8 @@ def main() -> None:
         dtype=devices.pick_dtype(options.precision, device, training=True),
     )
     losses = [float(loss) for loss in steps.progress(run, options.steps, "training")]
+    if not np.isfinite(losses).all():
+        raise ValueError(f"classifier.lr: must be lower, got {options.lr}: the loss did not stay finite")
     made = {
         "step": "train",
         "training_set": data.attributes["training_set"],
