@@ -113,6 +113,7 @@ def invert_arguments(tmp_path, base_model):
         "timesteps": "stratified",
         "early_stopping_patience": None,
         "early_stopping_tolerance": 0.01,
+        "max_failed_share": 0.4,
         "early_stopping_pairs": 4,
         "batch_size": 2,
         "seed": 0,

@@ -137,7 +137,7 @@ def step_arguments(tmp_path, base_model, invert_arguments, run_step):
 
     compute = {"device": "cpu", "precision": "fp32", "seed": 0}
     sampling = {
-        **{"source": "diffusion_inversion", "class_name": "one", "variants": 4, "scheduler": "pndm"},
+        **{"source": "diffusion_inversion", "class_name": "one", "images": None, "variants": 4, "scheduler": "pndm"},
         **{"num_inference_steps": 20, "guidance_scale": 2.0, "unconditional": "class", "embedding_noise": 0.1},
         **{"mixing_weight": 0.1, "resolution": 16, "image_size": 16, "batch_size": 2, **compute},
     }

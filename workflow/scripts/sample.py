@@ -42,7 +42,8 @@ def main() -> None:
     dtype = devices.pick_dtype(options.precision, device)
     real = shards.read(args.images, "images")
     vae, unet = (load(args.base_model, device, dtype) for load in (models.load_vae, models.load_unet))
-    image_ids, labels = (real[name][: options.images] for name in ("image_ids", "labels"))
+    chosen = np.flatnonzero(~np.isin(real["image_ids"][: options.images], _failed(args.embeddings)))
+    image_ids, labels = real["image_ids"][chosen], real["labels"][chosen]
     items = sampling.items(image_ids, options.variants)
     if options.source == "stable_diffusion":
         conditioning, unconditional = _from_prompts(args, options, items, device)
@@ -79,6 +80,11 @@ def main() -> None:
             rows = slice(first, first + len(images))
             append({"images": images, **{name: array[rows] for name, array in arrays.items()}})
             first = rows.stop
+
+
+def _failed(embeddings: list[str]) -> list[int]:
+    """Images without an embedding, because NaN or infinity arose in their inversion."""
+    return [image_id for path in embeddings for image_id in shards.read(path, "embeddings").attributes["failed"]]
 
 
 def _from_prompts(args: Any, options: Options, items: list[tuple[int, int]], device: Any) -> tuple[np.ndarray, ...]:
