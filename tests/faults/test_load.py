@@ -22,7 +22,8 @@ while [ $# -gt 0 ]; do
     shift
 done
 """
-ARTEFACTS_OF_A_CLASS = 6  # real, moments, embeddings, vae_only and two sources of samples; a shard of each
+SHARDS = 4  # of a class
+ARTEFACTS_OF_A_CLASS = 6 * SHARDS  # real, moments, embeddings, vae_only and two sources of samples
 BOUND_MB = 400  # of the driver's memory, and this much for every
 PER = 1_000  # artefacts ...
 EACH_MB = 150
@@ -39,8 +40,13 @@ def test_a_stub_study_of_many_artefacts_completes_in_bounded_memory(tmp_path, re
         **checkout.REDUCED,
         "study": "stub",
         "dataset": {
-            **{"name": "image_folder", "root": str(tmp_path / "data"), "images_per_class": 2, "images_per_shard": 2},
-            "classes": [f"class_of_the_stub_study_{n:05d}" for n in range(classes)],
+            **{
+                "name": "image_folder",
+                "root": str(tmp_path / "data"),
+                "images_per_class": 2 * SHARDS,
+                "images_per_shard": 2,
+            },
+            "classes": [f"a_class_of_images_{n:04d}" for n in range(classes)],
         },
         "seeds": [0],
     }

@@ -16,9 +16,7 @@ def verification_plan():
 # Without inputs: nothing is made for it. Without outputs: it runs whenever it is asked for.
 rule verify:
     log:
-        f"{OUT}/logs/verify.log",
-    benchmark:
-        f"{OUT}/benchmarks/verify.tsv"
+        f"{OUT}/verify.log",
     localrule: True
     conda:
         "../../envs/realgap.yaml"
@@ -28,6 +26,7 @@ rule verify:
         runtime=60,
     params:
         plan=lambda w: filed(verification_plan()),
+        code=provenance.code("scripts.verify"),
     message:
         "Verify every finished artefact of the study"
     shell:
