@@ -21,6 +21,7 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/base_model.smk"
 include: "workflow/rules/plan.smk"
+include: "workflow/rules/verify.smk"
 
 
 rule all:

@@ -53,3 +53,8 @@ def table(accuracies: pd.DataFrame, reference: str = "real") -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def as_csv(frame: pd.DataFrame) -> str:
+    """The text of a table at rest: fractions to six digits."""
+    return frame.to_csv(index=False, float_format="%.6f")

@@ -1,12 +1,14 @@
 # The names of files, which shards there are, and which options a rule sees. Nothing here touches data.
+import hashlib
 import json
 import re
 import sys
+from pathlib import Path
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 import warm
 from realgap import config as configuration
-from realgap import catalog, provenance
+from realgap import catalog, files, provenance
 
 sys.path.pop(0)
 
@@ -192,3 +194,16 @@ def artefacts():
     ):
         files += expand(pattern, name=config["training_sets"], seed=config["seeds"])
     return [f"{OUT}/test.h5", *files, *section_files()]
+
+
+def filed(text):
+    """A file that holds `text` and is named by it: a command line ends at 128 kB, some two thousand paths."""
+    path = Path(".snakemake/realgap") / hashlib.sha256(text.encode()).hexdigest()[:16]
+    if not path.exists():
+        files.write(path, text.encode())
+    return str(path)
+
+
+def listed(paths):
+    """Paths for a command line: as they are, or, where there are very many, @ and a file that lists them."""
+    return list(paths) if sum(map(len, paths)) < 50_000 else "@" + filed("\n".join(paths))

@@ -18,13 +18,14 @@ rule sample_shard:
         runtime=60,
     params:
         options=lambda w: sampling_options(w),
+        embeddings=lambda w, input: listed(input.get("embeddings", [])),
         code=provenance.code("scripts.sample"),
         weights=BASE_MODEL_FINGERPRINT,
     message:
         "Sample {wildcards.source} images of class {wildcards.class_name}, shard {wildcards.shard}"
     shell:
         "python -m scripts.sample --images {input.images:q} --base-model {input.base_model:q}"
-        " --templates {input.templates:q} --embeddings {input.embeddings:q}"
+        " --templates {input.templates:q} --embeddings {params.embeddings:q}"
         " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
 
 

@@ -14,11 +14,12 @@ rule assemble:
         mem_mb=4000,
         runtime=20,
     params:
+        shards=lambda w, input: listed(input),
         code=provenance.code("scripts.assemble"),
     message:
         "Assemble the training set {wildcards.training_set}"
     shell:
-        "python -m scripts.assemble --shards {input:q} --training-set {wildcards.training_set:q}"
+        "python -m scripts.assemble --shards {params.shards:q} --training-set {wildcards.training_set:q}"
         " --out {output:q} > {log:q} 2>&1"
 
 

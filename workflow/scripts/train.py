@@ -54,6 +54,8 @@ def main() -> None:
         dtype=devices.pick_dtype(options.precision, device, training=True),
     )
     losses = [float(loss) for loss in steps.progress(run, options.steps, "training")]
+    if not np.isfinite(losses).all():
+        raise ValueError(f"classifier.lr: must be lower, got {options.lr}: the loss did not stay finite")
     made = {
         "step": "train",
         "training_set": data.attributes["training_set"],
@@ -61,6 +63,7 @@ def main() -> None:
         "classes": classes.tolist(),
         "image_size": data["images"].shape[1],
         "options": asdict(options),
+        "inputs": {"training_set": data.attributes["checksum"]},
         "losses": [round(float(part.mean()), 4) for part in np.array_split(losses, min(50, len(losses)))],
         "versions": provenance.versions("torch", "torchvision"),
     }
