@@ -55,9 +55,9 @@ def test_rows_are_named_and_say_how_many_images_they_hold():
     (axes,) = figures.accuracy(TABLE, ACCURACIES).axes
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels == [
-        "real\nn = 100 images",
-        "real + Diffusion Inversion\nn = 1,100 images",
-        "VAE only\nn = 100 images",
+        "real, n = 100",
+        "real + Diffusion Inversion, n = 1,100",
+        "VAE only, n = 100",
     ]
     assert "%" in axes.get_xlabel()
     assert "1,697 real test images" in axes.get_xlabel()

@@ -10,9 +10,9 @@ import pytest
 
 from tests import checkout
 
-OF_CLASSIFIERS = {"train": 12, "evaluate": 12, "tabulate": 1, "plot": 1, "report": 1}
+OF_CLASSIFIERS = {"train": 12, "evaluate": 12, "tabulate": 1, "plot": 1, "account": 1, "report": 1}
 # training sets with diffusion_inversion in them are 2 of 6, so 4 of 12 classifiers
-AFTER_EMBEDDINGS = {"assemble": 2, "train": 4, "evaluate": 4, "tabulate": 1, "plot": 1, "report": 1}
+AFTER_EMBEDDINGS = {"assemble": 2, "train": 4, "evaluate": 4, "tabulate": 1, "plot": 1, "account": 1, "report": 1}
 
 pytestmark = pytest.mark.xdist_group("study")
 
@@ -65,7 +65,7 @@ def test_changing_the_share_of_real_images_trains_mixed_sets_only(study):
 
 def test_adding_a_seed_trains_only_its_classifiers(study):
     plan = checkout.plan(study, checkout.changed(study, seeds=[0, 1, 2]))
-    assert checkout.rules(plan) == {"train": 6, "evaluate": 6, "tabulate": 1, "plot": 1, "report": 1}
+    assert checkout.rules(plan) == {"train": 6, "evaluate": 6, "tabulate": 1, "plot": 1, "account": 1, "report": 1}
     assert all(item.endswith("-2") for rule, item in plan if rule in ("train", "evaluate"))
 
 
@@ -92,7 +92,7 @@ def test_adding_images_makes_only_new_shards_and_what_aggregates_them(study):
     assert len(sampled - prompts) == 6
 
 
-TABLES = {"tabulate", "plot", "report"}
+TABLES = {"tabulate", "plot", "account", "report"}
 LEARNING = {"assemble", "train", "evaluate"} | TABLES
 
 
@@ -108,6 +108,7 @@ LEARNING = {"assemble", "train", "evaluate"} | TABLES
         ("realgap/classifiers.py", LEARNING - {"assemble"}),
         ("scripts/evaluate.py", {"evaluate"} | TABLES),
         ("realgap/statistics.py", TABLES),
+        ("realgap/accounting.py", {"account", "report"}),
         ("realgap/reporting.py", {"report"}),
         ("realgap/typeset.py", set()),
     ],
@@ -147,4 +148,12 @@ def test_deleting_a_shard_makes_that_shard_and_what_follows(study):
     assert {item for rule, item in plan if rule == "sample_shard"} == {"stable_diffusion-zero-1"}
     jobs = checkout.rules(plan)
     assert jobs.pop("plot", 0) <= 1
-    assert jobs == {"sample_shard": 1, "assemble": 2, "train": 4, "evaluate": 4, "tabulate": 1, "report": 1}
+    assert jobs == {
+        "sample_shard": 1,
+        "assemble": 2,
+        "train": 4,
+        "evaluate": 4,
+        "tabulate": 1,
+        "account": 1,
+        "report": 1,
+    }

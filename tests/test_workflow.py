@@ -1,6 +1,8 @@
 """The reduced digits study end to end, as a user runs it."""
 
+import json
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -43,12 +45,15 @@ def test_the_study_ends_in_its_table_figures_and_report(finished_study):
     assert accuracies.accuracy.between(0, 1).all()
     means = accuracies.groupby("training_set").accuracy.mean()
     np.testing.assert_allclose(table.set_index("training_set").accuracy_mean, means[table.training_set], atol=1e-6)
-    for name in ("accuracy", "samples"):
+    for name in ("accuracy", "samples", "strip", "cost", "gallery/zero"):
         assert (results / f"figures/{name}.png").read_bytes()[:4] == b"\x89PNG"
         assert b"<svg" in (results / f"figures/{name}.svg").read_bytes()
     page = (results / "report.html").read_text()
     assert "Diffusion Inversion" in page
     assert not re.search(r"(src|href)=[\"'](?!data:|#)", page), "the page must hold everything it shows"
+    assert len(page) < 10_000_000
+    for heading in ("What it cost", "What was run", "Settings that differ"):
+        assert heading in page
 
 
 def test_every_job_leaves_a_log_and_a_benchmark(finished_study):
@@ -58,7 +63,7 @@ def test_every_job_leaves_a_log_and_a_benchmark(finished_study):
         path.relative_to(results / "benchmarks").with_suffix("") for path in (results / "benchmarks").rglob("*.tsv")
     }
     assert logs == benchmarks
-    assert len(logs) == 58
+    assert len(logs) == 59
     for path in (results / "benchmarks").rglob("*.tsv"):
         header, values = path.read_text().splitlines()[:2]
         assert header.startswith("s\th:m:s\tmax_rss")
@@ -97,7 +102,15 @@ def test_the_plan_can_be_read(finished_study):
 def test_snakemakes_own_report_holds_tables_and_figures(finished_study, tmp_path):
     run = checkout.snakemake(finished_study, "--report", str(tmp_path / "report.zip"))
     assert run.returncode == 0, run.stdout + run.stderr
-    assert (tmp_path / "report.zip").stat().st_size > 10_000
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        page = archive.read("report/report.html").decode()
+    shown, _ = json.JSONDecoder().raw_decode(page, page.index("var results = {") + len("var results = "))
+    folder = finished_study / RESULTS
+    kept = [path for suffix in ("csv", "svg", "html") for path in folder.rglob(f"*.{suffix}")]
+    assert len(kept) > 10
+    for path in kept:
+        entry = shown.get(str(path.relative_to(finished_study)), {"caption": ""})
+        assert entry["caption"], f"{path} has no caption in Snakemake's report"
 
 
 def test_a_wrong_config_stops_before_any_job_with_one_line(finished_study):
@@ -126,6 +139,21 @@ def test_costly_results_are_shared_between_checkouts(finished_study, tmp_path, m
         log = folder / "results/reduced/logs/invert_shard/one-1.log"
         assert (log.stat().st_size == 0) == (name == "second"), "the second checkout inverted again"
     assert made[0] == made[1] == (finished_study / target).read_bytes()
+
+
+def test_every_job_says_where_it_ran_and_the_report_is_made_of_files_alone(finished_study):
+    results = finished_study / RESULTS
+    jobs = pd.read_csv(results / "run/jobs.csv")
+    assert len(jobs) == 57  # all but account and report
+    assert jobs.host.notna().all()
+    assert (jobs.peak_memory_mb > 100).any()
+    settings = pd.read_csv(results / "run/settings.csv").set_index("key")
+    assert settings.loc["inversion.visits", "here"] == "6"
+    assert "studies" not in settings.index
+    before = (results / "report.html").read_bytes()
+    run = checkout.snakemake(finished_study, "--forcerun", "report")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (results / "report.html").read_bytes() == before
 
 
 def test_a_shard_says_how_it_was_made(finished_study):

@@ -47,6 +47,18 @@ def classes(config: Mapping[str, Any]) -> list[str]:
     return list(catalog.CLASS_NAMES[config["dataset"]["name"]]) if chosen == "all" else chosen
 
 
+def differences(config: Mapping[str, Any], default: Mapping[str, Any], above: str = "") -> list[tuple[str, Any, Any]]:
+    """(key, default, here) of every value that is not the default's, keys dotted; None where one has no such key."""
+    found = []
+    for key in dict.fromkeys([*default, *config]):
+        usual, here = default.get(key), config.get(key)
+        if isinstance(usual, Mapping) and isinstance(here, Mapping):
+            found += differences(here, usual, f"{above}{key}.")
+        elif usual != here:
+            found.append((above + key, usual, here))
+    return found
+
+
 def _check_across_keys(config: Mapping[str, Any]) -> None:
     """What no schema can say: how keys must fit each other."""
     dataset, sampling = config["dataset"], config["sampling"]["diffusion_inversion"]

@@ -11,8 +11,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.ticker import MaxNLocator
 
 from realgap.files import whole
+
+plt.rcParams["text.parse_math"] = False  # a dollar sign in a class's name is a dollar sign
 
 # Okabe & Ito's colours, in order of lightness so that grey print keeps them apart
 COLOURS = {
@@ -48,8 +51,100 @@ def save(figure: plt.Figure, png: str | Path, svg: str | Path) -> None:
 def accuracy(table: pd.DataFrame, accuracies: pd.DataFrame) -> plt.Figure:
     """Accuracy of each training set: every seed as a dot, mean and 95 % interval beside them."""
     sns.set_theme(style="whitegrid", context="notebook")
-    figure, axes = plt.subplots(figsize=(8, 0.62 * len(table) + 1.3))
+    figure, axes = plt.subplots(figsize=(6.4, 0.55 * len(table) + 1.2))
     _draw_accuracy(axes, table, accuracies)
+    return figure
+
+
+def accuracy_narrow(table: pd.DataFrame, accuracies: pd.DataFrame) -> plt.Figure:
+    """The same for a phone: names above their bars, letters that stay legible at 360 px."""
+    sns.set_theme(style="whitegrid", context="notebook")
+    figure, axes = plt.subplots(figsize=(4.2, 0.85 * len(table) + 1.3))
+    _draw_accuracy(axes, table, accuracies)
+    for row, label in enumerate(axes.get_yticklabels()):
+        axes.annotate(label.get_text(), (0, row - 0.36), xycoords=axes.get_yaxis_transform(), fontsize=10, va="center")
+    axes.set_yticks(range(len(table)), [])
+    axes.set_ylim(len(table) - 0.4, -0.7)
+    axes.set_xlabel(axes.get_xlabel().replace("; ", ";\n").replace("mean of real", "real"), fontsize=10)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    return figure
+
+
+def strip(rows: dict[str, np.ndarray], class_names: list[str]) -> plt.Figure:
+    """One image per class and source: rows are source -> uint8 (classes, h, w, 3), columns the classes."""
+    sns.set_theme(style="white", context="notebook")
+    images = _apart(np.stack(list(rows.values())))
+    n_rows, n, height, width, channels = images.shape
+    figure, axes = plt.subplots(figsize=(0.52 * n + 1.8, 0.52 * n_rows + 0.4))
+    axes.imshow(images.transpose(0, 2, 1, 3, 4).reshape(n_rows * height, n * width, channels), interpolation="nearest")
+    axes.set_yticks([(row + 0.5) * height - 0.5 for row in range(n_rows)], list(rows), fontsize=12)
+    turned = {"rotation": 40, "ha": "left"} if max(map(len, class_names)) > 6 else {}
+    axes.set_xticks([(column + 0.5) * width - 0.5 for column in range(n)], class_names, fontsize=11, **turned)
+    axes.tick_params(length=0, labeltop=True, labelbottom=False)
+    sns.despine(ax=axes, left=True, bottom=True)
+    return figure
+
+
+def gallery(columns: dict[str, np.ndarray], row_names: list[str]) -> plt.Figure:
+    """Images of one class: a row per real image, and beside it what each source made of it.
+
+    columns: title -> uint8 (rows, variants, h, w, 3).
+    """
+    sns.set_theme(style="white", context="notebook")
+    counts = [images.shape[1] for images in columns.values()]
+    size = (0.6 * sum(counts) + 0.1 * len(counts), 0.6 * len(row_names))
+    figure, all_axes = plt.subplots(1, len(columns), figsize=size, squeeze=False, width_ratios=counts)
+    _draw_samples(all_axes[0], {title: _apart(images) for title, images in columns.items()}, row_names)
+    figure.subplots_adjust(wspace=0.06)
+    return figure
+
+
+def comparison(joined: pd.DataFrame) -> plt.Figure:
+    """Difference to real of each training set in several studies; joined: tables with a column study."""
+    sns.set_theme(style="whitegrid", context="notebook")
+    shown = joined[joined.training_set != "real"]
+    training_sets, studies = (list(dict.fromkeys(shown[column])) for column in ("training_set", "study"))
+    figure, axes = plt.subplots(figsize=(8, 0.22 * len(training_sets) * (len(studies) + 1) + 1.4))
+    for number, (study, group) in enumerate(shown.groupby("study", sort=False)):
+        rows = [
+            training_sets.index(one) + (number - (len(studies) - 1) / 2) * 0.7 / len(studies)
+            for one in group.training_set
+        ]
+        bounds = 100 * np.stack(
+            [group.difference_to_real - group.difference_low, group.difference_high - group.difference_to_real]
+        )
+        axes.errorbar(
+            100 * group.difference_to_real,
+            rows,
+            xerr=np.nan_to_num(bounds),
+            label=study,
+            fmt="oDs^vP*Xd<>h"[number % 12],
+            color=sns.color_palette("colorblind")[number % 10],
+            markersize=6,
+        )
+    axes.axvline(0, color=COLOURS["real"], linestyle=":", linewidth=1)
+    axes.set_yticks(range(len(training_sets)), [name(one) for one in training_sets], fontsize=10)
+    axes.invert_yaxis()
+    axes.set_xlabel("difference to real, percentage points (bar: 95 % interval over seeds)", fontsize=10)
+    axes.legend(title="study", fontsize=9, title_fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    sns.despine(ax=axes, left=True)
+    return figure
+
+
+def cost(stages: Sequence[str], job_seconds: Sequence[float]) -> plt.Figure:
+    """Job-seconds of each stage as bars, with the numbers beside them."""
+    sns.set_theme(style="whitegrid", context="notebook")
+    figure, axes = plt.subplots(figsize=(7, 0.36 * len(stages) + 1))
+    bars = axes.barh(range(len(stages)), job_seconds, color=COLOURS["vae_only"])
+    axes.bar_label(
+        bars, [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in job_seconds], padding=3, fontsize=10
+    )
+    axes.set_yticks(range(len(stages)), stages, fontsize=10)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("job-seconds (wall time, summed over the stage's jobs)", fontsize=10)
+    sns.despine(ax=axes, left=True)
     return figure
 
 
@@ -96,16 +191,26 @@ def _draw_accuracy(axes: plt.Axes, table: pd.DataFrame, accuracies: pd.DataFrame
         )
     real = 100 * table.loc[table.training_set == "real", "accuracy_mean"].item()
     axes.axvline(real, color=COLOURS["real"], linestyle=":", linewidth=1)
-    labels = [f"{name(e.training_set)}\nn = {e.n_real + e.n_generated:,} images" for e in table.itertuples()]
+    # a line each: a browser with other fonts would set a second line askew
+    labels = [f"{name(e.training_set)}, n = {e.n_real + e.n_generated:,}" for e in table.itertuples()]
     axes.set_yticks(range(len(table)), labels, fontsize=10)
     axes.set_ylim(len(table) - 0.4, -0.5)
+    low, high = axes.get_xlim()
+    axes.set_xlim(max(low, -1), min(high, 101))  # bounds of few seeds may lie where no accuracy does
     n_seeds, n_test = int(table.n_seeds.max()), int(accuracies.n_test.max())
     axes.set_xlabel(
-        f"accuracy on {n_test:,} real test images, %\n"
+        f"accuracy on {n_test:,} real test images, %; n: training images\n"
         f"(diamond: mean of {n_seeds} seeds; bar: 95 % interval; dots: seeds; dotted line: mean of real)",
         fontsize=10,
     )
     sns.despine(ax=axes, left=True)
+
+
+def _apart(images: np.ndarray) -> np.ndarray:
+    """White edges around images (..., h, w, 3), so that neighbours stay apart."""
+    edge = max(1, images.shape[-2] // 32)
+    around = [(0, 0)] * (images.ndim - 3) + [(edge, edge), (edge, edge), (0, 0)]
+    return np.pad(images, around, constant_values=255)
 
 
 def _draw_samples(all_axes: Sequence[plt.Axes], columns: dict[str, np.ndarray], class_names: list[str]) -> None:

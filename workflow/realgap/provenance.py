@@ -6,6 +6,7 @@ into the rule's params. Imports inside functions count too.
 
 import ast
 import hashlib
+import subprocess
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -48,6 +49,16 @@ def fingerprint(base_model: str | Path) -> str:
             file.seek(max(0, size - _EDGE))
             digest.update(file.read(_EDGE))
     return digest.hexdigest()[:16]
+
+
+def commit() -> str:
+    """The commit of this checkout, "-dirty" where tracked files differ from it; "unknown" outside of git."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        return "unknown"
+    return run.stdout.strip() if run.returncode == 0 else "unknown"
 
 
 def versions(*distributions: str) -> dict[str, str]:

@@ -7,19 +7,28 @@ the report shows whichever of these files a study has. Paths in a section are re
 import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from realgap.files import whole
 
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV file; `columns` are those the page shows, with their headings: {"ece": "calibration error"}."""
+    """A CSV file; `columns` are those the page shows, with their headings: {"ece": "calibration error"}.
+
+    intervals: for a shown column, those of its bounds, which stand behind its value: {"ece": ("ece_low", "ece_high")};
+    shown columns called so (and low, high beside value) are taken for bounds without being named here.
+    percent: shown columns whose fractions read better as percent. Names of sources and training sets in columns
+    called so are written out by the page.
+    """
 
     path: str
     caption: str
     columns: dict[str, str]
+    intervals: dict[str, tuple[str, str]] = field(default_factory=dict)
+    percent: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -53,8 +62,14 @@ def load(path: str | Path) -> Section:
     """Read a section. Raises ValueError naming the file when it is not one."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        tables = [Table(**table) for table in content.pop("tables")]
+        tables = [_table(**table) for table in content.pop("tables")]
         figures = [Figure(**figure) for figure in content.pop("figures")]
         return Section(**content, tables=tables, figures=figures)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path}: not a section of the report ({error}); delete it and run snakemake again") from error
+
+
+def _table(intervals: dict[str, Sequence[str]] | None = None, percent: Sequence[str] = (), **known: Any) -> Table:
+    """JSON has lists where a table has tuples."""
+    bounds = {column: (low, high) for column, (low, high) in (intervals or {}).items()}
+    return Table(**known, intervals=bounds, percent=tuple(percent))

@@ -13,6 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from realgap import jobs
 from realgap.files import whole
 
 # a base model is a folder; rules name the index in it, because that is a file
@@ -40,11 +41,13 @@ def parse(description: str | None, options: type | None = None, **files: Any) ->
 
 def run(main: Callable[[], None]) -> None:
     """Run a step; what the user can mend (a wrong value, a missing or damaged file) becomes one line, exit 1."""
+    beginning = jobs.begin()
     try:
         main()
     except (ValueError, OSError) as error:
         message = " ".join(str(error.strerror if _plain(error) else error).split())
         sys.exit(f"error: {message}")
+    jobs.log(beginning)
 
 
 def _benchmark(path: str, start: float) -> None:
@@ -56,20 +59,11 @@ def _benchmark(path: str, start: float) -> None:
     columns = {
         "s": f"{wall_s:.4f}",
         "h:m:s": clock,
-        "max_rss": f"{_peak_memory_mb():.2f}",
+        "max_rss": f"{jobs.peak_memory_mb():.2f}",
         "cpu_time": f"{cpu_s:.2f}",
     }
     with whole(path) as beside:
         beside.write_text("\t".join(columns) + "\n" + "\t".join(columns.values()) + "\n")
-
-
-def _peak_memory_mb() -> float:
-    """Of this program; getrusage would count what the process that started it held before."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(peak.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _plain(error: Exception) -> bool:

@@ -1,9 +1,12 @@
 # The names of files, which shards there are, and which options a rule sees. Nothing here touches data.
 import hashlib
 import json
+import os
 import re
 import sys
 from pathlib import Path
+
+import yaml
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 import warm
@@ -24,6 +27,9 @@ BASE_MODEL = config["base_model"]["path"]
 # what the model is, not when its files were written: a checkout or a copy must not invalidate weeks of work
 BASE_MODEL_FINGERPRINT = config["base_model"]["revision"] or provenance.fingerprint(BASE_MODEL)
 GENERATORS = ["stable_diffusion", "diffusion_inversion"]
+
+# each job's log says which code it ran; jobs on a cluster's nodes read this line in their own checkout
+os.environ.update(REALGAP_COMMIT=provenance.commit())
 
 # A step is `python -m scripts.<verb>`; relative, so that two checkouts of the same code agree.
 # workflow/warm.py runs the same command in an interpreter that has its imports behind it.
@@ -166,7 +172,39 @@ def shown_shards(wildcards):
 
 
 # Targets whose steps need no torch.
-LIGHT_TARGETS = {"plan"}
+LIGHT_TARGETS = {"plan", "compare"}
+
+# classes whose images the report shows beside each other
+IN_GALLERY = CLASSES[:20]
+# what the pages of a study and of several share
+REPORT_PARTS = [f"workflow/report/{name}" for name in ("macros.html.j2", "page.css", "page.js")]
+
+
+def account_options():
+    """How many images each stage made or read, and how this study differs from the default one."""
+    default = yaml.safe_load(Path(f"{workflow.basedir}/config.yaml").read_text(encoding="utf-8"))
+    n = DATASET["images_per_class"] * len(CLASSES)
+    of_real = ("extract_shard", "encode_shard", "invert_shard", "reconstruct_shard")
+    generated = {f"sample_shard {source}": n * config["sampling"]["variants"] for source in GENERATORS}
+    return options(
+        images={**dict.fromkeys(of_real, n), **generated},
+        n_classes=len(CLASSES),
+        settings=configuration.differences(without(config, "studies"), without(default, "studies")),
+        seed=config["seed"],
+        seeds=config["seeds"],
+    )
+
+
+# where `snakemake compare` puts its page
+COMPARED = f"results/comparisons/{'+'.join(config['studies']) or 'none'}"
+
+
+def comparison_options(wildcards):
+    """The studies and what they hold, by digest: as inputs, rules of this study could run one of them again."""
+    made = [f"results/{study}/{name}" for study in config["studies"] for name in ("table.csv", "report.html")]
+    digests = [files.sha256(file) if Path(file).is_file() else "" for file in made]
+    return options(studies=config["studies"], digests=digests)
+
 
 # The analyses a study has, in the order of the report; each ends in a rule that writes its section.
 SECTIONS = []

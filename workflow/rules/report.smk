@@ -38,6 +38,16 @@ rule plot:
             caption="../report/accuracy.rst",
             category="Figures",
         ),
+        narrow=report(
+            multiext(f"{OUT}/figures/accuracy-narrow", ".png", ".svg"),
+            caption="../report/accuracy.rst",
+            category="Figures",
+        ),
+        strip=report(
+            multiext(f"{OUT}/figures/strip", ".png", ".svg"),
+            caption="../report/strip.rst",
+            category="Figures",
+        ),
         samples=report(
             multiext(f"{OUT}/figures/samples", ".png", ".svg"),
             caption="../report/samples.rst",
@@ -47,6 +57,11 @@ rule plot:
             multiext(f"{OUT}/figures/overview", ".png", ".svg"),
             caption="../report/overview.rst",
             category="Figures",
+        ),
+        gallery=report(
+            expand(f"{OUT}/figures/gallery/{{class_name}}{{ext}}", class_name=IN_GALLERY, ext=[".png", ".svg"]),
+            caption="../report/gallery.rst",
+            category="Images of each class",
         ),
     log:
         f"{OUT}/logs/plot.log",
@@ -63,21 +78,68 @@ rule plot:
         shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.plot"),
     message:
-        "Plot the table and a strip of images"
+        "Plot the table and images of every class"
     shell:
         "python -m scripts.plot --table {input.table:q} --accuracies {input.accuracies:q} --shards {params.shards:q}"
-        " --options {params.options:q} --accuracy {output.accuracy:q} --samples {output.samples:q}"
-        " --overview {output.overview:q} > {log:q} 2>&1"
+        " --options {params.options:q} --accuracy {output.accuracy:q} --narrow {output.narrow:q}"
+        " --strip {output.strip:q} --samples {output.samples:q} --overview {output.overview:q}"
+        " --gallery {output.gallery:q} > {log:q} 2>&1"
+
+
+rule account:
+    input:
+        table=rules.tabulate.output.table,
+        accuracies=rules.tabulate.output.accuracies,
+        shards=[f"{OUT}/test.h5", *expand(f"{OUT}/training_sets/{{name}}.h5", name=config["training_sets"])],
+        # whose costs are counted as well
+        after=lambda w: [*rules.plot.output.strip, *section_files()],
+    output:
+        report(
+            expand(f"{OUT}/cost/{{table}}.csv", table=["stages", "points"]),
+            caption="../report/cost.rst",
+            category="Cost",
+        ),
+        report(
+            expand(f"{OUT}/run/{{table}}.csv", table=["jobs", "machines", "settings", "checksums"]),
+            caption="../report/run.rst",
+            category="Run",
+        ),
+        expand(f"{OUT}/sections/{{section}}.json", section=["cost", "run"]),
+        figure=report(
+            multiext(f"{OUT}/figures/cost", ".png", ".svg"),
+            caption="../report/cost_figure.rst",
+            category="Cost",
+        ),
+    log:
+        f"{OUT}/logs/account.log",
+    benchmark:
+        f"{OUT}/benchmarks/account.tsv"
+    conda:
+        "../../envs/realgap.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        options=account_options(),
+        code=provenance.code("scripts.account"),
+    message:
+        "Account for what the study cost and what was run"
+    shell:
+        "python -m scripts.account --table {input.table:q} --accuracies {input.accuracies:q} --shards {input.shards:q}"
+        " --options {params.options:q} --figure {output.figure:q} > {log:q} 2>&1"
 
 
 rule report:
     input:
         table=rules.tabulate.output.table,
         accuracies=rules.tabulate.output.accuracies,
-        accuracy=f"{OUT}/figures/accuracy.svg",
-        samples=f"{OUT}/figures/samples.svg",
-        sections=section_files(),
+        figures=[f"{OUT}/figures/{name}.svg" for name in ("accuracy", "accuracy-narrow", "strip", "samples")],
+        gallery=expand(f"{OUT}/figures/gallery/{{class_name}}.png", class_name=IN_GALLERY),
+        sections=lambda w: section_files(),
+        account=expand(f"{OUT}/sections/{{section}}.json", section=["cost", "run"]),
         template="workflow/report/report.html.j2",
+        parts=REPORT_PARTS,
     output:
         report(f"{OUT}/report.html", caption="../report/report.rst", category="Report"),
     log:
@@ -91,11 +153,11 @@ rule report:
         mem_mb=2000,
         runtime=10,
     params:
-        options=lambda w: json.dumps({"config": config}, sort_keys=True),
+        options=lambda w: options(config=without(config, "studies"), n_classes=len(CLASSES)),
         code=provenance.code("scripts.report"),
     message:
         "Write the report"
     shell:
         "python -m scripts.report --table {input.table:q} --accuracies {input.accuracies:q}"
-        " --accuracy {input.accuracy:q} --samples {input.samples:q} --sections {input.sections:q} --template {input.template:q}"
-        " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        " --figures {input.figures:q} --gallery {input.gallery:q} --sections {input.sections:q} {input.account:q}"
+        " --template {input.template:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"

@@ -6,36 +6,31 @@ from typing import Any
 
 import pandas as pd
 
-from realgap import provenance, reporting, sections, steps
+from realgap import reporting, sections, steps
 from realgap.files import whole
 
 
 @dataclass(frozen=True)
 class Options:
     config: dict[str, Any]
+    n_classes: int
 
 
 def main() -> None:
+    many = {"nargs": "*"}
     args, options = steps.parse(
-        __doc__,
-        Options,
-        table={},
-        accuracies={},
-        accuracy={},
-        samples={},
-        sections={"nargs": "*"},
-        template={},
-        out={},
+        __doc__, Options, table={}, accuracies={}, figures=many, gallery=many, sections=many, template={}, out={}
     )
     page = reporting.render(
         args.template,
         table=pd.read_csv(args.table),
         accuracies=pd.read_csv(args.accuracies),
-        figures={"accuracy": args.accuracy, "samples": args.samples},
+        figures={Path(path).stem: path for path in args.figures},
+        gallery={Path(path).stem: path for path in args.gallery},
         analyses=[sections.load(path) for path in args.sections],
         folder=Path(args.out).parent,
         config=options.config,
-        versions=provenance.versions("torch", "torchvision", "diffusers", "snakemake", "numpy"),
+        n_classes=options.n_classes,
     )
     with whole(args.out) as beside:
         beside.write_text(page, encoding="utf-8")

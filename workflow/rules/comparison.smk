@@ -1,0 +1,28 @@
+rule compare:
+    input:
+        template="workflow/report/comparison.html.j2",
+        parts=REPORT_PARTS,
+    output:
+        page=f"{COMPARED}/report.html",
+        table=f"{COMPARED}/table.csv",
+        figure=multiext(f"{COMPARED}/figures/differences", ".png", ".svg"),
+    log:
+        f"{COMPARED}/logs/compare.log",
+    benchmark:
+        f"{COMPARED}/benchmarks/compare.tsv"
+    localrule: True
+    conda:
+        "../../envs/realgap.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        options=comparison_options,
+        code=provenance.code("scripts.compare"),
+    message:
+        "Compare the studies {config[studies]}"
+    shell:
+        "python -m scripts.compare --template {input.template:q}"
+        " --options {params.options:q} --page {output.page:q} --table {output.table:q}"
+        " --figure {output.figure:q} > {log:q} 2>&1"
