@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "workflow", "envs", "config.yaml", "resources", "profiles")
+PARTS = ("Snakefile", "workflow", "envs", "config.yaml", "resources", "profiles", "slurm")
 
 # the default study in miniature: every rule, two shards a class, a minute on two cores
 REDUCED = {

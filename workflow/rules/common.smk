@@ -1,6 +1,7 @@
 # The names of files, which shards there are, and which options a rule sees. Nothing here touches data.
 import json
 import re
+import signal
 import sys
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
@@ -21,12 +22,20 @@ CLASSES = configuration.classes(config)
 BASE_MODEL = config["base_model"]["path"]
 # what the model is, not when its files were written: a checkout or a copy must not invalidate weeks of work
 BASE_MODEL_FINGERPRINT = config["base_model"]["revision"] or provenance.fingerprint(BASE_MODEL)
+# a step that can use a GPU asks for one, unless the study says that it computes without
+GPU = int(config["compute"]["device"] != "cpu")
 GENERATORS = ["stable_diffusion", "diffusion_inversion"]
+
+# A cluster warns the whole job before it kills it; Snakemake must outlive its step's last checkpoint. (It waits for
+# running steps after SIGTERM by itself.)
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 # A step is `python -m scripts.<verb>`; relative, so that two checkouts of the same code agree.
 # workflow/warm.py runs the same command in an interpreter that has its imports behind it.
+# The shell too waits for a step that was told to stop, which exits with 143 when it has saved its state.
 shell.prefix(
-    "set -euo pipefail; export PYTHONPATH=workflow; "
+    "set -euo pipefail; export PYTHONPATH=workflow; trap : TERM; "
+    "trap '[ $? -ne 143 ] || eval ${{REALGAP_HAND_BACK:-:}}' EXIT; "
     'python() {{ if [ -n "${{REALGAP_WARM:-}}" ]; then command python -I workflow/warm.py "$@"; '
     'else command python "$@"; fi; }}; '
 )

@@ -15,6 +15,7 @@ rule encode_shard:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
+        gpu=GPU,
         mem_mb=3000,
         runtime=10,
     params:
@@ -46,6 +47,7 @@ rule invert_shard:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
+        gpu=GPU,
         mem_mb=3000,
         runtime=60,
     params:

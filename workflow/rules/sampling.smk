@@ -14,6 +14,7 @@ rule sample_shard:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
+        gpu=GPU,
         mem_mb=3000,
         runtime=60,
     params:
@@ -42,6 +43,7 @@ rule reconstruct_shard:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
+        gpu=GPU,
         mem_mb=3000,
         runtime=10,
     params:

@@ -36,6 +36,7 @@ rule train:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
+        gpu=GPU,
         mem_mb=4000,
         runtime=60,
     params:
@@ -62,6 +63,7 @@ rule evaluate:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
+        gpu=GPU,
         mem_mb=4000,
         runtime=20,
     params:
