@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 import warm
 from realgap import config as configuration
-from realgap import catalog, provenance
+from realgap import catalog, drivers, failures, plan, provenance, requests
 
 sys.path.pop(0)
 
@@ -41,6 +41,31 @@ shell.prefix(
 )
 
 
+PLAN = plan.Plan(config)
+WORK = {
+    "encode_shard": lambda w: PLAN.encode_shard(images_of(w)),
+    "invert_shard": lambda w: PLAN.invert_shard(images_of(w)),
+    "sample_shard": lambda w: PLAN.sample_shard(images_of(w), w.source),
+    "reconstruct_shard": lambda w: PLAN.reconstruct_shard(images_of(w)),
+    "train": lambda w: PLAN.train(),
+    "evaluate": lambda w: PLAN.evaluate(),
+}
+
+
+def memory_for(step):
+    """Of the node, as a function of the attempt; a base model's batches live on the GPU where there is one."""
+    weights = PLAN.weights_bytes if GPU and step.endswith("_shard") else None
+    return lambda wildcards, attempt: requests.memory_mb(WORK[step](wildcards), attempt, weights)
+
+
+def minutes_for(step):
+    return lambda wildcards, attempt: requests.minutes(WORK[step](wildcards), **config["plan"], attempt=attempt)
+
+
+def disk_for(step):
+    return lambda wildcards: requests.disk_mb(WORK[step](wildcards))
+
+
 wildcard_constraints:
     class_name="|".join(map(re.escape, CLASSES)),
     shard=r"\d+",
@@ -58,6 +83,12 @@ def span(shard):
     """The numbers (start, stop) of a shard's images within its class."""
     start = int(shard) * DATASET["images_per_shard"]
     return start, min(start + DATASET["images_per_shard"], DATASET["images_per_class"])
+
+
+def images_of(wildcards):
+    """Real images that a job works on; the full-size rules see some of a class's first shard."""
+    start, stop = span(wildcards.get("shard", 0))
+    return stop - start
 
 
 def class_shards(pattern, class_names, **wildcards):

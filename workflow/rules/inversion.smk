@@ -16,8 +16,9 @@ rule encode_shard:
     threads: 1
     resources:
         gpu=GPU,
-        mem_mb=3000,
-        runtime=10,
+        mem_mb=memory_for("encode_shard"),
+        runtime=minutes_for("encode_shard"),
+        disk_mb=disk_for("encode_shard"),
     params:
         options=options(config["compute"], resolution=config["base_model"]["resolution"]),
         code=provenance.code("scripts.encode"),
@@ -48,8 +49,9 @@ rule invert_shard:
     threads: 1
     resources:
         gpu=GPU,
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=memory_for("invert_shard"),
+        runtime=minutes_for("invert_shard"),
+        disk_mb=disk_for("invert_shard"),
     params:
         options=lambda w: options(config["compute"], config["inversion"], class_name=w.class_name, seed=config["seed"]),
         code=provenance.code("scripts.invert"),

@@ -15,8 +15,9 @@ rule sample_shard:
     threads: 1
     resources:
         gpu=GPU,
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=memory_for("sample_shard"),
+        runtime=minutes_for("sample_shard"),
+        disk_mb=disk_for("sample_shard"),
     params:
         options=lambda w: sampling_options(w),
         code=provenance.code("scripts.sample"),
@@ -44,8 +45,9 @@ rule reconstruct_shard:
     threads: 1
     resources:
         gpu=GPU,
-        mem_mb=3000,
-        runtime=10,
+        mem_mb=memory_for("reconstruct_shard"),
+        runtime=minutes_for("reconstruct_shard"),
+        disk_mb=disk_for("reconstruct_shard"),
     params:
         options=options(config["compute"], image_size=DATASET["image_size"], images=None),
         code=provenance.code("scripts.reconstruct"),

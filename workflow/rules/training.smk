@@ -37,8 +37,9 @@ rule train:
     threads: 1
     resources:
         gpu=GPU,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory_for("train"),
+        runtime=minutes_for("train"),
+        disk_mb=disk_for("train"),
     params:
         options=training_options,
         code=provenance.code("scripts.train"),
@@ -64,8 +65,9 @@ rule evaluate:
     threads: 1
     resources:
         gpu=GPU,
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=memory_for("evaluate"),
+        runtime=minutes_for("evaluate"),
+        disk_mb=disk_for("evaluate"),
     params:
         options=options(config["compute"]),
         code=provenance.code("scripts.evaluate"),
