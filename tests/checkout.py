@@ -45,9 +45,13 @@ def snakemake(
     folder: Path, *arguments: str, target: str = "all", study: str = "study.yaml"
 ) -> subprocess.CompletedProcess:
     """Run Snakemake as a user would from `folder`, with this interpreter's environment."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     command = ["snakemake", "--configfile", study, *arguments, "--", target]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
+
+
+def environment() -> dict[str, str]:
+    """This interpreter's environment, as `envs/run` would set it."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
 def changed(folder: Path, **sections: object) -> str:
