@@ -7,6 +7,10 @@ min_version("9.0")
 configfile: "config.yaml"
 
 
+# used with --sdm apptainer alone; built from envs/Apptainer.def
+container: "realgap.sif"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/cluster.smk"
 

@@ -139,7 +139,9 @@ class Cluster:
         }
         accounting = WITH_ACCOUNTING.format(**values) if self.accounting else WITHOUT_ACCOUNTING
         (self.folder / "slurm.conf").write_text(CONF.format(**values, accounting=accounting))
-        (self.folder / "cgroup.conf").write_text("" if " 22." in self.run("slurmd", "-V") else "CgroupPlugin=disabled\n")
+        (self.folder / "cgroup.conf").write_text(
+            "" if " 22." in self.run("slurmd", "-V") else "CgroupPlugin=disabled\n"
+        )
         self._write_gres()
         self._start_munge()
         if self.accounting:
@@ -253,7 +255,12 @@ class Cluster:
         key.chmod(0o600)
         names = {"key-file": key} | {
             option: self.folder / f"munge.{suffix}"
-            for option, suffix in {"socket": "socket", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}.items()
+            for option, suffix in {
+                "socket": "socket",
+                "pid-file": "pid",
+                "log-file": "log",
+                "seed-file": "seed",
+            }.items()
         }
         self._start("munged", "munged", "-F", "--force", *(f"--{name}={value}" for name, value in names.items()))
         self.wait_for(lambda: self.run("munge", "-n", "-S", str(names["socket"])), "munge")

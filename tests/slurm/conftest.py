@@ -106,7 +106,7 @@ class Run:
     def jobs(self, rule: str = "") -> list[dict[str, str]]:
         return [job for job in self.cluster.jobs() if job["name"] == self.name and rule in job["comment"]]
 
-    def finish(self, timeout_s: float = 500) -> int:
+    def finish(self, timeout_s: float = 1200) -> int:
         try:
             return self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -118,12 +118,12 @@ class Run:
         self.process.kill()
         self.process.wait()
 
-    def wait_for_inversions(self, shards: tuple[int, ...] = (0, 1), timeout_s: float = 240) -> None:
+    def wait_for_inversions(self, shards: tuple[int, ...] = (0, 1), timeout_s: float = 600) -> None:
         """Until each shard's step has begun to optimise."""
         logs = [self.folder / f"results/slow/logs/invert_shard/zero-{shard}.log" for shard in shards]
 
         def begun() -> bool:
-            return all(log.exists() and "%" in log.read_text() for log in logs)
+            return all(log.exists() and "inverting:" in log.read_text() for log in logs)
 
         self.cluster.wait_for(begun, "the inversions to begin", timeout_s)
 

@@ -9,7 +9,7 @@ from tests.slurm.conftest import EMBEDDINGS
 
 STUDY = ("--configfile", "study.yaml", "--", *EMBEDDINGS)
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slurm"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slurm"), pytest.mark.timeout(2400)]
 
 
 def assert_equal_to(unbroken, folder):
@@ -43,10 +43,14 @@ def test_a_preempted_job_goes_back_to_the_queue_and_on_from_its_checkpoint(
     run = start(cluster, prepared, *STUDY)
     run.wait_for_inversions()
     urgent = [
-        cluster.run("sbatch", "--parsable", "-p", "gpu", "-w", node, "--exclusive", "-o", "/dev/null", "--wrap=sleep 20")
+        cluster.run(
+            "sbatch", "--parsable", "-p", "gpu", "-w", node, "--exclusive", "-o", "/dev/null", "--wrap=sleep 20"
+        )
         for node in sorted({job["node"] for job in run.jobs("invert_shard")})
     ]
-    cluster.wait_for(lambda: all(cluster.restarts(of_shard(run, k)[0]["id"]) for k in (0, 1)), "both to be requeued", 120)
+    cluster.wait_for(
+        lambda: all(cluster.restarts(of_shard(run, k)[0]["id"]) for k in (0, 1)), "both to be requeued", 300
+    )
     assert run.finish() == 0, run.said
     for shard in (0, 1):
         assert [job["state"] for job in of_shard(run, shard)] == ["COMPLETED"], "Snakemake submitted it again"
@@ -88,7 +92,7 @@ def test_a_time_limit_too_short_ends_in_a_checkpoint_and_another_attempt(
         },
     )
     run = start(cluster, prepared, *STUDY)
-    assert run.finish(850) == 0, run.said
+    assert run.finish() == 0, run.said
     for shard in (0, 1):
         attempts = of_shard(run, shard)
         assert len(attempts) > 1
@@ -140,7 +144,7 @@ def test_a_restarted_controller_and_a_dead_driver_lose_nothing(cluster, unbroken
     first.kill()
 
     run = start(cluster, prepared, *STUDY)
-    cluster.wait_for(lambda: "is dead: cancelled the 2 jobs" in run.said, "the second run to take over", 120)
+    cluster.wait_for(lambda: "is dead: cancelled the 2 jobs" in run.said, "the second run to take over", 300)
     run.wait_for_inversions()
     cluster.stop_controller()
     cluster.start_controller()

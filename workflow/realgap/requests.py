@@ -70,7 +70,9 @@ def table(entries: Iterable[Entry]) -> str:
     cells += [(step, str(sum(jobs)), str(len(jobs)), *wants) for (step, wants), jobs in rows.items()]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
-        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
         for row in cells
     ]
     entries = sum(len(jobs) for jobs in rows.values())

@@ -26,7 +26,8 @@ def follow():
 
 def say_what_failed():
     command = failures.command_line(workflow.dag_settings.targets, sys.argv[1:])
-    text = failures.summary({job for failed in workflow.scheduler.failed for job in failed}, FAILURES.attempts, command)
+    failed = [job for one in workflow.scheduler.failed for job in (one.jobs if one.is_group() else [one])]
+    text = failures.summary(failed, FAILURES.attempts, command)
     if text:
         logging.getLogger("snakemake.logging").error(text)
 
