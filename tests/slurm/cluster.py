@@ -214,10 +214,11 @@ class Cluster:
         daemon = self.daemons.pop(node)
         daemon.kill()
         daemon.wait()
-        # a keeper names no node, but its job's processes do
+        # a keeper names neither node nor cluster, but its job's processes do
+        marks = {f"SLURMD_NODENAME={node}", f"SLURM_CONF={self.folder}/slurm.conf"}
         for keeper in _processes("slurmstepd"):
             below = _descendants(keeper)
-            if any(f"SLURMD_NODENAME={node}" in _environment(pid) for pid in below):
+            if any(marks <= _environment(pid) for pid in below):
                 for pid in (keeper, *below):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
@@ -336,7 +337,7 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-def _environment(pid: int) -> str:
+def _environment(pid: int) -> set[str]:
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
-    return ""
+        return set(Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0"))
+    return set()

@@ -65,6 +65,7 @@ def prepared(unbroken, tmp_path):
     """A checkout with the slow study's moments; its embeddings remain to be made."""
     folder = tmp_path / "checkout"
     shutil.copytree(unbroken, folder, symlinks=True)
+    shutil.rmtree(folder / "results/slow/logs")
     for path in EMBEDDINGS:
         (folder / path).unlink()
     return folder

@@ -38,7 +38,8 @@ class Recorder(logging.Handler):
         event = str(getattr(record, "event", "")).rpartition(".")[2].lower()
         if event == "group_error":
             logs = getattr(record, "aux_logs", None) or []
-            attempt = _attempt(str(getattr(record, "external_jobid", "")), logs[0] if logs else "", "")
+            number = str(getattr(record, "external_jobid", "") or "")
+            attempt = _attempt(number, logs[0] if logs else "", "") if number else Attempt("sbatch refused the job")
             members = getattr(record, "job_error_info", [])
             guilty = [one for one in members if set(one["output"]) & _blamed(attempt.cluster_log)]
             for one in guilty or members:
