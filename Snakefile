@@ -7,7 +7,12 @@ min_version("9.0")
 configfile: "config.yaml"
 
 
+# used with --sdm apptainer alone; built from envs/Apptainer.def
+container: "realgap.sif"
+
+
 include: "workflow/rules/common.smk"
+include: "workflow/rules/cluster.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -40,3 +45,8 @@ onstart:
     heavy = not set(workflow.dag_settings.targets) <= LIGHT_TARGETS or not workflow.dag_settings.targets
     if heavy and workflow.local_exec and not workflow.deployment_settings.deployment_method:
         warm.start()
+    follow()
+
+
+onerror:
+    say_what_failed()

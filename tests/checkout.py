@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "workflow", "envs", "config.yaml", "resources", "profiles")
+PARTS = ("Snakefile", "workflow", "envs", "config.yaml", "resources", "profiles", "slurm")
 
 # the default study in miniature: every rule, two shards a class, a minute on two cores
 REDUCED = {
@@ -45,9 +45,13 @@ def snakemake(
     folder: Path, *arguments: str, target: str = "all", study: str = "study.yaml"
 ) -> subprocess.CompletedProcess:
     """Run Snakemake as a user would from `folder`, with this interpreter's environment."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     command = ["snakemake", "--configfile", study, *arguments, "--", target]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
+
+
+def environment() -> dict[str, str]:
+    """This interpreter's environment, as `envs/run` would set it."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
 def changed(folder: Path, **sections: object) -> str:

@@ -14,8 +14,10 @@ rule sample_shard:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        gpu=GPU,
+        mem_mb=memory_for("sample_shard"),
+        runtime=minutes_for("sample_shard"),
+        disk_mb=disk_for("sample_shard"),
     params:
         options=lambda w: sampling_options(w),
         embeddings=lambda w, input: listed(input.get("embeddings", [])),
@@ -43,8 +45,10 @@ rule reconstruct_shard:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=10,
+        gpu=GPU,
+        mem_mb=memory_for("reconstruct_shard"),
+        runtime=minutes_for("reconstruct_shard"),
+        disk_mb=disk_for("reconstruct_shard"),
     params:
         options=options(config["compute"], image_size=DATASET["image_size"], images=None),
         code=provenance.code("scripts.reconstruct"),

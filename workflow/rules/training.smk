@@ -37,8 +37,10 @@ rule train:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        gpu=GPU,
+        mem_mb=memory_for("train"),
+        runtime=minutes_for("train"),
+        disk_mb=disk_for("train"),
     params:
         options=training_options,
         code=provenance.code("scripts.train"),
@@ -63,8 +65,10 @@ rule evaluate:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=20,
+        gpu=GPU,
+        mem_mb=memory_for("evaluate"),
+        runtime=minutes_for("evaluate"),
+        disk_mb=disk_for("evaluate"),
     params:
         options=options(config["compute"]),
         code=provenance.code("scripts.evaluate"),
