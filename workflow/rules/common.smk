@@ -166,8 +166,24 @@ def shown_shards(wildcards):
 # Targets whose steps need no torch.
 LIGHT_TARGETS = {"plan"}
 
+
+def of_every_classifier(pattern):
+    """A file per training set and seed; the pattern has {training_set} and {seed}."""
+    return expand(pattern, training_set=config["training_sets"], seed=config["seeds"])
+
+
+GENERATED = [source for source in SHOWN if source != "real"]
+
+
+def first_shards():
+    """The first shard of real images of each class: it says which class has which number."""
+    return expand(f"{OUT}/real/{{class_name}}/0.h5", class_name=CLASSES)
+
+
 # The analyses a study has, in the order of the report; each ends in a rule that writes its section.
 SECTIONS = []
+# What analyses keep besides their sections: by name, so that a deleted one is made again.
+KEPT = []
 
 
 def section_files():
@@ -191,4 +207,4 @@ def artefacts():
         f"{OUT}/predictions/{{name}}/seed-{{seed}}.h5",
     ):
         files += expand(pattern, name=config["training_sets"], seed=config["seeds"])
-    return [f"{OUT}/test.h5", *files, *section_files()]
+    return [f"{OUT}/test.h5", *files, *KEPT, *section_files()]

@@ -16,10 +16,8 @@ class Options:
 def main() -> None:
     args, options = steps.parse(__doc__, Options, classifier={}, test={}, out={})
     device = devices.pick(options.device)
-    state, made = weights.load(args.classifier)
+    model, made = weights.classifier(args.classifier)
     test = shards.read(args.test, "images")
-    model = classifiers.build(made["options"]["architecture"], len(made["classes"]), made["image_size"])
-    model.load_state_dict(state)
     dtype = devices.pick_dtype(options.precision, device)
     logits = classifiers.predict(model, test["images"], batch_size=128, device=device, dtype=dtype)
     arrays = {
