@@ -42,7 +42,9 @@ def fidelity(answered: pd.DataFrame, control: str = "real") -> plt.Figure:
     """Every metric of every set (rows of analyses.fidelity.answer); the dotted line is the control's."""
     units = {"nearest_distance": "distance to the nearest\nreal image, median"}
     facets = {
-        metric: units.get(metric, METRICS.get(metric, f"{metric},\nfeatures squared" if "fd" in metric else metric))
+        metric: units.get(
+            metric, METRICS.get(metric, f"{metric},\nsquared feature units" if "fd" in metric else metric)
+        )
         for metric in answered.metric.unique()
     }
     own = answered[answered.source == control].set_index("metric").value
@@ -310,7 +312,7 @@ def _lines(shown: pd.DataFrame) -> tuple[plt.Figure, plt.Axes]:
     keys = list(dict.fromkeys(shown.training_set))
     step = 0.05 * np.ptp(shown.x) / max(1, shown.x.nunique() - 1) if shown.low.notna().any() else 0
     for number, key in enumerate(keys):
-        rows = shown[shown.training_set == key]
+        rows = shown[shown.training_set == key].sort_values("x")
         x = rows.x + (number - (len(keys) - 1) / 2) * step
         colour, dashes = _style(key, number)
         axes.plot(

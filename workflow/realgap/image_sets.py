@@ -8,6 +8,7 @@ import numpy as np
 
 from realgap import shards
 from realgap.images import resampled
+from realgap.streams import ranks
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ class ImageSet:
     def rows(self, chosen: np.ndarray) -> "ImageSet":
         return ImageSet(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
-    def cut(self, per_class: int) -> "ImageSet":
-        """`per_class` images of each class, first variants first."""
-        return self.rows(equal_rows(self.labels, self.variants, per_class))
+    def cut(self, per_class: int, seed: int) -> "ImageSet":
+        """`per_class` images of each class, by equal_rows."""
+        return self.rows(equal_rows(self.labels, self.variants, self.image_ids, per_class, seed))
 
 
 def load(features: str | Path, paths: Sequence[str | Path], resample: bool = False) -> ImageSet:
@@ -49,17 +50,20 @@ def load_each(sources: Sequence[str], features: Sequence[str], paths: Sequence[s
     return {source: load(described, own, source == "resampled") for source, described, own in each}
 
 
-def equal_rows(labels: np.ndarray, variants: np.ndarray, per_class: int) -> np.ndarray:
+def equal_rows(
+    labels: np.ndarray, variants: np.ndarray, image_ids: np.ndarray, per_class: int, seed: int
+) -> np.ndarray:
     """Rows of `per_class` images of each class, first variants first, (classes * per_class,) int64, ascending.
 
-    A smaller cut is nested in a larger one. ValueError if a class has fewer.
+    Among images of one variant chance decides, by seed and image id: the order of a file may mean something (the
+    writers of digits follow one another). A smaller cut is nested in a larger one. ValueError if a class has fewer.
     """
-    chosen = []
+    chosen, order = [], ranks(seed, "equal cut", image_ids)
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         if len(rows) < per_class:
             raise ValueError(f"per_class: must be at most {len(rows)}, the images of class {label}, got {per_class}")
-        chosen.append(rows[np.argsort(variants[rows], kind="stable")][:per_class])
+        chosen.append(rows[np.lexsort((order[rows], variants[rows]))][:per_class])
     return np.sort(np.concatenate(chosen))
 
 

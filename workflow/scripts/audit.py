@@ -41,7 +41,7 @@ def main() -> None:
     sets = image_sets.load_each(options.sources, args.features, args.shards)
     extractor = shards.read(args.test_features, "features").attributes["extractor"]
     per_class = image_sets.smallest_class(one.labels for one in (train, *sets.values()))
-    first = {source: one.cut(per_class) for source, one in sets.items()}
+    first = {source: one.cut(per_class, options.seed) for source, one in sets.items()}
     ids = {analysis.HELD_OUT: test.image_ids[::2], **{source: one.image_ids for source, one in first.items()}}
     copied, by_image = [], []
     for space in (extractor, "pixels"):
@@ -72,7 +72,7 @@ def _points(one: image_sets.ImageSet, space: str) -> np.ndarray:
 def _losses_of(args: Namespace, train: image_sets.ImageSet, options: Options) -> Iterator[dict]:
     """What every classifier says of real training images and of test images."""
     classes = np.unique(train.labels)
-    members = train.cut(min(options.members_per_class, image_sets.smallest_class([train.labels])))
+    members = train.cut(min(options.members_per_class, image_sets.smallest_class([train.labels])), options.seed)
     device = devices.pick(options.device)
     settings = {"batch_size": 256, "device": device, "dtype": devices.pick_dtype(options.precision, device)}
     for network, predictions in zip(args.classifiers, args.predictions, strict=True):

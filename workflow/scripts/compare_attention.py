@@ -5,7 +5,7 @@ import numpy as np
 from realgap import charts, figures, panels, sections, shards, steps, tables
 from realgap.analyses import attention as analysis
 from realgap.analyses import class_names
-from realgap.attention import scaled
+from realgap.attention import REFERENCE_METHODS, scaled
 
 SHOWN = 2  # images of least, of median and of most different focus
 
@@ -41,7 +41,7 @@ def main() -> None:
     classes = class_names([shards.read(path, "images") for path in args.real])
     figures.save(panels.attention(*_panels(runs, shards.read(args.test, "images"), shown, classes)), *args.panels)
     made = runs[0].attributes["options"]
-    about = f"{made['method'].replace('_', ' ').capitalize()} at {made['layer']}"
+    about = f"{REFERENCE_METHODS.get(made['method'], 'Grad-CAM')} at {made['layer']}"
     sections.save(args.section, analysis.section(answered, compared, state, about))
 
 

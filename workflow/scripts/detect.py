@@ -34,7 +34,9 @@ def main() -> None:
     sets = {"test": image_sets.load(args.test_features, [args.test])}
     sets |= image_sets.load_each(options.sources, args.features, args.shards)
     smallest = image_sets.smallest_class(one.labels for one in sets.values())
-    sets = {key: one.cut(min(smallest, options.images_per_class or smallest)) for key, one in sets.items()}
+    sets = {
+        key: one.cut(min(smallest, options.images_per_class or smallest), options.seed) for key, one in sets.items()
+    }
     test = sets.pop("test")
     detectors = {
         "features": detection.on_features,

@@ -1,6 +1,7 @@
 """Measure how far each set of generated images is from real ones and how much of them it covers."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from realgap import charts, figures, sections, shards, steps, tables
 from realgap.analyses import class_names
@@ -28,13 +29,14 @@ def main() -> None:
     generated = {key: shards.read(path, "features") for key, path in zip(options.sources, args.generated, strict=True)}
     smallest = smallest_class(shard["labels"] for shard in (test, train, *generated.values()))
     per_class = min(smallest, options.images_per_class or smallest)
-    sets = {source: analysis.cut(shard, per_class) for source, shard in generated.items()}
+    cut = partial(analysis.cut, seed=options.seed)
+    sets = {source: cut(shard, per_class) for source, shard in generated.items()}
     references = {
         "test": (
-            analysis.cut(test, smallest_class([test["labels"]])),
-            {"real": analysis.cut(train, per_class), **sets},
+            cut(test, smallest_class([test["labels"]])),
+            {"real": cut(train, per_class), **sets},
         ),
-        "train": (analysis.cut(train, per_class), {"real": analysis.cut(test, per_class), **sets}),
+        "train": (cut(train, per_class), {"real": cut(test, per_class), **sets}),
     }
     extractor = test.attributes["extractor"]
     names = class_names([shards.read(path, "images") for path in args.real])

@@ -9,6 +9,7 @@ from realgap import detection
 from realgap.figures import name
 from realgap.image_sets import ImageSet
 from realgap.sections import Figure, Section, Table
+from realgap.statistics import auc, bootstrap_interval
 
 INPUTS = {"features": "features", "pixels": "images"}  # what a detector sees -> array of it
 CONTROLS = ("real", "resampled", "vae_only")
@@ -26,18 +27,29 @@ def detections(
     """A row per set and detector: the cross-validated AUC against the real test images, with its interval.
 
     test, sets: of equal numbers a class, or classes are told apart. Variants of one real image stay in one fold.
-    detectors: by what they see, features or pixels. Column `sees`: pixels, or the name of the network of the features.
+    detectors: by what they see, features or pixels. Column `sees`: pixels, or the name of the network of the features. The difference is to real training images,
+    with both sides resampled by themselves, so its interval is rather too wide.
     """
     rows = []
-    for source, own in sets.items():
-        groups = _groups(test.image_ids, own.image_ids)
-        for sees, detector in detectors.items():
-            array = INPUTS[sees]
-            items = getattr(test, array), getattr(own, array)
-            area = detection.detect(*items, detector, seed, groups, folds, resamples)
+    for sees, detector in detectors.items():
+        items = {source: getattr(own, INPUTS[sees]) for source, own in sets.items()}
+        real = getattr(test, INPUTS[sees])
+        ranks = {
+            source: detection.out_of_fold_ranks(real, items[source], detector, seed, _groups(test, own), folds)
+            for source, own in sets.items()
+        }
+        for source, (of_real, own) in ranks.items():
+            row = dict(
+                zip(("auc", "low", "high"), bootstrap_interval((own, of_real), auc, seed, resamples), strict=True)
+            )
+            difference = (np.nan,) * 3
+            if source != CONTROLS[0]:
+                sides = own, of_real, *ranks[CONTROLS[0]][::-1]
+                difference = bootstrap_interval(sides, _difference, seed, resamples)
+            row |= dict(zip(("difference", "difference_low", "difference_high"), difference, strict=True))
             seen = sees if sees == "pixels" else extractor
-            rows.append((source, seen, *area, *map(len, items)))
-    frame = pd.DataFrame(rows, columns=["source", "sees", "auc", "low", "high", "n_real", "n_images"])
+            rows.append({"source": source, "sees": seen, **row, "n_real": len(of_real), "n_images": len(own)})
+    frame = pd.DataFrame(rows)
     frame["verdict"] = [_verdict(row) for row in frame.itertuples()]
     return frame
 
@@ -51,8 +63,8 @@ def section(found: pd.DataFrame) -> Section:
         for row in rows.itertuples():
             if row.source not in CONTROLS:
                 sentences.append(
-                    f"{name(row.source)} is {row.verdict} by a classifier on {_sight(seen)}: AUC {row.auc:.2f} "
-                    f"(95 % interval {row.low:.2f} to {row.high:.2f}); the same detector gives the controls {control}."
+                    f"{name(row.source)}, by a classifier on {_sight(seen)}: {row.verdict}. AUC {row.auc:.2f} (95 % "
+                    f"interval {row.low:.2f} to {row.high:.2f}); the controls have {control}."
                 )
     return Section(
         name="detection",
@@ -68,6 +80,9 @@ def section(found: pd.DataFrame) -> Section:
                     "auc": "AUC",
                     "low": "95 % interval from",
                     "high": "to",
+                    "difference": "difference to real",
+                    "difference_low": "from",
+                    "difference_high": "to",
                     "n_images": "images of each side",
                     "verdict": "verdict",
                 },
@@ -89,15 +104,22 @@ def section(found: pd.DataFrame) -> Section:
     )
 
 
-def _groups(real_ids: np.ndarray, own_ids: np.ndarray) -> np.ndarray:
+def _groups(test: ImageSet, own: ImageSet) -> np.ndarray:
     """One group per real image and what was made from it."""
-    return np.unique(np.concatenate([real_ids, own_ids]), return_inverse=True)[1]
+    return np.unique(np.concatenate([test.image_ids, own.image_ids]), return_inverse=True)[1]
+
+
+def _difference(own: np.ndarray, real: np.ndarray, control: np.ndarray, real_of_control: np.ndarray) -> float:
+    return auc(own, real) - auc(control, real_of_control)
 
 
 def _verdict(row) -> str:
-    if row.low > 0.5:
-        return "told from real images"
-    return "not told from real images" if row.high >= 0.5 else "ranked below real images"
+    if np.isnan(row.difference):
+        return "control"
+    half = (row.difference_high - row.difference_low) / 2
+    if row.difference_low <= 0 <= row.difference_high:
+        return f"told no better than real training images: {row.difference:+.2f} ± {half:.2f}"
+    return f"told {'better' if row.difference > 0 else 'worse'} than real training images: {row.difference:+.2f} ± {half:.2f}"
 
 
 def _sight(seen: str) -> str:

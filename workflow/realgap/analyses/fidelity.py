@@ -24,9 +24,9 @@ WORDS = {
 REFERENCES = {"test": "real test images", "train": "real training images"}
 
 
-def cut(shard: Shard, per_class: int) -> Images:
-    """A set of features cut to `per_class` images of each class, first variants first."""
-    rows = equal_rows(shard["labels"], shard["variants"], per_class)
+def cut(shard: Shard, per_class: int, seed: int) -> Images:
+    """A set of features cut to `per_class` images of each class, by image_sets.equal_rows."""
+    rows = equal_rows(shard["labels"], shard["variants"], shard["image_ids"], per_class, seed)
     return Images(shard["features"][rows], shard["labels"][rows])
 
 
