@@ -27,8 +27,9 @@ def detections(
     """A row per set and detector: the cross-validated AUC against the real test images, with its interval.
 
     test, sets: of equal numbers a class, or classes are told apart. Variants of one real image stay in one fold.
-    detectors: by what they see, features or pixels. Column `sees`: pixels, or the name of the network of the features. The difference is to real training images,
-    with both sides resampled by themselves, so its interval is rather too wide.
+    detectors: by what they see, features or pixels. Column `sees`: pixels, or the name of the network of the
+    features. The difference is to the set `real`, real training images, with both sides resampled by themselves,
+    so its interval is rather too wide.
     """
     rows = []
     for sees, detector in detectors.items():
@@ -39,9 +40,8 @@ def detections(
             for source, own in sets.items()
         }
         for source, (of_real, own) in ranks.items():
-            row = dict(
-                zip(("auc", "low", "high"), bootstrap_interval((own, of_real), auc, seed, resamples), strict=True)
-            )
+            area = bootstrap_interval((own, of_real), auc, seed, resamples)
+            row = dict(zip(("auc", "low", "high"), area, strict=True))
             difference = (np.nan,) * 3
             if source != CONTROLS[0]:
                 sides = own, of_real, *ranks[CONTROLS[0]][::-1]
@@ -119,7 +119,8 @@ def _verdict(row) -> str:
     half = (row.difference_high - row.difference_low) / 2
     if row.difference_low <= 0 <= row.difference_high:
         return f"told no better than real training images: {row.difference:+.2f} ± {half:.2f}"
-    return f"told {'better' if row.difference > 0 else 'worse'} than real training images: {row.difference:+.2f} ± {half:.2f}"
+    better = "better" if row.difference > 0 else "worse"
+    return f"told {better} than real training images: {row.difference:+.2f} ± {half:.2f}"
 
 
 def _sight(seen: str) -> str:
