@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from realgap import statistics
-from realgap.files import whole
+from realgap import files, statistics
 
 
 def accuracies(predictions: list[dict]) -> pd.DataFrame:
@@ -82,8 +81,7 @@ def over_seeds(
 
 def save(path: str | Path, frame: pd.DataFrame) -> None:
     """Write a table as CSV, whole or not at all, numbers to six digits."""
-    with whole(path) as beside:
-        frame.to_csv(beside, index=False, float_format="%.6g")
+    files.write(path, frame.to_csv(index=False, float_format="%.6g").encode())
 
 
 def _over_seeds(group: pd.DataFrame, other: pd.DataFrame | None, value: str) -> dict[str, float]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from realgap import classifiers, devices, shards, steps, tables, training_sets, weights
+from realgap import classifiers, devices, files, shards, steps, training_sets, weights
 from scripts import train
 
 
@@ -31,7 +31,7 @@ def main() -> None:
             accuracy = _accuracy(model, test, np.unique(real["labels"]), options)
             rows.append((options.pretrained, options.seed, frozen, fraction, len(data), accuracy, len(test)))
     columns = ["training_set", "seed", "frozen_stages", "fraction", "n_real", "accuracy", "n_test"]
-    tables.save(args.out, pd.DataFrame(rows, columns=columns))
+    files.write(args.out, pd.DataFrame(rows, columns=columns).to_csv(index=False, float_format="%.6g").encode())
 
 
 def _accuracy(model, test: shards.Shard, classes: np.ndarray, options: Options) -> float:
