@@ -12,6 +12,7 @@ from tests import checkout
 
 # what compares measurements: one job each
 COMPARED = dict.fromkeys(("compare_attention", "measure_fidelity", "detect", "audit", "diagnose"), 1)
+COMPARED |= {"infer_membership": 1}
 COMPARED |= {"compare_scaling": 1, "compare_transfer": 1}
 OF_CLASSIFIERS = {"train": 12, "evaluate": 12, "tabulate": 1, "plot": 1, "report": 1}
 OF_CLASSIFIERS |= {"attend": 12, "extract_features": 6, "scale": 8, "tune": 8, **COMPARED}
@@ -114,7 +115,7 @@ LEARNING = {"assemble", "train", "evaluate", "attend", "extract_features", "scal
         ("scripts/reconstruct.py", {"reconstruct_shard"} | LEARNING - {"scale", "compare_scaling"}),
         ("scripts/assemble.py", LEARNING),
         ("realgap/classifiers.py", LEARNING - {"assemble"}),
-        ("scripts/evaluate.py", {"evaluate", "audit", "diagnose", "compare_scaling"} | TABLES),
+        ("scripts/evaluate.py", {"evaluate", "infer_membership", "audit", "diagnose", "compare_scaling"} | TABLES),
         ("realgap/statistics.py", {*COMPARED} | TABLES),
         ("realgap/reporting.py", {"report", "compare_scaling", "compare_transfer"}),
         ("realgap/attention.py", {"attend", "compare_attention", "report"}),

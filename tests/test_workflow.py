@@ -14,7 +14,15 @@ RESULTS = Path("results/reduced")
 
 # jobs of each analysis in the reduced study: 6 training sets, 2 seeds, 3 sets without real images
 OF_ANALYSES = {"attend": 12, "compare_attention": 1, "extract_features": 6, "measure_fidelity": 1, "detect": 1}
-OF_ANALYSES |= {"audit": 1, "diagnose": 1, "scale": 8, "compare_scaling": 1, "tune": 8, "compare_transfer": 1}
+OF_ANALYSES |= {
+    "infer_membership": 1,
+    "audit": 1,
+    "diagnose": 1,
+    "scale": 8,
+    "compare_scaling": 1,
+    "tune": 8,
+    "compare_transfer": 1,
+}
 
 pytestmark = pytest.mark.xdist_group("study")
 

@@ -2,6 +2,37 @@ if "memorisation" in config["analyses"]:
     SECTIONS.append("memorisation")
 
 
+rule infer_membership:
+    input:
+        classifiers=of_every_classifier(f"{OUT}/classifiers/{{training_set}}/seed-{{seed}}.safetensors"),
+        predictions=of_every_classifier(f"{OUT}/predictions/{{training_set}}/seed-{{seed}}.h5"),
+        train=image_shards_of("real"),
+    output:
+        f"{OUT}/memorisation/membership_seeds.csv",
+    log:
+        f"{OUT}/logs/infer_membership.log",
+    benchmark:
+        f"{OUT}/benchmarks/infer_membership.tsv"
+    conda:
+        "../../envs/realgap.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        options=options(
+            config["compute"],
+            without(config["memorisation"], "chance", "pairs"),
+            seed=config["seed"],
+        ),
+        code=provenance.code("scripts.infer_membership"),
+    message:
+        "Tell training images from test images by the classifiers' losses"
+    shell:
+        "python -m scripts.infer_membership --classifiers {input.classifiers:q} --predictions {input.predictions:q}"
+        " --train {input.train:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+
+
 rule audit:
     input:
         train_features=f"{OUT}/features/real.h5",
@@ -10,15 +41,13 @@ rule audit:
         test=f"{OUT}/test.h5",
         features=expand(f"{OUT}/features/{{image_set}}.h5", image_set=CONTROLLED),
         shards=shards_of_sets(CONTROLLED),
-        classifiers=of_every_classifier(f"{OUT}/classifiers/{{training_set}}/seed-{{seed}}.safetensors"),
-        predictions=of_every_classifier(f"{OUT}/predictions/{{training_set}}/seed-{{seed}}.h5"),
+        membership_seeds=f"{OUT}/memorisation/membership_seeds.csv",
     output:
         copies=report(f"{OUT}/memorisation/copies.csv", caption="../report/copies.rst", category="Memorisation"),
         images=f"{OUT}/memorisation/images.csv",
         membership=report(
             f"{OUT}/memorisation/membership.csv", caption="../report/membership.rst", category="Memorisation"
         ),
-        membership_seeds=f"{OUT}/memorisation/membership_seeds.csv",
         ratios=report(
             multiext(f"{OUT}/figures/memorisation", ".png", ".svg"),
             caption="../report/memorisation.rst",
@@ -42,19 +71,17 @@ rule audit:
         runtime=240,
     params:
         options=options(
-            config["memorisation"],
-            config["compute"],
+            without(config["memorisation"], "members_per_class"),
             sources=CONTROLLED,
-            generators=[source for source in CONTROLLED if source in GENERATORS],
+            generators=[source for source in GENERATED if source in GENERATORS] or GENERATED,
             seed=config["seed"],
         ),
         code=provenance.code("scripts.audit"),
     message:
-        "Audit memorisation by images and by classifiers"
+        "Audit whether generated images repeat training images"
     shell:
         "python -m scripts.audit --train-features {input.train_features:q} --train {input.train:q}"
         " --test-features {input.test_features:q} --test {input.test:q} --features {input.features:q}"
-        " --shards {input.shards:q} --classifiers {input.classifiers:q} --predictions {input.predictions:q}"
-        " --copies {output.copies:q} --images {output.images:q} --membership {output.membership:q}"
-        " --membership-seeds {output.membership_seeds:q} --ratios {output.ratios:q} --pairs {output.pairs:q}"
+        " --shards {input.shards:q} --membership-seeds {input.membership_seeds:q} --copies {output.copies:q} --images {output.images:q} --membership {output.membership:q}"
+        " --ratios {output.ratios:q} --pairs {output.pairs:q}"
         " --section {output.section:q} --options {params.options:q} > {log:q} 2>&1"
