@@ -239,6 +239,7 @@ def edge(by_distance: pd.DataFrame) -> plt.Figure:
         "test images in equal parts of each class,\nby distance to the nearest real training image", fontsize=10
     )
     axes.set_ylabel("accuracy, %\n(95 % interval over seeds)", fontsize=10)
+    _stay_possible(axes)
     return figure
 
 
@@ -264,6 +265,7 @@ def scaling(table: pd.DataFrame) -> plt.Figure:
     axes.set_xticks(np.log2(multiples), [f"{multiple}" for multiple in multiples])
     axes.set_xlabel("generated images per real one", fontsize=10)
     axes.set_ylabel(f"accuracy, %\n(95 % interval over {int(table.n_seeds.max())} seeds)", fontsize=10)
+    _stay_possible(axes)
     return figure
 
 
@@ -323,6 +325,12 @@ def _lines(shown: pd.DataFrame) -> tuple[plt.Figure, plt.Axes]:
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9)
     sns.despine(figure)
     return figure, axes
+
+
+def _stay_possible(axes: plt.Axes) -> None:
+    """Show percentages only: a t interval of two seeds may reach far beyond."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, 0), min(high, 102))
 
 
 def _style(key: str, number: int) -> tuple[str, object]:
