@@ -121,13 +121,13 @@ def test_fidelity_says_what_a_collapsed_and_a_shifted_set_lack():
     assert answered.verdict["narrow", "recall"].startswith("reaching fewer of the real images, by 0.")
     assert answered.verdict["alike", "kd_resnet18"].startswith("no difference to real images: ")
     assert set(answered.verdict["real"]) == {"control"}
-    section = fidelity.section(answered.reset_index(), "resnet18", 75)
+    section = fidelity.section(answered.reset_index(), "resnet18", 75, 3)
     assert [sentence.split(":")[0] for sentence in section.sentences] == ["narrow", "alike"]
     assert "They are not FID and KID" in section.notes[0]
     assert (
         "not FID"
         not in fidelity.section(
-            answered.reset_index().replace({"fd_resnet18": "fid", "kd_resnet18": "kid"}), "inception", 75
+            answered.reset_index().replace({"fd_resnet18": "fid", "kd_resnet18": "kid"}), "inception", 75, 3
         ).notes[0]
     )
 

@@ -43,7 +43,9 @@ def main() -> None:
         "pixels": partial(detection.on_pixels, steps=options.steps, device=options.device),
     }
     extractor = shards.read(args.test_features, "features").attributes["extractor"]
-    found = analysis.detections(test, sets, detectors, extractor, options.seed, options.folds, options.resamples)
+    found = analysis.detections(
+        test, sets, detectors, extractor, options.seed, min(options.folds, len(test.labels)), options.resamples
+    )
     tables.save(args.table, found)
     figures.save(charts.detection(found), *args.figure)
     sections.save(args.section, analysis.section(found))

@@ -8,6 +8,7 @@ from realgap import charts, figures, mistakes, sections, shards, steps, tables
 from realgap.analyses import class_names
 from realgap.analyses import mistakes as analysis
 from realgap.fidelity import nearest
+from realgap.image_sets import smallest_class
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ def main() -> None:
     runs = [shards.read(path, "predictions") for path in args.predictions]
     names = class_names([shards.read(path, "images") for path in args.real])
     distances = _distances(shards.read(args.test, "features"), shards.read(args.train, "features"))
-    bin_of = mistakes.edge_bins(distances, runs[0]["labels"], options.edge_bins)
+    bins = min(options.edge_bins, smallest_class([runs[0]["labels"]]))
+    bin_of = mistakes.edge_bins(distances, runs[0]["labels"], bins)
     observed = analysis.observations(runs, names, distances, bin_of)
     by_class = tables.over_seeds(observed, "correct", ["class"])
     by_distance = tables.over_seeds(observed, "correct", ["edge_bin"])
@@ -45,7 +47,7 @@ def main() -> None:
     figures.save(charts.confusion(confused, names), *args.confusion_figure)
     figures.save(charts.edge(by_distance), *args.edge_figure)
     figures.save(charts.reliability(reliability), *args.calibration_figure)
-    sections.save(args.section, analysis.section(answered, by_class, confused, options.edge_bins))
+    sections.save(args.section, analysis.section(answered, by_class, confused, bins))
 
 
 def _distances(test: shards.Shard, train: shards.Shard) -> np.ndarray:

@@ -29,6 +29,7 @@ def main() -> None:
     generated = {key: shards.read(path, "features") for key, path in zip(options.sources, args.generated, strict=True)}
     smallest = smallest_class(shard["labels"] for shard in (test, train, *generated.values()))
     per_class = min(smallest, options.images_per_class or smallest)
+    neighbours = min(options.neighbours, per_class - 1)
     cut = partial(analysis.cut, seed=options.seed)
     sets = {source: cut(shard, per_class) for source, shard in generated.items()}
     references = {
@@ -41,7 +42,7 @@ def main() -> None:
     extractor = test.attributes["extractor"]
     names = class_names([shards.read(path, "images") for path in args.real])
     measured = analysis.measurements(
-        references, names, extractor=extractor, seed=options.seed, k=options.neighbours, resamples=options.resamples
+        references, names, extractor=extractor, seed=options.seed, k=neighbours, resamples=options.resamples
     )
     answered = analysis.answer(measured)
     published = analysis.subsets(references, extractor, options.seed, options.subsets, options.subset_size)
@@ -51,7 +52,7 @@ def main() -> None:
     figures.save(
         charts.by_class_heat(measured[measured.reference == "test"], ["density", "coverage"], names), *args.classes
     )
-    sections.save(args.section, analysis.section(answered, extractor, per_class))
+    sections.save(args.section, analysis.section(answered, extractor, per_class, neighbours))
 
 
 if __name__ == "__main__":

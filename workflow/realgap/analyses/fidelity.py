@@ -81,8 +81,8 @@ def verdict(row) -> str:
     return f"{higher if row.difference > 0 else lower}, by {shown}"
 
 
-def section(answered: pd.DataFrame, extractor: str, per_class: int) -> Section:
-    """The report's section; `extractor` names the network, `per_class` the size of the cut."""
+def section(answered: pd.DataFrame, extractor: str, per_class: int, k: int) -> Section:
+    """The report's section; `extractor` names the network, `per_class` the size of the cut, `k` the neighbours."""
     frechet, kernel = fidelity.distance_names(extractor)
     told = [kernel, "precision", "recall", "coverage"]
     sentences = []
@@ -129,7 +129,8 @@ def section(answered: pd.DataFrame, extractor: str, per_class: int) -> Section:
         ],
         notes=[
             f"{frechet} is a squared Fréchet distance, {kernel} a kernel distance (full U-statistic).{own} Numbers of "
-            "other networks or other set sizes don't compare; the Fréchet distance of few images is mostly bias.",
+            "other networks or other set sizes don't compare; the Fréchet distance of few images is mostly bias. "
+            f"Precision, recall, density and coverage use balls that reach to neighbour {k}.",
             "Real training images are a control with a catch where the network was trained on them: it places images "
             "that it has seen more surely than others. The resampled and VAE-only rows share that catch.",
         ],
