@@ -103,6 +103,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
             f"config: sampling.full_size_per_class: must be at most {most}, the images of a class's first shard; "
             f"got {kept}"
         )
+    _check_analyses(config)
     for name in config["training_sets"]:
         sources = parts(name)
         if len(set(sources)) < len(sources):
@@ -115,6 +116,24 @@ def _check_kind(key: str, path: str, must_be: str, folder: bool) -> None:
     """A folder where a file is wanted, or the other way round; what is not there yet may be fetched or be missing."""
     if Path(path).exists() and Path(path).is_dir() != folder:
         raise ValueError(f"config: {key}: must be {must_be}; got {path!r}, which is a {'file' if folder else 'folder'}")
+
+
+def _check_analyses(config: Mapping[str, Any]) -> None:
+    """What an analysis would otherwise refuse only after days of generating."""
+    features, dataset = config["features"], config["dataset"]
+    extractor, weights = features["extractor"], features["weights"]
+    if extractor == "classifier" and weights is not None:
+        raise ValueError(f"config: features.weights: must be null for the classifier; got {weights!r}")
+    if extractor != "classifier" and not (weights and Path(weights).exists()):
+        raise ValueError(f"config: features.weights: must be where those of {extractor} are; got {weights!r}")
+    architecture = config["classifier"]["architecture"]
+    if config["transfer"]["enabled"] and not architecture.startswith(("resnet", "resnext", "wide_resnet")):
+        raise ValueError(
+            f"config: transfer.enabled: must be false unless the classifier is a ResNet; got {architecture!r}"
+        )
+    images = min(dataset["images_per_class"], dataset["test_images_per_class"] or math.inf)
+    if "fidelity" in config["analyses"] and images < 2:
+        raise ValueError("config: analyses: must leave out fidelity where a class has 1 real image; got fidelity")
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:

@@ -47,6 +47,21 @@ LAYOUT: dict[str, dict[str, tuple[str, int]]] = {
         "image_ids": ("int64", 1),
     },
     "predictions": {"logits": ("float32", 2), "labels": ("int64", 1), "image_ids": ("int64", 1)},
+    "attention": {
+        "logits": ("float32", 2),
+        "true_maps": ("float32", 3),
+        "predicted_maps": ("float32", 3),
+        "correct": ("bool", 1),
+        "faithfulness": ("float32", 1),
+        "labels": ("int64", 1),
+        "image_ids": ("int64", 1),
+    },
+    "features": {
+        "features": ("float32", 2),
+        "labels": ("int64", 1),
+        "image_ids": ("int64", 1),
+        "variants": ("int32", 1),
+    },
 }
 
 

@@ -246,8 +246,24 @@ def comparison_options(wildcards):
     return options(studies=config["studies"], digests=digests)
 
 
+
+def of_every_classifier(pattern):
+    """A file per training set and seed; the pattern has {training_set} and {seed}."""
+    return expand(pattern, training_set=config["training_sets"], seed=config["seeds"])
+
+
+GENERATED = [source for source in SHOWN if source != "real"]
+
+
+def first_shards():
+    """The first shard of real images of each class: it says which class has which number."""
+    return expand(f"{OUT}/real/{{class_name}}/0.h5", class_name=CLASSES)
+
+
 # The analyses a study has, in the order of the report; each ends in a rule that writes its section.
 SECTIONS = []
+# What analyses keep besides their sections: by name, so that a deleted one is made again.
+KEPT = []
 
 
 def section_files():
@@ -271,7 +287,7 @@ def artefacts():
         f"{OUT}/predictions/{{name}}/seed-{{seed}}.h5",
     ):
         files += expand(pattern, name=config["training_sets"], seed=config["seeds"])
-    return [f"{OUT}/test.h5", *files, *section_files()]
+    return [f"{OUT}/test.h5", *files, *KEPT, *section_files()]
 
 
 def filed(text):

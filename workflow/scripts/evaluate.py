@@ -16,12 +16,10 @@ class Options:
 def main() -> None:
     args, options = steps.parse(__doc__, Options, classifier={}, test={}, out={})
     device = devices.pick(options.device)
-    state, made = weights.load(args.classifier)
+    model, made = weights.classifier(args.classifier)
     test = shards.read(args.test, "images")
     if strange := set(test["labels"].tolist()) - set(made["classes"]):
         raise ValueError(f"{args.classifier}: must know all classes of {args.test}; label {min(strange)} is new to it")
-    model = classifiers.build(made["options"]["architecture"], len(made["classes"]), made["image_size"])
-    model.load_state_dict(state)
     dtype = devices.pick_dtype(options.precision, device)
     logits = classifiers.predict(model, test["images"], batch_size=128, device=device, dtype=dtype)
     arrays = {
