@@ -7,7 +7,12 @@ min_version("9.0")
 configfile: "config.yaml"
 
 
+# used with --sdm apptainer alone; built from envs/Apptainer.def
+container: "realgap.sif"
+
+
 include: "workflow/rules/common.smk"
+include: "workflow/rules/cluster.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -18,10 +23,19 @@ include: "workflow/rules/inversion.smk"
 include: "workflow/rules/sampling.smk"
 include: "workflow/rules/full_size.smk"
 include: "workflow/rules/training.smk"
+include: "workflow/rules/attention.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/fidelity.smk"
+include: "workflow/rules/detection.smk"
+include: "workflow/rules/memorisation.smk"
+include: "workflow/rules/mistakes.smk"
+include: "workflow/rules/scaling.smk"
+include: "workflow/rules/transfer.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/comparison.smk"
 include: "workflow/rules/base_model.smk"
 include: "workflow/rules/plan.smk"
+include: "workflow/rules/verify.smk"
 
 
 rule all:
@@ -39,3 +53,8 @@ onstart:
     heavy = not set(workflow.dag_settings.targets) <= LIGHT_TARGETS or not workflow.dag_settings.targets
     if heavy and workflow.local_exec and not workflow.deployment_settings.deployment_method:
         warm.start()
+    follow()
+
+
+onerror:
+    say_what_failed()

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "workflow", "envs", "config.yaml", "resources", "profiles")
+PARTS = ("Snakefile", "workflow", "envs", "config.yaml", "resources", "profiles", "slurm")
 
 # the default study in miniature: every rule, two shards a class, a minute on two cores
 REDUCED = {
@@ -25,6 +25,12 @@ REDUCED = {
     },
     "classifier": {"steps": 3, "batch_size": 8},
     "seeds": [0, 1],
+    "attention": {"images_per_class": 4},
+    "fidelity": {"neighbours": 3, "resamples": 20, "subsets": 2},
+    "detection": {"steps": 2, "folds": 2, "resamples": 20},
+    "memorisation": {"resamples": 20, "pairs": 2},
+    "scaling": {"enabled": True, "multiples": [1]},
+    "transfer": {"enabled": True, "frozen_stages": [0, 5], "fractions": [1.0, 0.5], "steps": 2},
 }
 
 
@@ -45,9 +51,13 @@ def snakemake(
     folder: Path, *arguments: str, target: str = "all", study: str = "study.yaml"
 ) -> subprocess.CompletedProcess:
     """Run Snakemake as a user would from `folder`, with this interpreter's environment."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     command = ["snakemake", "--configfile", study, *arguments, "--", target]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
+
+
+def environment() -> dict[str, str]:
+    """This interpreter's environment, as `envs/run` would set it."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
 def changed(folder: Path, **sections: object) -> str:

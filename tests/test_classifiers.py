@@ -285,3 +285,22 @@ def test_predictions_ignore_the_batch_and_use_running_statistics():
     np.testing.assert_allclose(predict(model, images, batch_size=3), whole, atol=1e-5)
     np.testing.assert_allclose(predict(model, images[7:8])[0], whole[7], atol=1e-5)
     assert not model.training
+
+
+def test_frozen_modules_stay_as_they_are_statistics_included_and_the_rest_learns():
+    model = classifiers.initialise(classifiers.build("resnet18", 3, 8), seed=0)
+    fixed = [module for stage in classifiers.stages(model)[:2] for module in stage]
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    run = classifiers.train(model, [easy(24)], [1.0], **{**SETTINGS, "steps": 2}, frozen=fixed)
+    list(run)
+    changed = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"layer2", "layer3", "layer4", "fc"}
+
+
+def test_stages_are_those_of_a_resnet_in_order_and_hold_all_but_the_last_layer():
+    model = classifiers.build("resnet18", 3, 8)
+    held = [parameter for stage in classifiers.stages(model) for module in stage for parameter in module.parameters()]
+    assert len(classifiers.stages(model)) == 5
+    assert {id(p) for p in held} == {id(p) for name, p in model.named_parameters() if not name.startswith("fc.")}
+    with pytest.raises(ValueError, match="classifier.architecture: must be a ResNet to freeze stages of it, got VGG"):
+        classifiers.stages(classifiers.build("vgg11", 3, 32))

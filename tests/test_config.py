@@ -64,6 +64,19 @@ WRONG = [
     ("plan.utilisation", 0, "config: plan.utilisation: must be more than 0; got 0"),
     ("plan.device", "tpu", "config: plan.device: must be one of cpu, t4, "),
     ("dataset.images_per_class", 1, "mixing_weight: must be 0 when dataset.images_per_class is 1"),
+    ("analyses", ["attention", "taste"], "config: analyses.1: must be one of attention, fidelity, detection, "),
+    ("attention.layer", "layer 4", "config: attention.layer: must be the name of a module of the classifier"),
+    ("attention.method", "gradcam", "config: attention.method: must be one of grad_cam, grad_cam_reference, "),
+    ("features.extractor", "vgg", "config: features.extractor: must be one of classifier, inception, dinov2, clip"),
+    ("features.extractor", "inception", "features.weights: must be where those of inception are; got None"),
+    ("features.weights", "w.pth", "config: features.weights: must be null for the classifier; got 'w.pth'"),
+    ("dataset.test_images_per_class", 1, "config: analyses: must leave out fidelity where a class has 1 real image"),
+    ("detection.folds", 101, "config: detection.folds: must be at most 100; got 101"),
+    ("detection.images_per_class", 0, "config: detection.images_per_class: must be at least 1; got 0"),
+    ("memorisation.chance", 0, "config: memorisation.chance: must be more than 0; got 0"),
+    ("scaling.multiples", [], "config: scaling.multiples: must be a list of at least 1; got []"),
+    ("transfer.fractions", [1.5], "config: transfer.fractions.0: must be at most 1; got 1.5"),
+    ("transfer.frozen_stages", [6], "config: transfer.frozen_stages.0: must be at most 5; got 6"),
 ]
 
 
@@ -106,7 +119,18 @@ def test_a_wrong_config_is_one_line_that_names_key_value_and_what_is_allowed(key
 def test_one_image_a_class_is_right_without_mixing():
     config = changed("dataset.images_per_class", 1)
     config["sampling"]["diffusion_inversion"]["mixing_weight"] = 0
+    config["analyses"] = ["attention", "mistakes"]  # a ball needs neighbours of its own class
     configuration.check(config)
+
+
+def test_frozen_stages_need_a_resnet():
+    config = changed("classifier.architecture", "vgg11")
+    configuration.check(config)
+    config["transfer"]["enabled"] = True
+    with pytest.raises(
+        ValueError, match="transfer.enabled: must be false unless the classifier is a ResNet; got 'vgg11'"
+    ):
+        configuration.check(config)
 
 
 def test_a_long_value_is_cut_short():

@@ -10,9 +10,15 @@ import pytest
 
 from tests import checkout
 
+# what compares measurements: one job each
+COMPARED = dict.fromkeys(("compare_attention", "measure_fidelity", "detect", "audit", "diagnose"), 1)
+COMPARED |= {"infer_membership": 1}
+COMPARED |= {"compare_scaling": 1, "compare_transfer": 1}
 OF_CLASSIFIERS = {"train": 12, "evaluate": 12, "tabulate": 1, "plot": 1, "account": 1, "report": 1}
+OF_CLASSIFIERS |= {"attend": 12, "extract_features": 6, "scale": 8, "tune": 8, **COMPARED}
 # training sets with diffusion_inversion in them are 2 of 6, so 4 of 12 classifiers
 AFTER_EMBEDDINGS = {"assemble": 2, "train": 4, "evaluate": 4, "tabulate": 1, "plot": 1, "account": 1, "report": 1}
+AFTER_EMBEDDINGS |= {"attend": 4, "extract_features": 1, "scale": 4, "tune": 2, **COMPARED}
 
 pytestmark = pytest.mark.xdist_group("study")
 
@@ -65,8 +71,11 @@ def test_changing_the_share_of_real_images_trains_mixed_sets_only(study):
 
 def test_adding_a_seed_trains_only_its_classifiers(study):
     plan = checkout.plan(study, checkout.changed(study, seeds=[0, 1, 2]))
-    assert checkout.rules(plan) == {"train": 6, "evaluate": 6, "tabulate": 1, "plot": 1, "account": 1, "report": 1}
-    assert all(item.endswith("-2") for rule, item in plan if rule in ("train", "evaluate"))
+    of_seeds = {"train": 6, "evaluate": 6, "attend": 6, "scale": 4, "tune": 4}
+    # features are those of the first seed's classifier, so distances stay
+    compared = {rule: 1 for rule in COMPARED if rule not in ("measure_fidelity", "detect")}
+    assert checkout.rules(plan) == {**of_seeds, **compared, "tabulate": 1, "plot": 1, "account": 1, "report": 1}
+    assert all(item.endswith("-2") for rule, item in plan if rule in of_seeds)
 
 
 def test_adding_a_class_makes_only_its_shards_and_what_aggregates_them(study):
@@ -93,7 +102,7 @@ def test_adding_images_makes_only_new_shards_and_what_aggregates_them(study):
 
 
 TABLES = {"tabulate", "plot", "account", "report"}
-LEARNING = {"assemble", "train", "evaluate"} | TABLES
+LEARNING = {"assemble", "train", "evaluate", "attend", "extract_features", "scale", "tune", *COMPARED} | TABLES
 
 
 @pytest.mark.parametrize(
@@ -103,13 +112,15 @@ LEARNING = {"assemble", "train", "evaluate"} | TABLES
         ("realgap/sampling.py", {"sample_shard"} | LEARNING),
         ("realgap/models.py", {"encode_shard", "invert_shard", "sample_shard", "reconstruct_shard"} | LEARNING),
         ("realgap/checkpoints.py", {"invert_shard", "sample_shard"} | LEARNING),
-        ("scripts/reconstruct.py", {"reconstruct_shard"} | LEARNING),
+        ("scripts/reconstruct.py", {"reconstruct_shard"} | LEARNING - {"scale", "compare_scaling"}),
         ("scripts/assemble.py", LEARNING),
         ("realgap/classifiers.py", LEARNING - {"assemble"}),
-        ("scripts/evaluate.py", {"evaluate"} | TABLES),
-        ("realgap/statistics.py", TABLES),
+        ("scripts/evaluate.py", {"evaluate", "infer_membership", "audit", "diagnose", "compare_scaling"} | TABLES),
+        ("realgap/statistics.py", {*COMPARED} | TABLES),
         ("realgap/accounting.py", {"account", "report"}),
-        ("realgap/reporting.py", {"report"}),
+        ("realgap/reporting.py", {"report", "account", "compare_scaling", "compare_transfer"}),
+        ("realgap/attention.py", {"attend", "compare_attention", "account", "report"}),
+        ("realgap/analyses/mistakes.py", {"diagnose", "account", "report"}),
         ("realgap/typeset.py", set()),
     ],
 )
@@ -148,12 +159,5 @@ def test_deleting_a_shard_makes_that_shard_and_what_follows(study):
     assert {item for rule, item in plan if rule == "sample_shard"} == {"stable_diffusion-zero-1"}
     jobs = checkout.rules(plan)
     assert jobs.pop("plot", 0) <= 1
-    assert jobs == {
-        "sample_shard": 1,
-        "assemble": 2,
-        "train": 4,
-        "evaluate": 4,
-        "tabulate": 1,
-        "account": 1,
-        "report": 1,
-    }
+    del jobs["sample_shard"]
+    assert jobs == {rule: count for rule, count in AFTER_EMBEDDINGS.items() if rule != "plot"}

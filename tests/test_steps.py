@@ -141,3 +141,11 @@ def test_progress_passes_every_item_on_and_says_how_far_it_is(capsys):
     said = capsys.readouterr().err
     assert "inverting" in said
     assert "3/3" in said
+
+
+def test_a_file_can_stand_for_very_many_arguments(tmp_path, monkeypatch):
+    paths = [f"results/a study/{n}.h5" for n in range(5000)]
+    (tmp_path / "list").write_text("\n".join(paths))
+    monkeypatch.setattr(sys, "argv", ["step", "--shards", f"@{tmp_path / 'list'}", "--out", "x"])
+    args, _ = steps.parse("", shards={"nargs": "+"}, out={})
+    assert (args.shards, args.out) == (paths, "x")

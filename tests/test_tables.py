@@ -10,6 +10,17 @@ from realgap import tables
 
 COLUMNS = ["training_set", "n_real", "n_generated", "n_seeds", "accuracy_mean", "accuracy_low", "accuracy_high"]
 COLUMNS += ["difference_to_real", "difference_low", "difference_high"]
+OVER_SEEDS = [
+    "training_set",
+    "n_seeds",
+    "mean",
+    "low",
+    "high",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p_value",
+]
 T_TWO = 4.302652729911275  # 97.5 % point of Student's t with 2 degrees of freedom
 
 
@@ -86,3 +97,50 @@ def test_rows_stand_in_the_order_of_the_study():
     names = ["vae_only", "real", "diffusion_inversion"]
     frame = pd.concat([tables.accuracies([prediction(name, 0, 5, REAL)]) for name in names])
     assert tables.table(frame).training_set.tolist() == names
+
+
+def observed(**values):
+    """training_set -> values of seeds 0, 1, ... as observations."""
+    return pd.DataFrame(
+        [{"training_set": key, "seed": seed, "x": x} for key, own in values.items() for seed, x in enumerate(own)]
+    )
+
+
+def test_over_seeds_pairs_by_seed_whatever_the_order_of_rows():
+    frame = observed(real=[0.1, 0.5, 0.9], generated=[0.3, 0.6, 1.2])
+    table = tables.over_seeds(frame.sample(frac=1, random_state=0), "x").set_index("training_set")
+    assert list(table.reset_index().columns) == OVER_SEEDS
+    row = table.loc["generated"]
+    difference = np.array([0.2, 0.1, 0.3])
+    half = T_TWO * difference.std(ddof=1) / 3**0.5
+    assert (row.difference, row.difference_low, row.difference_high) == pytest.approx((0.2, 0.2 - half, 0.2 + half))
+    assert row["mean"] == pytest.approx(0.7)
+    assert row.p_value == pytest.approx(0.25)
+    assert math.isnan(table.loc["real"].difference)
+
+
+def test_over_seeds_averages_images_within_a_seed_first():
+    """A seed with many images weighs as much as one with few: the seed is the unit."""
+    few, many = observed(real=[0.0, 1.0]), observed(real=[0.0])
+    table = tables.over_seeds(pd.concat([few, many, many, many]), "x")
+    assert table["mean"].item() == pytest.approx(0.5)
+    assert table.n_seeds.item() == 2
+
+
+def test_over_seeds_keeps_groups_apart_and_says_nothing_of_a_seed_without_value():
+    frame = observed(real=[0.1, 0.2], generated=[0.3, 0.6])
+    grouped = pd.concat([frame.assign(part="a"), frame.assign(part="b", x=frame.x.where(frame.seed == 0))])
+    table = tables.over_seeds(grouped, "x", ["part"]).set_index(["training_set", "part"])
+    assert table.loc["generated", "a"].difference == pytest.approx(0.3)
+    assert table.loc["generated", "b"].isna().tolist() == [False, *[True] * 7]
+
+
+def test_over_seeds_refuses_other_seeds_than_the_reference_s():
+    with pytest.raises(ValueError, match=r"seeds: must be those of the reference, \[0, 1\], got \[0, 1, 2\]"):
+        tables.over_seeds(observed(real=[1, 2], generated=[1, 2, 3]), "x")
+
+
+def test_a_saved_table_is_read_back(tmp_path):
+    frame = observed(real=[0.123456789, 1e-7])
+    tables.save(tmp_path / "t.csv", frame)
+    assert pd.read_csv(tmp_path / "t.csv").x.tolist() == pytest.approx(frame.x.tolist(), rel=1e-5)

@@ -11,9 +11,18 @@ MADE_BY: dict[str, tuple[str, str | None]] = {
     "embeddings/*/*.h5": ("invert_shard", "embeddings"),
     "samples/vae_only/*/*.h5": ("reconstruct_shard", "images"),
     "samples/*/*/*.h5": ("sample_shard", "images"),
+    "full_size/real/*.h5": ("extract_full_size", "images"),
+    "full_size/vae_only/*.h5": ("reconstruct_full_size", "images"),
+    "full_size/*/*.h5": ("sample_full_size", "images"),
     "training_sets/*.h5": ("assemble", "images"),
     "classifiers/*/seed-*.safetensors": ("train", None),
     "predictions/*/seed-*.h5": ("evaluate", "predictions"),
+    "accuracies.csv": ("tabulate", None),
+    "table.csv": ("tabulate", None),
+    "figures/accuracy.*": ("plot", None),
+    "figures/samples.*": ("plot", None),
+    "figures/overview.*": ("plot", None),
+    "report.html": ("report", None),
 }
 
 

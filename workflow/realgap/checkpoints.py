@@ -7,6 +7,7 @@ written whole, and it names the options it belongs to.
 import dataclasses
 import hashlib
 import json
+import os
 import signal
 import sys
 import time
@@ -57,6 +58,9 @@ class Checkpoint:
         if made != self.made:
             odd = ", ".join(_differences(made, self.made))
             raise ValueError(f"{self.path}: was made with other options ({odd}); delete it to start anew")
+        restarts = os.environ.get("REALGAP_RESTARTS", "0")  # of this job by SLURM, which Snakemake does not see
+        again = f" (restart {restarts} of SLURM job {os.environ.get('SLURM_JOB_ID')})" if restarts != "0" else ""
+        print(f"goes on from {self.path}{again}", file=sys.stderr)
         return state_class(**plain, **arrays)
 
     def offer(self, state: Any) -> None:

@@ -35,6 +35,20 @@ def build(architecture: str, num_classes: int, image_size: int) -> nn.Module:
     return model
 
 
+def stages(model: nn.Module) -> list[list[nn.Module]]:
+    """The stages of a ResNet from its input on, the last linear layer left out: stem, layer1 to layer4.
+
+    ValueError for another network: its stages are not known here.
+    """
+    from torchvision import models
+
+    if not isinstance(model, models.ResNet):
+        raise ValueError(
+            f"classifier.architecture: must be a ResNet to freeze stages of it, got {type(model).__name__}"
+        )
+    return [[model.conv1, model.bn1], [model.layer1], [model.layer2], [model.layer3], [model.layer4]]
+
+
 def initialise(model: nn.Module, seed: int) -> nn.Module:
     """The model's own initialisation drawn from the seed, leaving the global generator as it was."""
     with torch.random.fork_rng(devices=[]):
@@ -64,17 +78,22 @@ def train(
     seed: int,
     device: torch.device,
     dtype: torch.dtype,
+    frozen: Sequence[nn.Module] = (),
 ) -> Iterator[torch.Tensor]:
     """Train `model` in place; yields the loss of each step, on the device.
 
     parts: (images uint8 (n, h, w, 3), labels int64 (n,)) of each source, e.g. real and generated; shares:
     the share of every batch drawn from each, adding to 1. SGD with Nesterov momentum, linear warm-up for
-    the given share of the steps, then cosine to zero.
+    the given share of the steps, then cosine to zero. frozen: modules whose weights and running statistics
+    stay as they are.
     """
     model.to(device, memory_format=_memory_format(dtype)).train()
+    for module in frozen:
+        module.eval().requires_grad_(False)
     resident = [_to_device(images, labels, device) for images, labels in parts]
     counts = _split(batch_size, shares)
-    optimiser = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=True)
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.SGD(learned, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=True)
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = lr * _lr_factor(step, steps, warmup)
         pixels, targets = [], []

@@ -1,6 +1,7 @@
 """The configuration: one schema, one line per mistake, nothing started before it is right."""
 
 import math
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,14 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
     if dataset["name"] in ("image_folder", "hdf5") and not Path(dataset["root"]).exists():
         raise ValueError(f"config: dataset.root: must be the path of your data; got {dataset['root']!r}, nothing there")
     base_model = config["base_model"]
+    _check_kind("base_model.path", base_model["path"], "a folder in diffusers' layout", folder=True)
+    templates = config["sampling"]["stable_diffusion"]["templates"]
+    _check_kind("sampling.stable_diffusion.templates", templates, "a text file", folder=False)
+    if dataset["root"] is not None:
+        folder = dataset["name"] != "hdf5"
+        _check_kind(
+            "dataset.root", dataset["root"], f"a {'folder' if folder else 'file'} for {dataset['name']}", folder
+        )
     if (base_model["hub"] is None) != (base_model["revision"] is None):
         raise ValueError("config: base_model.revision: must be given with base_model.hub, and only with it")
     path = base_model["path"]
@@ -94,6 +103,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
             f"config: sampling.full_size_per_class: must be at most {most}, the images of a class's first shard; "
             f"got {kept}"
         )
+    _check_analyses(config)
     for name in config["training_sets"]:
         sources = parts(name)
         if len(set(sources)) < len(sources):
@@ -102,15 +112,38 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
         raise ValueError("config: training_sets: must hold 'real', which every other set is compared to")
 
 
+def _check_kind(key: str, path: str, must_be: str, folder: bool) -> None:
+    """A folder where a file is wanted, or the other way round; what is not there yet may be fetched or be missing."""
+    if Path(path).exists() and Path(path).is_dir() != folder:
+        raise ValueError(f"config: {key}: must be {must_be}; got {path!r}, which is a {'file' if folder else 'folder'}")
+
+
+def _check_analyses(config: Mapping[str, Any]) -> None:
+    """What an analysis would otherwise refuse only after days of generating."""
+    features, dataset = config["features"], config["dataset"]
+    extractor, weights = features["extractor"], features["weights"]
+    if extractor == "classifier" and weights is not None:
+        raise ValueError(f"config: features.weights: must be null for the classifier; got {weights!r}")
+    if extractor != "classifier" and not (weights and Path(weights).exists()):
+        raise ValueError(f"config: features.weights: must be where those of {extractor} are; got {weights!r}")
+    architecture = config["classifier"]["architecture"]
+    if config["transfer"]["enabled"] and not architecture.startswith(("resnet", "resnext", "wide_resnet")):
+        raise ValueError(
+            f"config: transfer.enabled: must be false unless the classifier is a ResNet; got {architecture!r}"
+        )
+    images = min(dataset["images_per_class"], dataset["test_images_per_class"] or math.inf)
+    if "fidelity" in config["analyses"] and images < 2:
+        raise ValueError("config: analyses: must leave out fidelity where a class has 1 real image; got fidelity")
+
+
 def _sentence(error: jsonschema.ValidationError) -> str:
     key = ".".join(str(part) for part in error.absolute_path) or "top level"
-    got = repr(error.instance)
-    got = got if len(got) <= 80 else got[:77] + "..."
+    got = _short(error.instance)
     match error.validator:
         case "additionalProperties":
             allowed = sorted(error.schema["properties"])
-            unknown = sorted(set(error.instance) - set(allowed))
-            return f"config: {key}: unknown key {unknown[0]!r}; allowed: {', '.join(allowed)}"
+            unknown = sorted(set(error.instance) - set(allowed), key=str)
+            return f"config: {key}: unknown key {_short(unknown[0])}; allowed: {', '.join(allowed)}"
         case "required":
             missing = [name for name in error.validator_value if name not in error.instance]
             return f"config: {key}: missing key {missing[0]!r}"
@@ -136,3 +169,18 @@ def _sentence(error: jsonschema.ValidationError) -> str:
             return f"config: {key}: {error.schema.get('description', 'must match ' + error.validator_value)}; got {got}"
         case _:
             return f"config: {key}: {error.message}"
+
+
+def _short(value: Any) -> str:
+    """A value as Python writes it, cut short before it is written out: a few lines of YAML can stand for gigabytes."""
+    brief = reprlib.Repr()
+    brief.maxlevel, brief.maxlist, brief.maxdict, brief.maxstring, brief.maxlong, brief.maxother = (
+        3,
+        20,
+        20,
+        200,
+        200,
+        200,
+    )
+    text = brief.repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -41,12 +41,36 @@ def detect(
     items of one source are never in training and test at once, else a detector that knows a source by heart
     passes for one that sees a gap. Default: every item by itself. The interval is for detectors as fitted.
     """
+    real_ranks, generated_ranks = out_of_fold_ranks(real, generated, detector, seed, groups, folds)
+    return bootstrap_interval((generated_ranks, real_ranks), auc, seed, resamples, confidence)
+
+
+def out_of_fold_ranks(
+    real: np.ndarray,
+    generated: np.ndarray,
+    detector: Detector,
+    seed: int,
+    groups: np.ndarray | None = None,
+    folds: int = 5,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each item's rank among the scores of its own fold, in [0, 1], (n,) and (m,); arguments as in `detect`.
+
+    Ranks, since scores of two fits don't compare. Their AUC is that of the detector.
+    """
     if groups is None:
         groups = np.arange(len(real) + len(generated))
     elif len(groups) != len(real) + len(generated):
         raise ValueError(f"groups: must be one per item, {len(real) + len(generated)}, got {len(groups)}")
-    real_ranks, generated_ranks = _out_of_fold_ranks(real, generated, detector, seed, groups, folds)
-    return bootstrap_interval((generated_ranks, real_ranks), auc, seed, resamples, confidence)
+    items = np.concatenate([real, generated])
+    is_generated = np.repeat([0, 1], [len(real), len(generated)])
+    shuffle = int(stream(seed, "detector folds").integers(2**32))
+    splits = StratifiedGroupKFold(folds, shuffle=True, random_state=shuffle).split(items, is_generated, groups)
+    ranks = np.empty(len(items))
+    for fold, (train, test) in enumerate(splits):
+        fit_seed = int(stream(seed, "detector", fold).integers(2**32))
+        scores = detector(items[train], is_generated[train], items[test], fit_seed)
+        ranks[test] = rankdata(scores) / len(test)
+    return ranks[: len(real)], ranks[len(real) :]
 
 
 def on_features(train: np.ndarray, is_generated: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
@@ -97,19 +121,3 @@ def _network() -> nn.Module:
 
     layers = [*block(3, 16, 1), *block(16, 32, 2), *block(32, 64, 2)]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 2))
-
-
-def _out_of_fold_ranks(
-    real: np.ndarray, generated: np.ndarray, detector: Detector, seed: int, groups: np.ndarray, folds: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Each item's rank among the scores of its own fold, in [0, 1]: scores of two fits don't compare."""
-    items = np.concatenate([real, generated])
-    is_generated = np.repeat([0, 1], [len(real), len(generated)])
-    shuffle = int(stream(seed, "detector folds").integers(2**32))
-    splits = StratifiedGroupKFold(folds, shuffle=True, random_state=shuffle).split(items, is_generated, groups)
-    ranks = np.empty(len(items))
-    for fold, (train, test) in enumerate(splits):
-        fit_seed = int(stream(seed, "detector", fold).integers(2**32))
-        scores = detector(items[train], is_generated[train], items[test], fit_seed)
-        ranks[test] = rankdata(scores) / len(test)
-    return ranks[: len(real)], ranks[len(real) :]

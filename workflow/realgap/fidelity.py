@@ -4,7 +4,6 @@ Everything starts from features (n, d), extracted once by whatever network. A di
 only if that network is Inception; else it carries the network's name, `fd_resnet18`: values don't compare.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,7 +12,6 @@ from scipy import linalg
 from sklearn.metrics import pairwise_distances_argmin_min, pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
 
-from realgap.statistics import bootstrap_interval
 from realgap.streams import stream
 
 
@@ -21,15 +19,17 @@ from realgap.streams import stream
 class Moments:
     """Sums over features in float64; those of two shards add up to those of both."""
 
-    n: int
+    n: float
     total: np.ndarray  # (d,), sum of x
     outer: np.ndarray  # (d, d), sum of x x^T
 
     @classmethod
-    def of(cls, features: np.ndarray) -> "Moments":
-        """The sums of features (n, d)."""
+    def of(cls, features: np.ndarray, weights: np.ndarray | None = None) -> "Moments":
+        """The sums of features (n, d), each counted `weights` (n,) times if these are given."""
         features = _features("features", features)
-        return cls(len(features), features.sum(axis=0), features.T @ features)
+        if weights is None:
+            weights = np.ones(len(features))
+        return cls(weights.sum(), weights @ features, features.T @ (features * weights[:, None]))
 
     def __add__(self, other: "Moments") -> "Moments":
         return Moments(self.n + other.n, self.total + other.total, self.outer + other.outer)
@@ -78,24 +78,42 @@ def kernel_distance(real: np.ndarray, generated: np.ndarray, block: int = 1024) 
     block * max(n, m). Source: Binkowski et al. 2018, arXiv 1801.01401.
     """
     ones = np.ones((1, len(real))), np.ones((1, len(generated)))
-    return float(_weighted_kernel_distance(real, generated, *ones, block)[0])
+    return float(weighted_kernel_distances(real, generated, *ones, block)[0])
 
 
-def kernel_distance_interval(
-    real: np.ndarray, generated: np.ndarray, seed: int, resamples: int = 200, confidence: float = 0.95
-) -> tuple[float, float, float]:
-    """`kernel_distance` with its percentile bootstrap interval over images: (distance, low, high).
+def weighted_frechet_distances(
+    real: np.ndarray, generated: np.ndarray, real_weights: np.ndarray, generated_weights: np.ndarray
+) -> np.ndarray:
+    """`frechet_distance` for each row of whole weights, (r, n) and (r, m), on features (n, d) and (m, d): (r,).
 
-    A pair of copies of one image, which only resampling makes, isn't counted, so the U-statistic stays
-    unbiased. All resamples are weights on one pass over the kernel.
+    A weight says how often an image is counted, so rows of a multinomial are resamples of the images.
     """
-    rng = stream(seed, "kernel distance")
-    weights = [
-        np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), resamples)]) for n in (len(real), len(generated))
-    ]
-    distances = _weighted_kernel_distance(real, generated, *weights)
-    low, high = np.quantile(distances[1:], [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(distances[0]), float(low), float(high)
+    real, generated = _features("real", real), _features("generated", generated)
+    few = min(len(real), len(generated)) < real.shape[1]
+    distance = _frechet_distance_of_few if few else _frechet_distance_of_many
+    pairs = zip(real_weights, generated_weights, strict=True)
+    return np.array([distance(real, generated, *weights) for weights in pairs])
+
+
+def weighted_kernel_distances(
+    real: np.ndarray,
+    generated: np.ndarray,
+    real_weights: np.ndarray,
+    generated_weights: np.ndarray,
+    block: int = 1024,
+) -> np.ndarray:
+    """`kernel_distance` for each row of weights, (r, n) and (r, m), in one pass over the kernel: (r,).
+
+    An image isn't paired with itself, nor with its copies, which only resampling makes: so the U-statistic of a
+    resample stays unbiased.
+    """
+    real, generated = _features("real", real), _features("generated", generated)
+    within = (
+        _kernel_sum(x, x, w, w, block, diagonal=False) / (w.sum(axis=1) ** 2 - (w**2).sum(axis=1))
+        for x, w in ((real, real_weights), (generated, generated_weights))
+    )
+    between = _kernel_sum(real, generated, real_weights, generated_weights, block, diagonal=True)
+    return sum(within) - 2 * between / (real_weights.sum(axis=1) * generated_weights.sum(axis=1))
 
 
 def kernel_distance_subsets(
@@ -113,29 +131,6 @@ def kernel_distance_subsets(
         rows = (rng.choice(len(x), size, replace=False) for x in (real, generated))
         distances.append(kernel_distance(real[next(rows)], generated[next(rows)]))
     return float(np.mean(distances)), float(np.std(distances))
-
-
-def frechet_distance_interval(
-    real: np.ndarray, generated: np.ndarray, seed: int, resamples: int = 50, confidence: float = 0.95
-) -> tuple[float, float, float]:
-    """`frechet_distance` of features (n, d), (m, d) with its bootstrap interval: (distance, low, high).
-
-    The interval is centred, since each resample is biased upwards once more; it speaks of the spread at this
-    number of images, not of that bias.
-    """
-    real, generated = _features("real", real), _features("generated", generated)
-    if len(real) + len(generated) < real.shape[1]:
-        # all of them lie in a space of as many dimensions as images: rotating into it changes no distance
-        rotated = linalg.qr(np.vstack([real, generated]).T, mode="r")[0][: len(real) + len(generated)].T
-        real, generated = rotated[: len(real)], rotated[len(real) :]
-    return bootstrap_interval(
-        (real, generated),
-        lambda x, y: frechet_distance(Moments.of(x), Moments.of(y)),
-        seed,
-        resamples,
-        confidence,
-        centred=True,
-    )
 
 
 def coverage(real: np.ndarray, generated: np.ndarray, k: int = 5) -> Coverage:
@@ -166,54 +161,31 @@ def nearest(features: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, n
     return np.linalg.norm(features - references[index], axis=1), index
 
 
-class Measurement(NamedTuple):
-    """One row: a metric of a generated set against real images, of one class or of all."""
-
-    metric: str
-    label: int | str  # class index, or "all"
-    value: float
-    low: float
-    high: float
-    n_real: int
-    n_generated: int
-
-
-def measure(
-    real: np.ndarray,
-    real_labels: np.ndarray,
-    generated: np.ndarray,
-    generated_labels: np.ndarray,
-    extractor: str,
-    seed: int,
-    k: int = 5,
-    resamples: int = 50,
-    confidence: float = 0.95,
-) -> Iterator[Measurement]:
-    """All metrics with bootstrap intervals over images, for all images and then for each class.
-
-    real, generated: features (n, d), (m, d) by the network called `extractor`; labels (n,), (m,) int.
-    Intervals of precision, recall, density and coverage hold the balls of both sides fixed. Yields rows,
-    since a large study takes minutes for each class. ValueError if a class has no more than k images.
-    """
-    for label in ["all", *np.unique(np.concatenate([real_labels, generated_labels])).tolist()]:
-        x, y = real, generated
-        if label != "all":
-            x, y = real[real_labels == label], generated[generated_labels == label]
-        covered = coverage(x, y, k)._asdict()
-        frechet, kernel = distance_names(extractor)
-        intervals = {
-            frechet: frechet_distance_interval(x, y, seed, resamples, confidence),
-            kernel: kernel_distance_interval(x, y, seed, resamples, confidence),
-            **{name: bootstrap_interval(v, np.mean, seed, 1000, confidence) for name, v in covered.items()},
-            "nearest_distance": bootstrap_interval(nearest(y, x)[0], np.median, seed, 1000, confidence),
-        }
-        for metric, interval in intervals.items():
-            yield Measurement(metric, label, *interval, len(x), len(y))
-
-
 def distance_names(extractor: str) -> tuple[str, str]:
     """What the Frechet and the kernel distance are called with features of that network."""
     return ("fid", "kid") if extractor == "inception" else (f"fd_{extractor}", f"kd_{extractor}")
+
+
+def _frechet_distance_of_many(
+    real: np.ndarray, generated: np.ndarray, real_weights: np.ndarray, generated_weights: np.ndarray
+) -> float:
+    return frechet_distance(Moments.of(real, real_weights), Moments.of(generated, generated_weights))
+
+
+def _frechet_distance_of_few(
+    real: np.ndarray, generated: np.ndarray, real_weights: np.ndarray, generated_weights: np.ndarray
+) -> float:
+    """The same without a covariance: with S = X^T X, tr sqrt(S1 S2) is the sum of singular values of X1 X2^T."""
+    scaled = []
+    for features, weights in ((real, real_weights), (generated, generated_weights)):
+        mean = weights @ features / weights.sum()
+        scaled.append((mean, (features - mean) * np.sqrt(weights / (weights.sum() - 1))[:, None]))
+    (mean, x), (other_mean, y) = scaled
+    product = x @ y.T
+    gram = product @ product.T if len(x) < len(y) else product.T @ product
+    overlap = np.sqrt(np.maximum(linalg.eigvalsh(gram), 0)).sum()
+    shift = mean - other_mean
+    return float(shift @ shift + (x**2).sum() + (y**2).sum() - 2 * overlap)
 
 
 def _factor(covariance: np.ndarray) -> np.ndarray:
@@ -223,23 +195,6 @@ def _factor(covariance: np.ndarray) -> np.ndarray:
     except linalg.LinAlgError:  # fewer images than features: singular, and a hair below 0 by rounding
         values, vectors = linalg.eigh(covariance)
         return vectors * np.sqrt(np.maximum(values, 0))
-
-
-def _weighted_kernel_distance(
-    real: np.ndarray,
-    generated: np.ndarray,
-    real_weights: np.ndarray,
-    generated_weights: np.ndarray,
-    block: int = 1024,
-) -> np.ndarray:
-    """The U-statistic for each row of weights, (r, n) and (r, m): (r,). An image isn't paired with itself."""
-    real, generated = _features("real", real), _features("generated", generated)
-    within = (
-        _kernel_sum(x, x, w, w, block, diagonal=False) / (w.sum(axis=1) ** 2 - (w**2).sum(axis=1))
-        for x, w in ((real, real_weights), (generated, generated_weights))
-    )
-    between = _kernel_sum(real, generated, real_weights, generated_weights, block, diagonal=True)
-    return sum(within) - 2 * between / (real_weights.sum(axis=1) * generated_weights.sum(axis=1))
 
 
 def _kernel_sum(

@@ -24,6 +24,7 @@ COLOURS = {
     "stable_diffusion": "#D55E00",
     "diffusion_inversion": "#0072B2",
     "real+stable_diffusion": "#E69F00",
+    "resampled": "#b0b0b0",
     "real+diffusion_inversion": "#56B4E9",
 }
 NAMES = {
@@ -31,6 +32,8 @@ NAMES = {
     "vae_only": "VAE only",
     "stable_diffusion": "Stable Diffusion",
     "diffusion_inversion": "Diffusion Inversion",
+    "resampled": "real, resampled",
+    "test": "real test images",
 }
 
 

@@ -43,7 +43,8 @@ class State:
     exp_avg_sq: np.ndarray
     losses: np.ndarray  # float32 (n, parts), mean loss of the visits in each part; NaN where there were none
     parts_done: np.ndarray  # int32 (n,)
-    stopped: np.ndarray  # bool (n,), by early stopping
+    stopped: np.ndarray  # bool (n,), by early stopping or because it failed
+    failed: np.ndarray  # bool (n,), where NaN or infinity arose
     # with early stopping only: the embedding with the lowest loss on the fixed set, that loss, parts since then
     best: np.ndarray
     best_losses: np.ndarray  # float32 (n,)
@@ -69,6 +70,7 @@ def begin(start: np.ndarray, visits: int, early_stopping: bool = False) -> State
         losses=np.full((n, min(PARTS, visits)), np.nan, np.float32),
         parts_done=np.zeros(n, np.int32),
         stopped=np.zeros(n, bool),
+        failed=np.zeros(n, bool),
         best=start[:kept].copy(),
         best_losses=np.full(kept, np.inf, np.float32),
         stale=np.zeros(kept, np.int32),
@@ -111,7 +113,8 @@ def invert(
     them at each visit. lr_schedule: "constant" or "cosine" (to zero); timesteps: "uniform" or
     "stratified" (each image visits each of 16 equal parts of time once in 16 visits).
     The state yielded is current: saved and handed in again, it goes on bit for bit. A batch that does not
-    fit the device's memory is halved, with a word on stderr. An image that stops early leaves its batch.
+    fit the device's memory is halved, with a word on stderr. An image that stops early leaves its batch, and
+    so does one in whose loss or embedding NaN or infinity arises: rows of a batch do not touch one another.
     """
     parts = state.losses.shape[1]
     while len(rows := _next_rows(state, batch_size)):
@@ -133,6 +136,7 @@ def invert(
         _store(state, rows, embeddings, optimiser, losses)
         if early_stopping:
             _judge(state, rows, fixed, early_stopping)
+        _isolate(state, rows, losses)
         yield state
 
 
@@ -267,3 +271,9 @@ def _judge(state: State, rows: np.ndarray, losses: np.ndarray, early_stopping: E
     state.best[improved], state.best_losses[improved] = state.embeddings[improved], losses[lower]
     state.stale[rows] = np.where(lower, 0, state.stale[rows] + 1)
     state.stopped[rows] = state.stale[rows] >= early_stopping.patience
+
+
+def _isolate(state: State, rows: np.ndarray, losses: np.ndarray) -> None:
+    """Stop the images that are no longer finite numbers."""
+    failed = rows[~(np.isfinite(losses) & np.isfinite(state.embeddings[rows]).all(axis=(1, 2)))]
+    state.failed[failed] = state.stopped[failed] = True

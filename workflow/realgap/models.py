@@ -42,7 +42,12 @@ def denoiser(unet: Any) -> Predict:
     def predict(
         latents: torch.Tensor, timesteps: torch.Tensor, conditioning: torch.Tensor, mask: torch.Tensor | None = None
     ) -> torch.Tensor:
-        dtype = unet.dtype
+        dtype, fits = unet.dtype, (unet.config.in_channels, unet.config.cross_attention_dim)
+        if (latents.shape[1], conditioning.shape[-1]) != fits:
+            raise ValueError(
+                f"base_model.path: the UNet takes latents of {fits[0]} channels and embeddings {fits[1]} wide, "
+                f"got {latents.shape[1]} and {conditioning.shape[-1]}: parts (or shards) of another base model"
+            )
         return unet(
             latents.to(dtype), timesteps, conditioning.to(dtype), encoder_attention_mask=mask, return_dict=False
         )[0].float()
@@ -81,6 +86,8 @@ def encode(vae: Any, images: np.ndarray, resolution: int) -> tuple[np.ndarray, n
 def decode(vae: Any, latents: torch.Tensor, image_size: int) -> np.ndarray:
     """Scaled latents (n, c, h, w) to uint8 (n, image_size, image_size, 3); resized and rounded on the device."""
     pixels = vae.decode((latents / vae.config.scaling_factor).to(vae.dtype), return_dict=False)[0].float()
+    if not pixels.isfinite().all():
+        raise ValueError("an image came out as NaN or infinity; compute.precision: fp32 may help")
     pixels = _resize((pixels / 2 + 0.5).clamp(0, 1) * 255, image_size).clamp(0, 255)
     return pixels.round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
@@ -137,10 +144,14 @@ def _load(part: Any, folder: str | Path, name: str) -> Any:
     _require(folder, name)
     settings = _LOAD if name in ("vae", "unet") else {"use_safetensors": True, "local_files_only": True}
     try:
-        return part.from_pretrained(Path(folder) / name, **settings)
+        loaded = part.from_pretrained(Path(folder) / name, **settings)
     except (OSError, ValueError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{Path(folder) / name}: could not be loaded as {part.__name__}: {first}") from error
+    for weight, values in loaded.named_parameters():
+        if not values.isfinite().all():
+            raise ValueError(f"{Path(folder) / name}: weights must be finite numbers, {weight} is not; fetch it again")
+    return loaded
 
 
 def _require(folder: str | Path, name: str) -> None:
@@ -155,7 +166,13 @@ def _scheduler_config(folder: str | Path) -> dict[str, Any]:
     from diffusers import DDPMScheduler
 
     _require(folder, "scheduler")
-    return dict(DDPMScheduler.load_config(Path(folder) / "scheduler", local_files_only=True))
+    try:
+        config = dict(DDPMScheduler.load_config(Path(folder) / "scheduler", local_files_only=True))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{folder}/scheduler: could not be read: {str(error).splitlines()[0]}") from error
+    if not {"beta_schedule", "trained_betas"} & set(config):  # flow matching, for one, has none
+        raise ValueError(f"{folder}/scheduler: must have a schedule of betas, got {config.get('_class_name')}")
+    return config
 
 
 def _freeze(part: Any, device: torch.device, dtype: torch.dtype) -> Any:

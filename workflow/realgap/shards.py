@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +47,21 @@ LAYOUT: dict[str, dict[str, tuple[str, int]]] = {
         "image_ids": ("int64", 1),
     },
     "predictions": {"logits": ("float32", 2), "labels": ("int64", 1), "image_ids": ("int64", 1)},
+    "attention": {
+        "logits": ("float32", 2),
+        "true_maps": ("float32", 3),
+        "predicted_maps": ("float32", 3),
+        "correct": ("bool", 1),
+        "faithfulness": ("float32", 1),
+        "labels": ("int64", 1),
+        "image_ids": ("int64", 1),
+    },
+    "features": {
+        "features": ("float32", 2),
+        "labels": ("int64", 1),
+        "image_ids": ("int64", 1),
+        "variants": ("int32", 1),
+    },
 }
 
 
@@ -165,6 +180,12 @@ def checksum(path: str | Path) -> str:
     """The checksum a shard carries, without reading its arrays. Raises ValueError naming a damaged file."""
     with _decoding(path), h5py.File(path, "r") as file:
         return file.attrs["checksum"].decode()
+
+
+def joint(checksums: Iterable[str]) -> str:
+    """One checksum of several files, whichever their order; of one file its own."""
+    ordered = sorted(checksums)
+    return ordered[0] if len(ordered) == 1 else hashlib.sha256("".join(ordered).encode()).hexdigest()
 
 
 @contextlib.contextmanager

@@ -25,9 +25,9 @@ def parse(description: str | None, options: type | None = None, **files: Any) ->
 
     A file's value is the keyword arguments of argparse's `add_argument`, e.g. `out={}` or
     `shards={"nargs": "+"}`; all are required unless they say otherwise. Options are refused when one is
-    missing or unknown, so that a rule and its step cannot drift apart.
+    missing or unknown, so that a rule and its step cannot drift apart. `@FILE` stands for the lines of FILE.
     """
-    parser = argparse.ArgumentParser(description=description)
+    parser = argparse.ArgumentParser(description=description, fromfile_prefix_chars="@")
     for name, arguments in files.items():
         parser.add_argument(f"--{name.replace('_', '-')}", **{"required": True, **arguments})
     if options is not None:

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
+from torch import nn
 
-from realgap import artefacts, files
+from realgap import artefacts, classifiers, files
 
 
 def save(path: str | Path, state: dict[str, torch.Tensor], attributes: dict[str, Any]) -> None:
@@ -36,6 +37,14 @@ def load(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     if _digest(state, attributes) != checksum:
         raise ValueError(f"{path}: its content does not match its checksum; {artefacts.mend(path)}")
     return state, attributes
+
+
+def classifier(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The trained network of a file, in eval mode on the CPU, and its attributes. Raises as `load` does."""
+    state, made = load(path)
+    model = classifiers.build(made["options"]["architecture"], len(made["classes"]), made["image_size"])
+    model.load_state_dict(state)
+    return model.eval(), made
 
 
 def _digest(state: dict[str, torch.Tensor], attributes: dict[str, Any]) -> str:

@@ -1,7 +1,9 @@
 # The names of files, which shards there are, and which options a rule sees. Nothing here touches data.
+import hashlib
 import json
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -10,8 +12,7 @@ import yaml
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 import warm
 from realgap import config as configuration
-from realgap import catalog, provenance
-from realgap.files import sha256
+from realgap import catalog, drivers, failures, files, plan, provenance, requests
 
 sys.path.pop(0)
 
@@ -26,18 +27,51 @@ CLASSES = configuration.classes(config)
 BASE_MODEL = config["base_model"]["path"]
 # what the model is, not when its files were written: a checkout or a copy must not invalidate weeks of work
 BASE_MODEL_FINGERPRINT = config["base_model"]["revision"] or provenance.fingerprint(BASE_MODEL)
+# a step that can use a GPU asks for one, unless the study says that it computes without
+GPU = int(config["compute"]["device"] != "cpu")
 GENERATORS = ["stable_diffusion", "diffusion_inversion"]
 
 # each job's log says which code it ran; jobs on a cluster's nodes read this line in their own checkout
 os.environ.update(REALGAP_COMMIT=provenance.commit())
 
+# A cluster warns the whole job before it kills it; Snakemake must outlive its step's last checkpoint. (It waits for
+# running steps after SIGTERM by itself.)
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
 # A step is `python -m scripts.<verb>`; relative, so that two checkouts of the same code agree.
 # workflow/warm.py runs the same command in an interpreter that has its imports behind it.
+# The shell too waits for a step that was told to stop, which exits with 143 when it has saved its state.
 shell.prefix(
-    "set -euo pipefail; export PYTHONPATH=workflow; "
+    "set -euo pipefail; export PYTHONPATH=workflow; trap : TERM; "
+    "trap '[ $? -ne 143 ] || eval ${{REALGAP_HAND_BACK:-:}}' EXIT; "
     'python() {{ if [ -n "${{REALGAP_WARM:-}}" ]; then command python -I workflow/warm.py "$@"; '
     'else command python "$@"; fi; }}; '
 )
+
+
+PLAN = plan.Plan(config)
+WORK = {
+    "encode_shard": lambda w: PLAN.encode_shard(images_of(w)),
+    "invert_shard": lambda w: PLAN.invert_shard(images_of(w)),
+    "sample_shard": lambda w: PLAN.sample_shard(images_of(w), w.source),
+    "reconstruct_shard": lambda w: PLAN.reconstruct_shard(images_of(w)),
+    "train": lambda w: PLAN.train(),
+    "evaluate": lambda w: PLAN.evaluate(),
+}
+
+
+def memory_for(step):
+    """Of the node, as a function of the attempt; a base model's batches live on the GPU where there is one."""
+    weights = PLAN.weights_bytes if GPU and step.endswith("_shard") else None
+    return lambda wildcards, attempt: requests.memory_mb(WORK[step](wildcards), attempt, weights)
+
+
+def minutes_for(step):
+    return lambda wildcards, attempt: requests.minutes(WORK[step](wildcards), **config["plan"], attempt=attempt)
+
+
+def disk_for(step):
+    return lambda wildcards: requests.disk_mb(WORK[step](wildcards))
 
 
 wildcard_constraints:
@@ -57,6 +91,12 @@ def span(shard):
     """The numbers (start, stop) of a shard's images within its class."""
     start = int(shard) * DATASET["images_per_shard"]
     return start, min(start + DATASET["images_per_shard"], DATASET["images_per_class"])
+
+
+def images_of(wildcards):
+    """Real images that a job works on; the full-size rules see some of a class's first shard."""
+    start, stop = span(wildcards.get("shard", 0))
+    return stop - start
 
 
 def class_shards(pattern, class_names, **wildcards):
@@ -201,13 +241,29 @@ COMPARED = f"results/comparisons/{'+'.join(config['studies']) or 'none'}"
 
 def comparison_options(wildcards):
     """The studies and what they hold, by digest: as inputs, rules of this study could run one of them again."""
-    files = [f"results/{study}/{name}" for study in config["studies"] for name in ("table.csv", "report.html")]
-    digests = [sha256(file) if Path(file).is_file() else "" for file in files]
+    made = [f"results/{study}/{name}" for study in config["studies"] for name in ("table.csv", "report.html")]
+    digests = [files.sha256(file) if Path(file).is_file() else "" for file in made]
     return options(studies=config["studies"], digests=digests)
+
+
+
+def of_every_classifier(pattern):
+    """A file per training set and seed; the pattern has {training_set} and {seed}."""
+    return expand(pattern, training_set=config["training_sets"], seed=config["seeds"])
+
+
+GENERATED = [source for source in SHOWN if source != "real"]
+
+
+def first_shards():
+    """The first shard of real images of each class: it says which class has which number."""
+    return expand(f"{OUT}/real/{{class_name}}/0.h5", class_name=CLASSES)
 
 
 # The analyses a study has, in the order of the report; each ends in a rule that writes its section.
 SECTIONS = []
+# What analyses keep besides their sections: by name, so that a deleted one is made again.
+KEPT = []
 
 
 def section_files():
@@ -231,4 +287,17 @@ def artefacts():
         f"{OUT}/predictions/{{name}}/seed-{{seed}}.h5",
     ):
         files += expand(pattern, name=config["training_sets"], seed=config["seeds"])
-    return [f"{OUT}/test.h5", *files, *section_files()]
+    return [f"{OUT}/test.h5", *files, *KEPT, *section_files()]
+
+
+def filed(text):
+    """A file that holds `text` and is named by it: a command line ends at 128 kB, some two thousand paths."""
+    path = Path(".snakemake/realgap") / hashlib.sha256(text.encode()).hexdigest()[:16]
+    if not path.exists():
+        files.write(path, text.encode())
+    return str(path)
+
+
+def listed(paths):
+    """Paths for a command line: as they are, or, where there are very many, @ and a file that lists them."""
+    return list(paths) if sum(map(len, paths)) < 50_000 else "@" + filed("\n".join(paths))

@@ -36,8 +36,8 @@ rule extract_shard:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 5 * attempt,
     params:
         options=lambda w: extraction_options("train", [w.class_name], *span(w.shard)),
         code=provenance.code("scripts.extract"),

@@ -15,8 +15,10 @@ rule encode_shard:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=10,
+        gpu=GPU,
+        mem_mb=memory_for("encode_shard"),
+        runtime=minutes_for("encode_shard"),
+        disk_mb=disk_for("encode_shard"),
     params:
         options=options(config["compute"], resolution=config["base_model"]["resolution"]),
         code=provenance.code("scripts.encode"),
@@ -46,8 +48,10 @@ rule invert_shard:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        gpu=GPU,
+        mem_mb=memory_for("invert_shard"),
+        runtime=minutes_for("invert_shard"),
+        disk_mb=disk_for("invert_shard"),
     params:
         options=lambda w: options(config["compute"], config["inversion"], class_name=w.class_name, seed=config["seed"]),
         code=provenance.code("scripts.invert"),

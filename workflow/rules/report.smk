@@ -75,11 +75,12 @@ rule plot:
         runtime=10,
     params:
         options=options(classes=CLASSES, columns=SHOWN),
+        shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.plot"),
     message:
         "Plot the table and images of every class"
     shell:
-        "python -m scripts.plot --table {input.table:q} --accuracies {input.accuracies:q} --shards {input.shards:q}"
+        "python -m scripts.plot --table {input.table:q} --accuracies {input.accuracies:q} --shards {params.shards:q}"
         " --options {params.options:q} --accuracy {output.accuracy:q} --narrow {output.narrow:q}"
         " --strip {output.strip:q} --samples {output.samples:q} --overview {output.overview:q}"
         " --gallery {output.gallery:q} > {log:q} 2>&1"

@@ -14,17 +14,20 @@ rule sample_shard:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        gpu=GPU,
+        mem_mb=memory_for("sample_shard"),
+        runtime=minutes_for("sample_shard"),
+        disk_mb=disk_for("sample_shard"),
     params:
         options=lambda w: sampling_options(w),
+        embeddings=lambda w, input: listed(input.get("embeddings", [])),
         code=provenance.code("scripts.sample"),
         weights=BASE_MODEL_FINGERPRINT,
     message:
         "Sample {wildcards.source} images of class {wildcards.class_name}, shard {wildcards.shard}"
     shell:
         "python -m scripts.sample --images {input.images:q} --base-model {input.base_model:q}"
-        " --templates {input.templates:q} --embeddings {input.embeddings:q}"
+        " --templates {input.templates:q} --embeddings {params.embeddings:q}"
         " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
 
 
@@ -42,8 +45,10 @@ rule reconstruct_shard:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=10,
+        gpu=GPU,
+        mem_mb=memory_for("reconstruct_shard"),
+        runtime=minutes_for("reconstruct_shard"),
+        disk_mb=disk_for("reconstruct_shard"),
     params:
         options=options(config["compute"], image_size=DATASET["image_size"], images=None),
         code=provenance.code("scripts.reconstruct"),

@@ -14,11 +14,12 @@ rule assemble:
         mem_mb=4000,
         runtime=20,
     params:
+        shards=lambda w, input: listed(input),
         code=provenance.code("scripts.assemble"),
     message:
         "Assemble the training set {wildcards.training_set}"
     shell:
-        "python -m scripts.assemble --shards {input:q} --training-set {wildcards.training_set:q}"
+        "python -m scripts.assemble --shards {params.shards:q} --training-set {wildcards.training_set:q}"
         " --out {output:q} > {log:q} 2>&1"
 
 
@@ -36,8 +37,10 @@ rule train:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        gpu=GPU,
+        mem_mb=memory_for("train"),
+        runtime=minutes_for("train"),
+        disk_mb=disk_for("train"),
     params:
         options=training_options,
         code=provenance.code("scripts.train"),
@@ -62,8 +65,10 @@ rule evaluate:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=20,
+        gpu=GPU,
+        mem_mb=memory_for("evaluate"),
+        runtime=minutes_for("evaluate"),
+        disk_mb=disk_for("evaluate"),
     params:
         options=options(config["compute"]),
         code=provenance.code("scripts.evaluate"),

@@ -22,10 +22,14 @@ def main() -> None:
     batches = np.array_split(real["images"], range(64, len(real), 64))
     encoded = [models.encode(vae, batch, options.resolution) for batch in batches]
     mean, std = (np.concatenate(moments) for moments in zip(*encoded, strict=True))
+    for image_id, *moments in zip(real["image_ids"], mean, std, strict=True):
+        if not np.isfinite(moments).all():
+            raise ValueError(f"{args.images}: the VAE makes no finite numbers of image {image_id}")
     arrays = {"mean": mean, "std": std, "labels": real["labels"], "image_ids": real["image_ids"]}
     made = {
         "step": "encode",
         "options": asdict(options),
+        "inputs": {"images": real.attributes["checksum"]},
         "versions": provenance.versions("torch", "diffusers"),
     }
     shards.write(args.out, "moments", arrays, made)

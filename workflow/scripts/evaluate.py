@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realgap import classifiers, devices, shards, steps, weights
+from realgap import classifiers, devices, files, shards, steps, weights
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,10 @@ class Options:
 def main() -> None:
     args, options = steps.parse(__doc__, Options, classifier={}, test={}, out={})
     device = devices.pick(options.device)
-    state, made = weights.load(args.classifier)
+    model, made = weights.classifier(args.classifier)
     test = shards.read(args.test, "images")
-    model = classifiers.build(made["options"]["architecture"], len(made["classes"]), made["image_size"])
-    model.load_state_dict(state)
+    if strange := set(test["labels"].tolist()) - set(made["classes"]):
+        raise ValueError(f"{args.classifier}: must know all classes of {args.test}; label {min(strange)} is new to it")
     dtype = devices.pick_dtype(options.precision, device)
     logits = classifiers.predict(model, test["images"], batch_size=128, device=device, dtype=dtype)
     arrays = {
@@ -28,7 +28,9 @@ def main() -> None:
         "image_ids": test["image_ids"],
     }
     kept = {name: made[name] for name in ("training_set", "parts", "classes")}
-    shards.write(args.out, "predictions", arrays, {"step": "evaluate", "seed": made["options"]["seed"], **kept})
+    inputs = {"classifier": files.sha256(args.classifier), "test": test.attributes["checksum"]}
+    about = {"step": "evaluate", "seed": made["options"]["seed"], "inputs": inputs, **kept}
+    shards.write(args.out, "predictions", arrays, about)
 
 
 if __name__ == "__main__":

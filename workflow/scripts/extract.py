@@ -26,7 +26,10 @@ def main() -> None:
     args, options = steps.parse(__doc__, Options, out={})
     dataset, rows = _choose(options)
     made = {"step": "extract", "source": "real", "options": {**asdict(options), "root": None}}
-    shards.write(args.out, "images", datasets.take(dataset, rows, options.image_size), made)
+    arrays = datasets.take(dataset, rows, options.image_size)
+    if len(rows) > 1 and (arrays["images"] == arrays["images"][0]).all():
+        raise ValueError(f"dataset: the {len(rows)} images of {', '.join(options.classes)} are all the same")
+    shards.write(args.out, "images", arrays, made)
 
 
 def _choose(options: Options) -> tuple[datasets.Dataset, np.ndarray]:

@@ -1,5 +1,6 @@
 """Invert a shard of real images: one conditioning embedding per image, found by gradient descent."""
 
+import sys
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ class Options:
     early_stopping_patience: int | None
     early_stopping_tolerance: float
     early_stopping_pairs: int
+    max_failed_share: float
     batch_size: int
     seed: int
     device: str
@@ -34,7 +36,7 @@ def main() -> None:
     moments = shards.read(args.moments, "moments")
     unet = models.load_unet(args.base_model, device, devices.pick_dtype(options.precision, device))
     alphas_cumprod, prediction_type = models.noise_schedule(args.base_model)
-    made = {"step": "invert", "options": asdict(options), "moments": moments.attributes["checksum"]}
+    made = {"step": "invert", "options": asdict(options), "inputs": {"moments": moments.attributes["checksum"]}}
 
     early_stopping = None
     if options.early_stopping_patience is not None:
@@ -68,15 +70,30 @@ def main() -> None:
     batches = -(-len(moments) // options.batch_size)
     for current in steps.progress(run, state.losses.shape[1] * batches, "inverting"):
         checkpoint.offer(current)
+        if current.failed.mean() > options.max_failed_share:
+            checkpoint.remove()
+            raise ValueError(_failure(args.moments, moments["image_ids"], state.failed, options.max_failed_share))
+    kept, failed = ~state.failed, moments["image_ids"][state.failed].tolist()
+    for image_id in failed:
+        print(f"warning: image {image_id} of {args.moments} failed: NaN or infinity arose; left out", file=sys.stderr)
     arrays = {
-        "embeddings": state.result(),
-        "losses": state.losses,
-        "visits": state.visits(options.visits),
-        "labels": moments["labels"],
-        "image_ids": moments["image_ids"],
+        "embeddings": state.result()[kept],
+        "losses": state.losses[kept],
+        "visits": state.visits(options.visits)[kept],
+        "labels": moments["labels"][kept],
+        "image_ids": moments["image_ids"][kept],
     }
-    shards.write(args.out, "embeddings", arrays, {**made, "versions": provenance.versions("torch", "diffusers")})
+    made |= {"failed": failed, "versions": provenance.versions("torch", "diffusers")}
+    shards.write(args.out, "embeddings", arrays, made)
     checkpoint.remove()
+
+
+def _failure(path: str, image_ids: np.ndarray, failed: np.ndarray, share: float) -> str:
+    names = ", ".join(map(str, image_ids[failed][:5])) + (", ..." if failed.sum() > 5 else "")
+    return (
+        f"{path}: NaN or infinity arose in {failed.sum()} of {len(failed)} images ({names}), more than "
+        f"inversion.max_failed_share, {share}; a lower inversion.lr or compute.precision fp32 may help"
+    )
 
 
 def _start(args, options: Options, image_ids: np.ndarray, unet, device: torch.device) -> np.ndarray:  # noqa: ANN001

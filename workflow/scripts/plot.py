@@ -37,7 +37,11 @@ def main() -> None:
     table, accuracies = pd.read_csv(args.table), pd.read_csv(args.accuracies)
     by_source = zip(options.columns, np.array_split(args.shards, len(options.columns)), strict=True)
     opened = {figures.name(source): [shards.read(path, "images") for path in paths] for source, paths in by_source}
-    columns = {title: np.stack([_first_variants(shard) for shard in of]) for title, of in opened.items()}
+    common = _common_ids(opened)
+    columns = {
+        title: np.stack([_variants(shard, ids, 1)[:, 0] for shard, ids in zip(of, common, strict=True)])
+        for title, of in opened.items()
+    }
     classes = options.classes
     figures.save(figures.accuracy(table, accuracies), *args.accuracy)
     figures.save(figures.accuracy_narrow(table, accuracies), *args.narrow)
@@ -46,22 +50,25 @@ def main() -> None:
     figures.save(figures.samples(columns, classes), *args.samples)
     figures.save(figures.overview(columns, classes, table, accuracies), *args.overview)
     for number, files in enumerate(zip(args.gallery[::2], args.gallery[1::2], strict=True)):
-        of_class = {title: shards[number] for title, shards in opened.items()}
-        image_ids = next(iter(of_class.values()))["image_ids"][: IN_GALLERY["images"]]
-        shown = {title: _variants(shard, image_ids) for title, shard in of_class.items()}
+        image_ids = common[number][: IN_GALLERY["images"]]
+        shown = {title: _variants(of[number], image_ids, IN_GALLERY["variants"]) for title, of in opened.items()}
         figures.save(figures.gallery(shown, [f"image {image_id}" for image_id in image_ids]), *files)
 
 
-def _first_variants(shard: shards.Shard) -> np.ndarray:
-    """The first sample of each of the first images of a shard: the same images in every column."""
-    return shard["images"][shard["variants"] == 0][:PER_CLASS]
+def _common_ids(opened: dict[str, list[shards.Shard]]) -> list[np.ndarray]:
+    """The first images of each class that every source has, equally many of each class."""
+    of_classes = []
+    for of_class in zip(*opened.values(), strict=True):
+        everywhere = set.intersection(*(set(shard["image_ids"]) for shard in of_class))
+        in_order = dict.fromkeys(of_class[0]["image_ids"])
+        of_classes.append([image_id for image_id in in_order if image_id in everywhere])
+    count = min(PER_CLASS, *map(len, of_classes))
+    return [np.array(image_ids[:count]) for image_ids in of_classes]
 
 
-def _variants(shard: shards.Shard, image_ids: np.ndarray) -> np.ndarray:
+def _variants(shard: shards.Shard, image_ids: np.ndarray, count: int) -> np.ndarray:
     """The first samples of each of these images, (images, variants, h, w, 3)."""
-    return np.stack(
-        [shard["images"][shard["image_ids"] == image_id][: IN_GALLERY["variants"]] for image_id in image_ids]
-    )
+    return np.stack([shard["images"][shard["image_ids"] == image_id][:count] for image_id in image_ids])
 
 
 if __name__ == "__main__":

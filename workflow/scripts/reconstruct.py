@@ -30,7 +30,8 @@ def main() -> None:
         "image_ids": moments["image_ids"][rows],
         "variants": np.zeros(len(images), np.int32),
     }
-    made = {"step": "reconstruct", "source": "vae_only", "options": asdict(options)}
+    inputs = {"moments": moments.attributes["checksum"]}
+    made = {"step": "reconstruct", "source": "vae_only", "options": asdict(options), "inputs": inputs}
     shards.write(args.out, "images", arrays, {**made, "versions": provenance.versions("torch", "diffusers")})
 
 

@@ -42,12 +42,16 @@ def main() -> None:
     dtype = devices.pick_dtype(options.precision, device)
     real = shards.read(args.images, "images")
     vae, unet = (load(args.base_model, device, dtype) for load in (models.load_vae, models.load_unet))
-    image_ids, labels = (real[name][: options.images] for name in ("image_ids", "labels"))
+    learned = [shards.read(path, "embeddings") for path in args.embeddings]
+    # an image in whose inversion NaN or infinity arose has no embedding
+    failed = [image_id for one in learned for image_id in one.attributes["failed"]]
+    chosen = np.flatnonzero(~np.isin(real["image_ids"][: options.images], failed))
+    image_ids, labels = real["image_ids"][chosen], real["labels"][chosen]
     items = sampling.items(image_ids, options.variants)
     if options.source == "stable_diffusion":
         conditioning, unconditional = _from_prompts(args, options, items, device)
     else:
-        conditioning, mean = _from_embeddings(args.embeddings, options, items, int(labels[0]))
+        conditioning, mean = _from_embeddings(learned, options, items, int(real["labels"][0]))
         prompt = options.unconditional == "prompt"
         unconditional = models.embed_prompts(args.base_model, [""], device)[0].cpu().numpy() if prompt else mean
     shape = models.latent_shape(args.base_model, vae, unet, options.resolution)
@@ -68,7 +72,10 @@ def main() -> None:
         "image_ids": np.array([image_id for image_id, _ in items], np.int64),
         "variants": np.array([variant for _, variant in items], np.int32),
     }
-    made = {"step": "sample", "source": options.source, "options": asdict(options)}
+    inputs = {"images": real.attributes["checksum"]}
+    if learned:
+        inputs["embeddings"] = shards.joint(one.attributes["checksum"] for one in learned)
+    made = {"step": "sample", "source": options.source, "options": asdict(options), "inputs": inputs}
     made["versions"] = provenance.versions("torch", "diffusers")
     with shards.writing(args.out, "images", len(items), made) as append:
         first = 0
@@ -85,10 +92,9 @@ def _from_prompts(args: Any, options: Options, items: list[tuple[int, int]], dev
 
 
 def _from_embeddings(
-    paths: list[str], options: Options, items: list[tuple[int, int]], label: int
+    learned: list[shards.Shard], options: Options, items: list[tuple[int, int]], label: int
 ) -> tuple[np.ndarray, ...]:
     """Conditioning from this class's embeddings, and the mean of all that were given."""
-    learned = [shards.read(path, "embeddings") for path in paths]
     embeddings, image_ids, labels = (
         np.concatenate([one[name] for one in learned]) for name in ("embeddings", "image_ids", "labels")
     )

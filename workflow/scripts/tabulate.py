@@ -1,7 +1,6 @@
 """Tabulate accuracies: one row per training set and seed, and the study's table with intervals."""
 
-from realgap import shards, steps, tables
-from realgap.files import whole
+from realgap import files, shards, steps, tables
 
 
 def main() -> None:
@@ -9,8 +8,7 @@ def main() -> None:
     opened = [shards.read(path, "predictions") for path in args.predictions]
     accuracies = tables.accuracies([{**one.arrays, **one.attributes} for one in opened])
     for path, frame in ((args.accuracies, accuracies), (args.table, tables.table(accuracies))):
-        with whole(path) as beside:
-            frame.to_csv(beside, index=False, float_format="%.6f")
+        files.write(path, tables.as_csv(frame).encode())
 
 
 if __name__ == "__main__":

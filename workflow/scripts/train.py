@@ -1,8 +1,10 @@
 """Train a classifier on one training set with one seed."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from torch import nn
 
 from realgap import classifiers, devices, provenance, shards, steps, weights
 
@@ -27,15 +29,38 @@ class Options:
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, training_set={}, out={})
-    device = devices.pick(options.device)
     data = shards.read(args.training_set, "images")
+    model, losses = fit(data, options)
+    made = {
+        "step": "train",
+        "training_set": data.attributes["training_set"],
+        "parts": data.attributes["parts"],
+        "classes": np.unique(data["labels"]).tolist(),
+        "image_size": data["images"].shape[1],
+        "options": asdict(options),
+        "inputs": {"training_set": data.attributes["checksum"]},
+        "losses": [round(float(part.mean()), 4) for part in np.array_split(losses, min(50, len(losses)))],
+        "versions": provenance.versions("torch", "torchvision"),
+    }
+    weights.save(args.out, model.state_dict(), made)
+
+
+def fit(
+    data: shards.Shard, options: Options, model: nn.Module | None = None, frozen: Sequence[nn.Module] = ()
+) -> tuple[nn.Module, list[float]]:
+    """A classifier trained on the rows of a training set, and the loss of each step.
+
+    model: where to start, else at random by the seed; frozen: its modules that stay as they are.
+    """
     classes, targets = np.unique(data["labels"], return_inverse=True)
     sources = data.attributes["parts"]
     ends = np.cumsum([count for _, count in sources])[:-1]
     parts = list(zip(np.split(data["images"], ends), np.split(targets, ends), strict=True))
     shares = [1.0] if len(parts) == 1 else _shares([source for source, _ in sources], options.real_share)
-    model = classifiers.build(options.architecture, len(classes), data["images"].shape[1])
-    classifiers.initialise(model, options.seed)
+    if model is None:
+        model = classifiers.build(options.architecture, len(classes), data["images"].shape[1])
+        classifiers.initialise(model, options.seed)
+    device = devices.pick(options.device)
     run = classifiers.train(
         model,
         parts,
@@ -52,19 +77,12 @@ def main() -> None:
         seed=options.seed,
         device=device,
         dtype=devices.pick_dtype(options.precision, device, training=True),
+        frozen=frozen,
     )
     losses = [float(loss) for loss in steps.progress(run, options.steps, "training")]
-    made = {
-        "step": "train",
-        "training_set": data.attributes["training_set"],
-        "parts": sources,
-        "classes": classes.tolist(),
-        "image_size": data["images"].shape[1],
-        "options": asdict(options),
-        "losses": [round(float(part.mean()), 4) for part in np.array_split(losses, min(50, len(losses)))],
-        "versions": provenance.versions("torch", "torchvision"),
-    }
-    weights.save(args.out, model.state_dict(), made)
+    if not np.isfinite(losses).all():
+        raise ValueError(f"classifier.lr: must be lower, got {options.lr}: the loss did not stay finite")
+    return model, losses
 
 
 def _shares(sources: list[str], real_share: float) -> list[float]:

@@ -1,0 +1,248 @@
+"""Promise: a damaged artefact is found before it is used, and named with the rule that makes it again."""
+
+import re
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from realgap import artefacts, sections, shards, tables, verification, weights
+from tests import checkout
+
+pytestmark = pytest.mark.xdist_group("study")
+
+# one artefact of each kind, and the rule that makes it
+OF_EACH_KIND = {
+    "real/zero/0.h5": "extract_shard",
+    "test.h5": "extract_test",
+    "moments/zero/0.h5": "encode_shard",
+    "embeddings/zero/0.h5": "invert_shard",
+    "samples/vae_only/zero/0.h5": "reconstruct_shard",
+    "samples/stable_diffusion/zero/0.h5": "sample_shard",
+    "samples/diffusion_inversion/zero/0.h5": "sample_shard",
+    "training_sets/real+vae_only.h5": "assemble",
+    "classifiers/real/seed-0.safetensors": "train",
+    "predictions/real/seed-0.h5": "evaluate",
+    "accuracies.csv": "tabulate",
+    "table.csv": "tabulate",
+    "figures/accuracy.png": "plot",
+    "figures/accuracy.svg": "plot",
+    "report.html": "report",
+}
+WITH_CHECKSUM = [name for name in OF_EACH_KIND if name.endswith((".h5", ".safetensors"))]
+
+
+def flip(content):
+    """One bit: in the arrays of a shard, in the list of sources of a union (its views are never read)."""
+    changed = bytearray(content)
+    changed[content.find(b"items") if b'"sources"' in content else len(content) // 2] ^= 4
+    return bytes(changed)
+
+
+DAMAGES = {"truncated": lambda content: content[: len(content) * 2 // 3], "empty": lambda content: b"", "flipped": flip}
+
+
+def read(path):
+    """As the steps that use an artefact read it."""
+    if path.suffix == ".safetensors":
+        return weights.load(path)
+    return shards.read(path, artefacts.kind(path))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A small study of made-up arrays, every artefact there; and its plan as `snakemake verify` has it."""
+    return make_study(tmp_path_factory.mktemp("made up") / "study", seed=0)
+
+
+@pytest.fixture
+def copy(study, tmp_path):
+    folder, options = study
+    shutil.copytree(folder, tmp_path / "study")
+    return tmp_path / "study", options
+
+
+def make_study(folder, seed):
+    import torch
+
+    ids = np.arange(3)
+    random = np.random.default_rng(seed)
+    options = {}
+
+    def put(name, kind, arrays, inputs=None, **more):
+        made = {"step": "test", "options": {"seed": seed, "name": name}, **more}
+        if inputs:
+            made["inputs"] = {what: shards.joint([shards.checksum(folder / one)]) for what, one in inputs.items()}
+        shards.write(folder / name, kind, arrays, made)
+        options[name] = made["options"]
+
+    pixels = random.integers(0, 256, (3, 8, 8, 3), np.uint8)
+    images = {"images": pixels, "labels": ids, "image_ids": ids, "variants": ids.astype(np.int32)}
+    about = {"labels": ids, "image_ids": ids}
+    real, moments, embeddings = (f"{part}/zero/0.h5" for part in ("real", "moments", "embeddings"))
+    put("test.h5", "images", images, source="real")
+    put(real, "images", images, source="real")
+    put(
+        moments,
+        "moments",
+        {"mean": random.random((3, 1, 4, 4), np.float32), "std": np.ones((3, 1, 4, 4), np.float32)} | about,
+        {"images": real},
+    )
+    learned = {"embeddings": random.random((3, 2, 40), np.float32), "losses": np.ones((3, 5), np.float32)}
+    learned["visits"] = np.full(3, 5, np.int32)
+    put(embeddings, "embeddings", learned | about, {"moments": moments})
+    put("samples/vae_only/zero/0.h5", "images", images, {"moments": moments}, source="vae_only")
+    put("samples/stable_diffusion/zero/0.h5", "images", images, {"images": real}, source="stable_diffusion")
+    put("samples/diffusion_inversion/zero/0.h5", "images", images, {"images": real, "embeddings": embeddings})
+    union = folder / "training_sets" / "real+vae_only.h5"
+    shards.write_union(union, [folder / real, folder / "samples/vae_only/zero/0.h5"], {"parts": [["real", 3]]})
+    options["training_sets/real+vae_only.h5"] = None
+    for name in ("real", "real+vae_only"):
+        made = {"options": {"seed": seed}}
+        if name == "real+vae_only":
+            made["inputs"] = {"training_set": shards.checksum(union)}
+        weights.save(folder / f"classifiers/{name}/seed-0.safetensors", {"w": torch.randn(500)}, made)
+        options[f"classifiers/{name}/seed-0.safetensors"] = made["options"]
+        said = {"logits": random.random((3, 2), np.float32), **about, "labels": np.zeros(3, np.int64)}
+        classifier = verification.files.sha256(folder / f"classifiers/{name}/seed-0.safetensors")
+        inputs = {"classifier": classifier, "test": shards.checksum(folder / "test.h5")}
+        kept = {"training_set": name, "parts": [["real", 3]], "seed": 0, "inputs": inputs}
+        shards.write(folder / f"predictions/{name}/seed-0.h5", "predictions", said, kept)
+        options[f"predictions/{name}/seed-0.h5"] = None
+    return finish(folder, options)
+
+
+def finish(folder, options):
+    from matplotlib import pyplot
+
+    from realgap import figures
+
+    predictions = [name for name in options if name.startswith("predictions/")]
+    opened = [shards.read(folder / name, "predictions") for name in predictions]
+    accuracies = tables.accuracies([{**one.arrays, **one.attributes} for one in opened])
+    (folder / "accuracies.csv").write_text(tables.as_csv(accuracies))
+    (folder / "table.csv").write_text(tables.as_csv(tables.table(accuracies)))
+    figures.save(pyplot.figure(), folder / "figures/accuracy.png", folder / "figures/accuracy.svg")
+    (folder / "report.html").write_text("<!doctype html><html><body>all of it</body></html>\n")
+    products = ("accuracies.csv", "table.csv", "figures/accuracy.png", "figures/accuracy.svg", "report.html")
+    return folder, {**options, **dict.fromkeys(products)}
+
+
+def test_a_whole_study_has_no_problem(study):
+    folder, options = study
+    assert list(verification.Study(folder, options).problems()) == []
+    assert set(OF_EACH_KIND) <= set(options)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", WITH_CHECKSUM)
+def test_a_damaged_artefact_is_refused_when_used_and_the_rule_is_named(copy, name, damage):
+    path = copy[0] / name
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    with pytest.raises(ValueError, match=re.escape(str(path))) as caught:
+        read(path)
+    said = " ".join(str(caught.value).split())
+    assert said.endswith(f"; delete it and run snakemake again: rule {OF_EACH_KIND[name]} makes just this file again")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", OF_EACH_KIND)
+def test_verify_finds_the_damaged_artefact_and_names_its_rule(copy, name, damage):
+    if damage == "flipped" and name.endswith((".svg", ".html")):
+        pytest.skip("a changed letter of a page or a drawing is not noticed: they carry no checksum")
+    folder, options = copy
+    (folder / name).write_bytes(DAMAGES[damage]((folder / name).read_bytes()))
+    problems = list(verification.Study(folder, options).problems())
+    assert any(f"{folder}/{name}: " in one and f"rule {OF_EACH_KIND[name]} makes" in one for one in problems), problems
+    assert all("\n" not in one for one in problems)
+    # what was made of it is sound in itself, except for a union, which shows its sources' content
+    assert {one.partition(": ")[0] for one in problems} <= {
+        f"{folder}/{name}",
+        f"{folder}/real/zero/0.h5",
+        f"{folder}/samples/vae_only/zero/0.h5",
+    }
+
+
+@pytest.mark.parametrize("name", WITH_CHECKSUM)
+def test_an_artefact_of_another_study_is_found_and_named(copy, tmp_path, name):
+    folder, options = copy
+    other, _ = make_study(tmp_path / "other", seed=1)
+    if name.startswith("training_sets/"):  # it names its sources by checksum, and here they are others
+        shutil.copy(other / name, folder / name)
+        with pytest.raises(ValueError, match=r"has changed since .*rule assemble makes just this file again"):
+            shards.read(folder / name, "images")
+    shutil.copy(other / name, folder / name)
+    problems = list(verification.Study(folder, options).problems())
+    assert any(OF_EACH_KIND[name] in one and f"{folder}/{name}" in one for one in problems), problems
+
+
+def test_an_artefact_of_an_older_format_is_refused_and_the_rule_is_named(copy):
+    path = copy[0] / "moments/zero/0.h5"
+    with h5py.File(path, "r+") as file:
+        file.attrs["format"] = 0
+    with pytest.raises(ValueError, match=r"format must be 1, got 0; delete it .*: rule encode_shard makes just this"):
+        shards.read(path, "moments")
+
+
+def test_an_artefact_made_with_other_options_is_named_with_them(study):
+    folder, options = study
+    changed = {**options, "real/zero/0.h5": {**options["real/zero/0.h5"], "seed": 7}}
+    [problem] = verification.Study(folder, changed).problems()
+    assert problem.startswith(f"{folder}/real/zero/0.h5: was made with seed 0, must be 7; delete it")
+
+
+def test_what_is_not_finished_is_not_damaged(copy):
+    folder, options = copy
+    (folder / "moments/zero/0.h5").unlink()
+    study = verification.Study(folder, options)
+    assert list(study.problems()) == []
+    assert len(study.finished) == len(options) - 1
+
+
+def test_a_section_that_is_cut_off_is_named(tmp_path):
+    path = tmp_path / "sections" / "fidelity.json"
+    sections.save(path, sections.Section("fidelity", "A title", ["A sentence."]))
+    assert list(verification.Study(tmp_path, {"sections/fidelity.json": None}).problems()) == []
+    path.write_bytes(path.read_bytes()[:40])
+    [problem] = verification.Study(tmp_path, {"sections/fidelity.json": None}).problems()
+    assert str(path) in problem
+
+
+def test_snakemake_verify_checks_the_finished_study_and_finds_what_was_damaged(finished_study):
+    results = finished_study / "results/reduced"
+    run = checkout.snakemake(finished_study, target="verify")
+    assert run.returncode == 0, run.stdout + run.stderr
+    said = re.search(r"results/reduced: (\d+) of (\d+) artefacts are finished, 0 damaged", run.stdout + run.stderr)
+    assert said[1] == said[2]
+    assert int(said[1]) >= 64
+
+    path = results / "embeddings/one/1.h5"
+    whole, times = path.read_bytes(), path.stat()
+    path.write_bytes(flip(whole))
+    try:
+        run = checkout.snakemake(finished_study, target="verify")
+    finally:
+        path.write_bytes(whole)
+        verification.files.os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert run.returncode == 1
+    assert "results/reduced/embeddings/one/1.h5: " in run.stdout + run.stderr
+    assert "rule invert_shard makes just this file again" in run.stdout + run.stderr
+    assert not checkout.plan(finished_study), "verifying must not ask for work"
+
+
+def test_the_rules_that_messages_name_are_those_that_make_the_files(finished_study):
+    """realgap.artefacts against Snakemake's own plan of everything."""
+    run = checkout.snakemake(finished_study, "-n", "--forceall", "--quiet", "reason")
+    rule, made = None, {}
+    for line in run.stdout.splitlines():
+        if match := re.match(r"(?:local)?rule (\w+):", line.strip()):
+            rule = match[1]
+        elif match := re.match(r"\s+output: (.+)", line):
+            made |= dict.fromkeys(match[1].split(", "), rule)
+    known = {path: rule for path, rule in made.items() if artefacts._made_by(path)[0]}
+    assert len(known) >= 60
+    assert {path: artefacts._made_by(path)[0] for path in known} == known
+    kinds = {path: artefacts.kind(path) for path in known if artefacts.kind(path)}
+    for path, kind in kinds.items():
+        assert len(shards.read(finished_study / path, kind)) > 0

@@ -1,0 +1,126 @@
+"""Promise: a full disk, a limit on a file's size, a used-up quota or a read-only disk corrupts nothing and is named."""
+
+import errno
+import os
+import re
+import resource
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from realgap import checkpoints, files, shards, weights
+from tests import checkout
+
+
+def a_shard(n=400):
+    pixels = np.random.default_rng(0).integers(0, 256, (n, 16, 16, 3), np.uint8)
+    ids = np.arange(n)
+    return {"images": pixels, "labels": ids, "image_ids": ids, "variants": np.zeros(n, np.int32)}
+
+
+@dataclass
+class State:
+    values: np.ndarray
+
+
+def save_checkpoint(path):
+    checkpoint = checkpoints.Checkpoint(path.with_name("a.h5"), {"step": "test"})
+    checkpoint.path = path
+    checkpoint.save(State(np.zeros(50_000)))
+
+
+WRITERS = {
+    "shard.h5": lambda path: shards.write(path, "images", a_shard(), {"step": "test"}),
+    "weights.safetensors": lambda path: weights.save(path, {"w": torch.zeros(100_000)}, {"options": {}}),
+    "checkpoint.safetensors": save_checkpoint,
+    "table.csv": lambda path: files.write(path, b"1,2,3\n" * 60_000),
+}
+NEEDS_MB = r"it takes 0\.[34]\d\d MB, \d+\.\d{3} MB are free there; make room and run snakemake again"
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_full_disk_is_named_with_the_need_and_leaves_nothing_behind(disk, name):
+    disk.remount("size=128k")
+    with pytest.raises(OSError, match=f"{name}: could not be written: No space left on device; {NEEDS_MB}") as caught:
+        WRITERS[name](disk.path / name)
+    assert caught.value.errno == errno.ENOSPC
+    assert os.listdir(disk.path) == []
+    disk.remount("size=4m")
+    WRITERS[name](disk.path / name)
+    assert os.listdir(disk.path) == [name]
+
+
+@pytest.mark.parametrize("free_kb", range(4, 420, 32))
+def test_wherever_the_disk_ends_no_shard_is_there_or_a_whole_one(disk, free_kb):
+    """HDF5 itself ends without an error when it is closed on a full disk."""
+    disk.remount(f"size={free_kb}k")
+    try:
+        WRITERS["shard.h5"](disk.path / "a.h5")
+    except OSError:
+        assert os.listdir(disk.path) == []
+    else:
+        assert len(shards.read(disk.path / "a.h5", "images")) == 400
+
+
+def test_an_old_file_stays_when_there_is_no_room_for_the_new_one(disk):
+    files.write(disk.path / "a.txt", b"old")
+    disk.remount("size=16k")
+    with pytest.raises(OSError, match=r"a\.txt: could not be written: No space left on device"):
+        files.write(disk.path / "a.txt", bytes(100_000))
+    assert (disk.path / "a.txt").read_bytes() == b"old"
+    assert os.listdir(disk.path) == ["a.txt"]
+
+
+def test_a_read_only_disk_is_named(disk):
+    files.write(disk.path / "a.txt", b"old")
+    disk.remount("ro")
+    with pytest.raises(OSError, match=r"b\.txt: could not be written: Read-only file system$"):
+        files.write(disk.path / "b.txt", b"new")
+    with pytest.raises(OSError, match=r"new/b\.txt: could not be written: Read-only file system$"):
+        files.write(disk.path / "new" / "b.txt", b"new")
+
+
+def test_a_limit_on_a_files_size_is_named_with_the_need(tmp_path, steps):
+    options = '{"classes": ["one"], "dataset": "digits", "image_size": 64, "root": null, "seed": 0, "split": "train", '
+    options += '"start": 0, "stop": 20, "test_images_per_class": null, "validation_images_per_class": 0}'
+    command = ["scripts.extract", "--options", options, "--out", tmp_path / "out" / "0.h5"]
+    # not through the server of warm steps, which has limits of its own
+    plain = {name: value for name, value in steps.environment.items() if name != "REALGAP_WARM"}
+    limit = {"env": plain, "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))}
+    code, said = steps.run(*command, **limit)
+    assert code == 1
+    line = rf"error: {tmp_path}/out/0\.h5: could not be written: File too large; it takes 0\.24\d MB, .* free there"
+    assert re.match(line, said), said
+    assert len(said.splitlines()) == 1
+    assert os.listdir(tmp_path / "out") == []
+    assert steps.run(*command, env=plain) == (0, "")
+
+
+def stamps(results):
+    """When each finished artefact was written."""
+    paths = [path for path in results.rglob("*") if path.suffix in (".h5", ".safetensors") and path.name[0] != "."]
+    return {path: path.stat().st_mtime_ns for path in paths}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.xdist_group("study")
+def test_a_study_on_a_full_disk_goes_on_when_there_is_room_without_repeating_a_shard(disk, tmp_path, finished_study):
+    folder = checkout.copy(tmp_path / "checkout")
+    (folder / "results").symlink_to(disk.path)
+    disk.remount("size=400k")
+    first = checkout.snakemake(folder)
+    assert first.returncode == 1
+    assert "No space left on device" in first.stdout + first.stderr
+    made = stamps(disk.path)
+    assert made, "the disk was full before the first shard"
+    disk.remount("size=300m")
+    assert checkout.snakemake(folder, "--unlock").returncode == 0
+    again = checkout.snakemake(folder)
+    assert again.returncode == 0, again.stdout + again.stderr
+    after = stamps(disk.path)
+    assert {path: after[path] for path in made} == made, "a finished shard was made again"
+    same = finished_study / "results/reduced/table.csv"
+    assert (disk.path / "reduced/table.csv").read_bytes() == same.read_bytes()

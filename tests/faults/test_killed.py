@@ -1,0 +1,89 @@
+"""Promise: a step or a whole run that is killed leaves nothing half-written, and run again ends in the same bytes."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import checkout
+
+SHARE = {"invert": 0.35, "sample": 0.25, "train": 0.25, "assemble": 0.15}  # of all kills
+
+
+@pytest.mark.parametrize("name", SHARE)
+def test_a_step_killed_at_any_moment_ends_in_the_same_bytes(steps, step_arguments, tmp_path, name, request):
+    module, arguments = step_arguments[name]
+    suffix = ".safetensors" if name == "train" else ".h5"
+    reference, out = (tmp_path / folder / f"out{suffix}" for folder in ("unbroken", "killed"))
+    begun = time.monotonic()
+    code, said = steps.run("eager", module, *arguments(reference))
+    lasted_s = time.monotonic() - begun
+    assert code == 0, said
+    whole = reference.read_bytes()
+
+    kills = round(SHARE[name] * request.config.getoption("--kills"))
+    moments, done = random.Random(name), 0
+    for _ in range(20 * kills):
+        client = steps.begin("eager", module, *arguments(out))
+        number = moments.choice([signal.SIGKILL, signal.SIGTERM])
+        done += steps.kill(client, number, moments.uniform(0, lasted_s))
+        visible = [path for path in out.parent.iterdir() if path.name[0] != "."] if out.parent.exists() else []
+        assert visible in ([], [out]), "something is there that is not the output"
+        if visible:
+            assert out.read_bytes() == whole, "half-written under its final name"
+            out.unlink()
+        if done == kills:
+            break
+    assert done == kills, f"only {done} kills of {kills} met a running step"
+
+    code, said = steps.run("eager", module, *arguments(out))
+    assert code == 0, said
+    assert out.read_bytes() == whole
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.xdist_group("study")
+def test_a_whole_run_killed_again_and_again_ends_in_the_same_table(tmp_path, finished_study, request):
+    """Snakemake itself, alone (its steps go on) or with all its steps; the lock that SIGKILL leaves is the user's."""
+    folder, moments = checkout.copy(tmp_path / "checkout"), random.Random("whole run")
+    kills = max(3, request.config.getoption("--kills") // 10)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = ["snakemake", "--configfile", "study.yaml"]
+    done = 0
+    for _ in range(kills):
+        run = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+        )
+        time.sleep(moments.uniform(4, 25))
+        done += run.poll() is None
+        number, whole_group = moments.choice([(signal.SIGKILL, True), (signal.SIGKILL, False), (signal.SIGTERM, False)])
+        (os.killpg if whole_group else os.kill)(run.pid, number)
+        run.wait()
+        for path, content in artefacts(folder).items():
+            assert content == (finished_study / path).read_bytes(), f"{path} is there and not whole"
+        assert checkout.snakemake(folder, "--unlock").returncode == 0
+    assert done >= kills - 1
+    last = checkout.snakemake(folder)
+    assert last.returncode == 0, last.stdout + last.stderr
+    same = artefacts(folder)
+    assert len(same) > 50
+    for path, content in same.items():
+        assert content == (finished_study / path).read_bytes(), path
+
+
+def artefacts(folder):
+    """The content of every visible shard, classifier and table."""
+    suffixes = (".h5", ".safetensors", ".csv")
+    found = [path for path in (folder / "results").rglob("*") if path.suffix in suffixes and path.name[0] != "."]
+    return {path.relative_to(folder): path.read_bytes() for path in found}

@@ -1,0 +1,173 @@
+"""A cluster for the tests of this folder, studies prepared for it, and Snakemake as a user starts it there."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests import checkout
+from tests.slurm.cluster import Cluster, missing
+
+# two shards whose inversion takes half a minute of a quiet core each: long enough to be hit
+SLOW = {
+    **checkout.REDUCED,
+    "study": "slow",
+    "dataset": {"classes": ["zero", "one"], "images_per_class": 4, "images_per_shard": 2},
+    "inversion": {"visits": 1500},
+}
+MOMENTS = [f"results/slow/moments/zero/{shard}.h5" for shard in (0, 1)]
+EMBEDDINGS = [f"results/slow/embeddings/zero/{shard}.h5" for shard in (0, 1)]
+# the profile's own pace is a gentle one
+QUICK = ("--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "20")
+
+
+def _running(accounting: bool):
+    if absent := missing(accounting):
+        packages = "slurm-wlm munge" + " slurmdbd mariadb-server" * accounting
+        pytest.skip(f"needs a SLURM ({', '.join(absent)} not found; Debian: apt-get install {packages})")
+    cluster = Cluster(accounting)
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A running cluster without accounting."""
+    yield from _running(accounting=False)
+
+
+@pytest.fixture(scope="session")
+def accounted_cluster():
+    """A running cluster with slurmdbd."""
+    yield from _running(accounting=True)
+
+
+@pytest.fixture(scope="session")
+def unbroken(tmp_path_factory):
+    """A checkout in which the slow study ran to its embeddings on this machine, without any fault."""
+    folder = checkout.copy(tmp_path_factory.mktemp("unbroken") / "checkout")
+    (folder / "study.yaml").write_text(yaml.safe_dump(SLOW))
+    command = ["snakemake", "--configfile", "study.yaml", "--", *EMBEDDINGS]
+    run = subprocess.run(command, cwd=folder, env=checkout.environment(), capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return folder
+
+
+@pytest.fixture
+def prepared(unbroken, tmp_path):
+    """A checkout with the slow study's moments; its embeddings remain to be made."""
+    folder = tmp_path / "checkout"
+    shutil.copytree(unbroken, folder, symlinks=True)
+    shutil.rmtree(folder / "results/slow/logs")
+    for path in EMBEDDINGS:
+        (folder / path).unlink()
+    return folder
+
+
+class Run:
+    """`snakemake --profile slurm` in a checkout, as from a login shell."""
+
+    def __init__(self, cluster: Cluster, folder: Path, *arguments: str) -> None:
+        self.cluster, self.folder = cluster, folder
+        self.log = folder / "driver.log"
+        self.before = len(self.text())
+        path = cluster.environment["PATH"]
+        own, _, others = path.partition(":")
+        environment = {**cluster.environment, "PATH": f"{own}:{Path(sys.executable).parent}:{others}"}
+        with open(self.log, "a") as log:
+            self.process = subprocess.Popen(
+                ["snakemake", "--profile", "slurm", *QUICK, *arguments],
+                cwd=folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def text(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+    @property
+    def said(self) -> str:
+        return self.text()[self.before :]
+
+    @property
+    def name(self) -> str:
+        """SLURM's name of this run's jobs."""
+        found = self.cluster.wait_for(lambda: "SLURM run ID: " in self.said and self.said, "the run to begin")
+        return found.partition("SLURM run ID: ")[2].split()[0]
+
+    def jobs(self, rule: str = "") -> list[dict[str, str]]:
+        return [job for job in self.cluster.jobs() if job["name"] == self.name and rule in job["comment"]]
+
+    def finish(self, timeout_s: float = 1200) -> int:
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            pytest.fail(f"still going after {timeout_s} s:\n{self.said[-3000:]}\n{self.cluster._condition()}")
+
+    def kill(self) -> None:
+        """As when its machine loses power."""
+        self.process.kill()
+        self.process.wait()
+
+    def wait_for_inversions(self, shards: tuple[int, ...] = (0, 1), timeout_s: float = 600) -> None:
+        """Until each shard's step has begun to optimise."""
+        logs = [self.folder / f"results/slow/logs/invert_shard/zero-{shard}.log" for shard in shards]
+
+        def begun() -> bool:
+            return all(log.exists() and "inverting:" in log.read_text() for log in logs)
+
+        self.cluster.wait_for(begun, "the inversions to begin", timeout_s)
+
+
+@pytest.fixture
+def start() -> Callable[..., Run]:
+    """Starts Snakemake; what still runs at the end of a test is interrupted, its jobs cancelled with it."""
+    runs = []
+
+    def begin(cluster: Cluster, folder: Path, *arguments: str) -> Run:
+        runs.append(Run(cluster, folder, *arguments))
+        return runs[-1]
+
+    yield begin
+    for run in runs:
+        if run.process.poll() is None:
+            run.process.send_signal(signal.SIGINT)
+            try:
+                run.process.wait(60)
+            except subprocess.TimeoutExpired:
+                run.kill()
+        if "SLURM run ID" in run.said:
+            run.cluster.run("scancel", f"--name={run.name}")
+            run.cluster.wait_for(
+                lambda run=run: all(job["state"] not in ("RUNNING", "PENDING", "COMPLETING") for job in run.jobs()),
+                "jobs to end",
+                90,
+            )
+
+
+@pytest.fixture
+def edit_profile() -> Callable[..., None]:
+    """Edits a checkout's slurm/config.yaml as a site would: edit_profile(folder, retries=1, invert_shard={...})."""
+
+    def edit(folder: Path, **changes: object) -> None:
+        path = folder / "slurm/config.yaml"
+        profile = yaml.safe_load(path.read_text())
+        profile["groups"].pop("invert_shard")  # each shard its own job: to be hit by a fault of its own
+        for name, value in changes.items():
+            if name in profile["set-resources"]:
+                profile["set-resources"][name] = {**profile["set-resources"][name], **value}
+            else:
+                profile[name.replace("_", "-")] = value
+        path.write_text(yaml.safe_dump(profile))
+
+    return edit

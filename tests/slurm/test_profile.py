@@ -1,0 +1,90 @@
+"""The cluster profile by dry runs: these need no SLURM."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests import checkout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return checkout.copy(tmp_path_factory.mktemp("profile") / "checkout")
+
+
+def requests(folder, study):
+    """The table of a dry run: (steps, jobs, entries, partition, GPUs, CPUs, memory in GB, minutes)."""
+    run = checkout.snakemake(folder, "--profile", "slurm", "-n", study=study)
+    assert run.returncode == 0, run.stdout + run.stderr
+    rows = re.findall(
+        r"^(\w[\w +]*?) +(\d+) +(\d+) +(\w+) +(\S+) +(\d+) +([\d.]+) GB +(\d+):(\d\d)$",
+        run.stdout.partition("What SLURM is asked for:")[2],
+        re.MULTILINE,
+    )
+    return [
+        (steps, int(jobs), int(entries), partition, gpus, int(cpus), float(memory), 60 * int(hours) + int(minutes))
+        for steps, jobs, entries, partition, gpus, cpus, memory, hours, minutes in rows
+    ]
+
+
+@pytest.fixture(scope="module")
+def cifar10(folder):
+    return requests(folder, "resources/studies/cifar10.yaml")
+
+
+def test_steps_that_ask_for_a_gpu_go_to_the_gpu_partition_and_only_they(cifar10):
+    assert {row[3] for row in cifar10} == {"gpu", "cpu"}
+    for steps, *_, partition, gpus, _, _, _ in cifar10:
+        assert (gpus != "–") == (partition == "gpu"), steps
+
+
+def test_a_group_asks_for_one_gpu_and_one_jobs_memory_and_for_the_sum_of_times(cifar10):
+    inversion = next(row for row in cifar10 if row[0] == "invert_shard")
+    steps, jobs, entries, _, gpus, cpus, memory, minutes = inversion
+    assert (jobs, entries, gpus) == (100, 50, "1")
+    assert 8 <= memory <= 32
+    assert 60 <= minutes <= 240
+
+
+def test_a_thousand_shards_are_not_a_thousand_entries(folder):
+    study = checkout.changed(folder, dataset={"classes": "all", "images_per_class": 100, "images_per_shard": 1})
+    rows = requests(folder, study)
+    by_step = {row[0]: row for row in rows}
+    assert by_step["extract_shard"][1:3] == (1000, 50)
+    assert by_step["sample_shard"][1:3] == (2000, 200)
+    assert sum(row[1] for row in rows) > 6000
+    assert sum(row[2] for row in rows) < 900
+
+
+def test_the_login_node_imports_no_torch(folder):
+    command = [sys.executable, "-X", "importtime", "-m", "snakemake", "--profile", "slurm", "-n", "--quiet"]
+    run = subprocess.run(
+        [*command, "--configfile", "study.yaml"], cwd=folder, env=checkout.environment(), capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stdout
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in run.stderr.splitlines()}
+    assert "snakemake" in imported
+    assert not imported & {"torch", "diffusers", "transformers", "torchvision", "h5py"}
+
+
+def test_every_rule_of_the_profile_exists(folder):
+    profile = yaml.safe_load((folder / "slurm/config.yaml").read_text())
+    rules = set(
+        subprocess.run(
+            [sys.executable, "-m", "snakemake", "--list-rules", "--configfile", "resources/studies/cifar10.yaml"],
+            cwd=folder,
+            env=checkout.environment(),
+            capture_output=True,
+            text=True,
+        ).stdout.split()
+    )
+    assert {*profile["set-resources"], *profile["groups"]} <= rules
+    assert set(profile["group-components"]) == set(profile["groups"].values())
+
+
+def test_a_site_without_gpus_asks_for_none(folder):
+    study = checkout.changed(folder, compute={"device": "cpu"})
+    assert {row[4] for row in requests(folder, study)} == {"–"}

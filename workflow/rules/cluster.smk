@@ -1,0 +1,56 @@
+# A run on a cluster: what it will ask for, who follows it, what failed. Where that is to be had stands in slurm/.
+import atexit
+import logging
+from snakemake.resources import GroupResources
+
+FAILURES = failures.Recorder()
+
+if workflow.is_main_process:
+    logging.getLogger("snakemake.logging").addHandler(FAILURES)
+    if not workflow.output_settings.dryrun:
+        try:
+            for line in drivers.take_over():
+                logging.getLogger("snakemake.logging").warning(line)
+        except (OSError, ValueError) as error:
+            sys.exit(f"error: {error}")
+    else:
+        atexit.register(lambda: print(end=planned_requests()))
+
+
+def follow():
+    """Tell a later run which jobs of the cluster are this one's."""
+    run = getattr(workflow.scheduler._executor, "run_uuid", None)
+    if run:
+        drivers.register(run)
+
+
+def say_what_failed():
+    command = failures.command_line(workflow.dag_settings.targets, sys.argv[1:])
+    failed = [job for one in workflow.scheduler.failed for job in (one.jobs if one.is_group() else [one])]
+    text = failures.summary(failed, FAILURES.attempts, command)
+    if text:
+        logging.getLogger("snakemake.logging").error(text)
+
+
+def planned_requests():
+    """The table of requests of a dry run that knows of a cluster; nothing otherwise."""
+    dag, order = getattr(workflow, "_dag", None), [rule.name for rule in workflow.rules]
+    jobs = dag.needrun_jobs(exclude_finished=False) if dag is not None else []
+    jobs = sorted((job for job in jobs if not _on_login_node(job.rule)), key=lambda job: order.index(job.rule.name))
+    entries = {}
+    for job in jobs:
+        group = dag._group.get(job)
+        if group is None:
+            entries[id(job)] = requests.Entry((job.rule.name,), 1, dict(job.resources.items()))
+        elif id(group) not in entries:
+            names = tuple(sorted({member.rule.name for member in group}, key=order.index))
+            # a dry run takes groups for local ones, whose jobs run side by side
+            asked = GroupResources.basic_layered(group.toposorted, workflow.global_resources, run_local=False)
+            entries[id(group)] = requests.Entry(names, len(group.jobs), asked)
+    if not any("slurm_partition" in entry.resources for entry in entries.values()):
+        return ""
+    return "\n" + requests.table(entries.values()) + "\n"
+
+
+def _on_login_node(rule):
+    return rule.norun or rule.name in workflow._localrules

@@ -1,0 +1,52 @@
+IMAGE_SETS = ["real", "test", "resampled", *GENERATED]
+CONTROLLED = IMAGE_SETS[2:]  # what is measured against real images: a control and the generated sets
+if {"fidelity", "detection", "memorisation", "mistakes"} & set(config["analyses"]):
+    KEPT += expand(f"{OUT}/features/{{image_set}}.h5", image_set=IMAGE_SETS)
+
+
+wildcard_constraints:
+    image_set="|".join(IMAGE_SETS),
+
+
+def image_shards_of(image_set):
+    """The image shards of a set; resampled ones are made of the real training images."""
+    if image_set == "test":
+        return [f"{OUT}/test.h5"]
+    folders = {"real": f"{OUT}/real", "resampled": f"{OUT}/real"}
+    folder = folders.get(image_set, f"{OUT}/samples/{image_set}")
+    return class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
+
+
+def feature_network(wildcards):
+    """The classifier trained on real images with the first seed, or the weights that the user has put there."""
+    if config["features"]["extractor"] == "classifier":
+        return f"{OUT}/classifiers/real/seed-{config['seeds'][0]}.safetensors"
+    return ancient(config["features"]["weights"])
+
+
+rule extract_features:
+    input:
+        network=feature_network,
+        shards=lambda w: image_shards_of(w.image_set),
+    output:
+        f"{OUT}/features/{{image_set}}.h5",
+    log:
+        f"{OUT}/logs/extract_features/{{image_set}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/extract_features/{{image_set}}.tsv"
+    conda:
+        "../../envs/realgap.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        options=lambda w: options(
+            without(config["features"], "weights"), config["compute"], resampled=w.image_set == "resampled"
+        ),
+        code=provenance.code("scripts.extract_features"),
+    message:
+        "Extract features of the set {wildcards.image_set}"
+    shell:
+        "python -m scripts.extract_features --network {input.network:q} --shards {input.shards:q}"
+        " --options {params.options:q} --out {output:q} > {log:q} 2>&1"

@@ -1,0 +1,87 @@
+if "memorisation" in config["analyses"]:
+    SECTIONS.append("memorisation")
+
+
+rule infer_membership:
+    input:
+        classifiers=of_every_classifier(f"{OUT}/classifiers/{{training_set}}/seed-{{seed}}.safetensors"),
+        predictions=of_every_classifier(f"{OUT}/predictions/{{training_set}}/seed-{{seed}}.h5"),
+        train=image_shards_of("real"),
+    output:
+        f"{OUT}/memorisation/membership_seeds.csv",
+    log:
+        f"{OUT}/logs/infer_membership.log",
+    benchmark:
+        f"{OUT}/benchmarks/infer_membership.tsv"
+    conda:
+        "../../envs/realgap.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        options=options(
+            config["compute"],
+            without(config["memorisation"], "chance", "pairs"),
+            seed=config["seed"],
+        ),
+        code=provenance.code("scripts.infer_membership"),
+    message:
+        "Tell training images from test images by the classifiers' losses"
+    shell:
+        "python -m scripts.infer_membership --classifiers {input.classifiers:q} --predictions {input.predictions:q}"
+        " --train {input.train:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule audit:
+    input:
+        train_features=f"{OUT}/features/real.h5",
+        train=image_shards_of("real"),
+        test_features=f"{OUT}/features/test.h5",
+        test=f"{OUT}/test.h5",
+        features=expand(f"{OUT}/features/{{image_set}}.h5", image_set=CONTROLLED),
+        shards=shards_of_sets(CONTROLLED),
+        membership_seeds=f"{OUT}/memorisation/membership_seeds.csv",
+    output:
+        copies=report(f"{OUT}/memorisation/copies.csv", caption="../report/copies.rst", category="Memorisation"),
+        images=f"{OUT}/memorisation/images.csv",
+        membership=report(
+            f"{OUT}/memorisation/membership.csv", caption="../report/membership.rst", category="Memorisation"
+        ),
+        ratios=report(
+            multiext(f"{OUT}/figures/memorisation", ".png", ".svg"),
+            caption="../report/memorisation.rst",
+            category="Memorisation",
+        ),
+        pairs=report(
+            multiext(f"{OUT}/figures/memorisation_pairs", ".png", ".svg"),
+            caption="../report/memorisation_pairs.rst",
+            category="Memorisation",
+        ),
+        section=f"{OUT}/sections/memorisation.json",
+    log:
+        f"{OUT}/logs/audit.log",
+    benchmark:
+        f"{OUT}/benchmarks/audit.tsv"
+    conda:
+        "../../envs/realgap.yaml"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=240,
+    params:
+        options=options(
+            without(config["memorisation"], "members_per_class"),
+            sources=CONTROLLED,
+            generators=[source for source in GENERATED if source in GENERATORS] or GENERATED,
+            seed=config["seed"],
+        ),
+        code=provenance.code("scripts.audit"),
+    message:
+        "Audit whether generated images repeat training images"
+    shell:
+        "python -m scripts.audit --train-features {input.train_features:q} --train {input.train:q}"
+        " --test-features {input.test_features:q} --test {input.test:q} --features {input.features:q}"
+        " --shards {input.shards:q} --membership-seeds {input.membership_seeds:q} --copies {output.copies:q} --images {output.images:q} --membership {output.membership:q}"
+        " --ratios {output.ratios:q} --pairs {output.pairs:q}"
+        " --section {output.section:q} --options {params.options:q} > {log:q} 2>&1"

@@ -1,0 +1,33 @@
+from snakemake.iocontainers import Wildcards
+
+
+def verification_plan():
+    """Every artefact of the study, its path below the study's folder, and the options its rule gives it now."""
+    plan = {}
+    for path in [*artefacts(), *rules.tabulate.output, *rules.plot.output, *rules.report.output]:
+        producer = next(one for one in workflow.rules if one.is_producer(path))
+        made = getattr(producer.params, "options", "null")
+        if callable(made):
+            made = made(Wildcards(fromdict=producer.get_wildcards(path)))
+        plan[path.removeprefix(f"{OUT}/")] = json.loads(made)
+    return json.dumps({"folder": OUT, "options": plan})
+
+
+# Without inputs: nothing is made for it. Without outputs: it runs whenever it is asked for.
+rule verify:
+    log:
+        f"{OUT}/verify.log",
+    localrule: True
+    conda:
+        "../../envs/realgap.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        plan=lambda w: filed(verification_plan()),
+        code=provenance.code("scripts.verify"),
+    message:
+        "Verify every finished artefact of the study"
+    shell:
+        "python -m scripts.verify --plan {params.plan:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,21 @@
+"""Compare tuned classifiers with training from scratch: table, heat maps, section."""
+
+import pandas as pd
+
+from realgap import charts, figures, sections, steps, tables
+from realgap.analyses import transfer as analysis
+
+
+def main() -> None:
+    pair = {"nargs": 2, "metavar": ("PNG", "SVG")}
+    args, _ = steps.parse(__doc__, tuned={"nargs": "+"}, table={}, accuracies={}, figure=pair, section={})
+    observed = pd.concat([pd.read_csv(path) for path in args.tuned], ignore_index=True)
+    table = analysis.compare(observed)
+    tables.save(args.table, table)
+    tables.save(args.accuracies, observed)
+    figures.save(charts.transfer(table), *args.figure)
+    sections.save(args.section, analysis.section(table))
+
+
+if __name__ == "__main__":
+    steps.run(main)

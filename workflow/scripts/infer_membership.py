@@ -1,0 +1,52 @@
+"""Infer membership: how well the losses of each classifier tell real training images from test images."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from realgap import classifiers, devices, image_sets, shards, steps, tables, weights
+from realgap.analyses import memorisation as analysis
+
+
+@dataclass(frozen=True)
+class Options:
+    members_per_class: int
+    resamples: int
+    seed: int
+    device: str
+    precision: str
+
+
+def main() -> None:
+    many = {"nargs": "+"}
+    args, options = steps.parse(__doc__, Options, classifiers=many, predictions=many, train=many, out={})
+    parts = [shards.read(path, "images") for path in args.train]
+    images, labels, ids = (np.concatenate([part[name] for part in parts]) for name in ("images", "labels", "image_ids"))
+    count = min(options.members_per_class, image_sets.smallest_class([labels]))
+    rows = image_sets.equal_rows(labels, np.zeros_like(labels), ids, count, options.seed)
+    members = images[rows], np.searchsorted(np.unique(labels), labels[rows])
+    runs = _runs(args.classifiers, args.predictions, *members, options)
+    tables.save(args.out, analysis.membership(runs, options.seed, options.resamples))
+
+
+def _runs(
+    networks: Sequence[str], predictions: Sequence[str], images: np.ndarray, labels: np.ndarray, options: Options
+) -> Iterator[dict]:
+    """What every classifier says of the members and of the test images."""
+    device = devices.pick(options.device)
+    dtype = devices.pick_dtype(options.precision, device)
+    for network, path in zip(networks, predictions, strict=True):
+        model, made = weights.classifier(network)
+        logits = classifiers.predict(model, images, batch_size=256, device=device, dtype=dtype)
+        others = shards.read(path, "predictions")
+        yield {
+            "training_set": made["training_set"],
+            "seed": made["options"]["seed"],
+            "members": (logits, labels),
+            "others": (others["logits"], others["labels"]),
+        }
+
+
+if __name__ == "__main__":
+    steps.run(main)

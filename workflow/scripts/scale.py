@@ -1,0 +1,35 @@
+"""Scale: train on the first few generated images of each real one, and predict the real test images."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from realgap import classifiers, devices, shards, steps, training_sets
+from scripts import train
+
+
+@dataclass(frozen=True)
+class Options(train.Options):
+    multiple: int  # generated images of each real one
+
+
+def main() -> None:
+    args, options = steps.parse(__doc__, Options, training_set={}, test={}, out={})
+    data = training_sets.first_variants(shards.read(args.training_set, "images"), options.multiple)
+    test = shards.read(args.test, "images")
+    model, _ = train.fit(data, options)
+    device = devices.pick(options.device)
+    dtype = devices.pick_dtype(options.precision, device)
+    classes = np.unique(data["labels"])
+    arrays = {
+        "logits": classifiers.predict(model, test["images"], batch_size=128, device=device, dtype=dtype),
+        "labels": np.searchsorted(classes, test["labels"]),
+        "image_ids": test["image_ids"],
+    }
+    kept = {name: data.attributes[name] for name in ("training_set", "parts")}
+    made = {"step": "scale", "seed": options.seed, "classes": classes.tolist(), "options": asdict(options), **kept}
+    shards.write(args.out, "predictions", arrays, made)
+
+
+if __name__ == "__main__":
+    steps.run(main)

@@ -1,0 +1,45 @@
+"""Tune: freeze the first stages of a trained classifier and train the rest on part of the real images."""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from realgap import classifiers, devices, files, shards, steps, training_sets, weights
+from scripts import train
+
+
+@dataclass(frozen=True)
+class Options(train.Options):
+    pretrained: str  # the training set of --classifier; scratch: real images only, nothing to freeze
+    frozen_stages: list[int]  # of the stem and the four stages, from the input on
+    fractions: list[float]
+
+
+def main() -> None:
+    args, options = steps.parse(__doc__, Options, classifier={"nargs": "*"}, real={}, test={}, out={})
+    real, test = shards.read(args.real, "images"), shards.read(args.test, "images")
+    start = weights.classifier(args.classifier[0])[0] if args.classifier else None
+    rows = []
+    for frozen in options.frozen_stages if start is not None else [0]:
+        for fraction in options.fractions:
+            data = training_sets.first_share(real, fraction)
+            model = copy.deepcopy(start)
+            fixed = [module for stage in classifiers.stages(model)[:frozen] for module in stage] if model else []
+            model, _ = train.fit(data, options, model, fixed)
+            accuracy = _accuracy(model, test, np.unique(real["labels"]), options)
+            rows.append((options.pretrained, options.seed, frozen, fraction, len(data), accuracy, len(test)))
+    columns = ["training_set", "seed", "frozen_stages", "fraction", "n_real", "accuracy", "n_test"]
+    files.write(args.out, pd.DataFrame(rows, columns=columns).to_csv(index=False, float_format="%.6g").encode())
+
+
+def _accuracy(model, test: shards.Shard, classes: np.ndarray, options: Options) -> float:
+    device = devices.pick(options.device)
+    dtype = devices.pick_dtype(options.precision, device)
+    logits = classifiers.predict(model, test["images"], batch_size=128, device=device, dtype=dtype)
+    return float((classes[logits.argmax(axis=1)] == test["labels"]).mean())
+
+
+if __name__ == "__main__":
+    steps.run(main)
