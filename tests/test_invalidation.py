@@ -12,7 +12,10 @@ from tests import checkout
 
 OF_CLASSIFIERS = {"train": 12, "evaluate": 12, "tabulate": 1, "plot": 1, "account": 1, "report": 1}
 # training sets with diffusion_inversion in them are 2 of 6, so 4 of 12 classifiers
-AFTER_EMBEDDINGS = {"assemble": 2, "train": 4, "evaluate": 4, "tabulate": 1, "plot": 1, "account": 1, "report": 1}
+AFTER_EMBEDDINGS = {
+    **{"assemble": 2, "train": 4, "evaluate": 4, "tabulate": 1, "plot": 1, "account": 1, "report": 1},
+    **{"measure_geometry": 1, "judge_geometry": 1},
+}
 
 pytestmark = pytest.mark.xdist_group("study")
 
@@ -55,6 +58,12 @@ def test_changing_the_inversions_learning_rate_spares_the_prompts_samples(study)
     assert not any("stable_diffusion-" in item for rule, item in plan if rule == "sample_shard")
 
 
+def test_changing_a_control_of_geometry_measures_real_images_again(study):
+    plan = checkout.plan(study, checkout.changed(study, geometry={"controls": {"resample": 0.25}}))
+    assert checkout.rules(plan) == {"measure_geometry": 1, "judge_geometry": 1, "account": 1, "report": 1}
+    assert ("measure_geometry", "real") in plan
+
+
 def test_changing_the_classifiers_steps_trains_only(study):
     assert after(study, classifier={"steps": 4}) == OF_CLASSIFIERS
 
@@ -94,21 +103,27 @@ def test_adding_images_makes_only_new_shards_and_what_aggregates_them(study):
 
 TABLES = {"tabulate", "plot", "account", "report"}
 LEARNING = {"assemble", "train", "evaluate"} | TABLES
+GEOMETRY = {"measure_geometry", "judge_geometry"}
 
 
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        ("realgap/inversion.py", {"invert_shard", "sample_shard"} | LEARNING),
-        ("realgap/sampling.py", {"sample_shard"} | LEARNING),
-        ("realgap/models.py", {"encode_shard", "invert_shard", "sample_shard", "reconstruct_shard"} | LEARNING),
-        ("realgap/checkpoints.py", {"invert_shard", "sample_shard"} | LEARNING),
-        ("scripts/reconstruct.py", {"reconstruct_shard"} | LEARNING),
+        ("realgap/inversion.py", {"invert_shard", "sample_shard"} | LEARNING | GEOMETRY),
+        ("realgap/sampling.py", {"sample_shard"} | LEARNING | GEOMETRY),
+        (
+            "realgap/models.py",
+            {"encode_shard", "invert_shard", "sample_shard", "reconstruct_shard"} | LEARNING | GEOMETRY,
+        ),
+        ("realgap/checkpoints.py", {"invert_shard", "sample_shard"} | LEARNING | GEOMETRY),
+        ("scripts/reconstruct.py", {"reconstruct_shard"} | LEARNING | GEOMETRY),
         ("scripts/assemble.py", LEARNING),
         ("realgap/classifiers.py", LEARNING - {"assemble"}),
         ("scripts/evaluate.py", {"evaluate"} | TABLES),
-        ("realgap/statistics.py", TABLES),
+        ("realgap/statistics.py", TABLES | {"judge_geometry"}),
         ("realgap/accounting.py", {"account", "report"}),
+        ("realgap/geometry/vanishing.py", GEOMETRY | {"account", "report"}),
+        ("realgap/geometry/telling.py", {"judge_geometry", "account", "report"}),
         ("realgap/reporting.py", {"report"}),
         ("realgap/typeset.py", set()),
     ],
@@ -156,4 +171,5 @@ def test_deleting_a_shard_makes_that_shard_and_what_follows(study):
         "tabulate": 1,
         "account": 1,
         "report": 1,
+        **dict.fromkeys(GEOMETRY, 1),
     }

@@ -25,12 +25,21 @@ COLOURS = {
     "diffusion_inversion": "#0072B2",
     "real+stable_diffusion": "#E69F00",
     "real+diffusion_inversion": "#56B4E9",
+    "bent_lines": "#D55E00",
+    "second_light": "#E69F00",
+    "broken_camera": "#0072B2",
 }
 NAMES = {
     "real": "real",
     "vae_only": "VAE only",
     "stable_diffusion": "Stable Diffusion",
     "diffusion_inversion": "Diffusion Inversion",
+    "bent_lines": "bent lines",
+    "second_light": "second light",
+    "broken_camera": "broken camera",
+    "real_resampled": "real, resampled",
+    "real_blurred": "real, blurred",
+    "real_warped": "real, warped",
 }
 
 

@@ -200,7 +200,7 @@ def full_size_shards(source):
 
 SHOWN = [
     source
-    for source in ["real", "vae_only", *GENERATORS]
+    for source in ["real", "vae_only", *GENERATORS, *catalog.DEFECTS]
     if any(source in configuration.parts(name) for name in config["training_sets"])
 ]
 
