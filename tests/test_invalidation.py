@@ -19,6 +19,7 @@ OF_CLASSIFIERS |= {"attend": 12, "extract_features": 6, "scale": 8, "tune": 8, *
 # training sets with diffusion_inversion in them are 2 of 6, so 4 of 12 classifiers
 AFTER_EMBEDDINGS = {"assemble": 2, "train": 4, "evaluate": 4, "tabulate": 1, "plot": 1, "account": 1, "report": 1}
 AFTER_EMBEDDINGS |= {"attend": 4, "extract_features": 1, "scale": 4, "tune": 2, **COMPARED}
+AFTER_EMBEDDINGS |= {"measure_geometry": 1, "judge_geometry": 1}
 
 pytestmark = pytest.mark.xdist_group("study")
 
@@ -59,6 +60,12 @@ def test_changing_the_inversions_learning_rate_spares_the_prompts_samples(study)
     plan = checkout.plan(study, checkout.changed(study, inversion={"lr": 0.02}))
     assert checkout.rules(plan) == {"invert_shard": 4, "sample_shard": 4, **AFTER_EMBEDDINGS}
     assert not any("stable_diffusion-" in item for rule, item in plan if rule == "sample_shard")
+
+
+def test_changing_a_control_of_geometry_measures_real_images_again(study):
+    plan = checkout.plan(study, checkout.changed(study, geometry={"controls": {"resample": 0.25}}))
+    assert checkout.rules(plan) == {"measure_geometry": 1, "judge_geometry": 1, "account": 1, "report": 1}
+    assert ("measure_geometry", "real") in plan
 
 
 def test_changing_the_classifiers_steps_trains_only(study):
@@ -103,21 +110,27 @@ def test_adding_images_makes_only_new_shards_and_what_aggregates_them(study):
 
 TABLES = {"tabulate", "plot", "account", "report"}
 LEARNING = {"assemble", "train", "evaluate", "attend", "extract_features", "scale", "tune", *COMPARED} | TABLES
+GEOMETRY = {"measure_geometry", "judge_geometry"}
 
 
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        ("realgap/inversion.py", {"invert_shard", "sample_shard"} | LEARNING),
-        ("realgap/sampling.py", {"sample_shard"} | LEARNING),
-        ("realgap/models.py", {"encode_shard", "invert_shard", "sample_shard", "reconstruct_shard"} | LEARNING),
-        ("realgap/checkpoints.py", {"invert_shard", "sample_shard"} | LEARNING),
-        ("scripts/reconstruct.py", {"reconstruct_shard"} | LEARNING - {"scale", "compare_scaling"}),
+        ("realgap/inversion.py", {"invert_shard", "sample_shard"} | LEARNING | GEOMETRY),
+        ("realgap/sampling.py", {"sample_shard"} | LEARNING | GEOMETRY),
+        (
+            "realgap/models.py",
+            {"encode_shard", "invert_shard", "sample_shard", "reconstruct_shard"} | LEARNING | GEOMETRY,
+        ),
+        ("realgap/checkpoints.py", {"invert_shard", "sample_shard"} | LEARNING | GEOMETRY),
+        ("scripts/reconstruct.py", {"reconstruct_shard"} | (LEARNING | GEOMETRY) - {"scale", "compare_scaling"}),
         ("scripts/assemble.py", LEARNING),
         ("realgap/classifiers.py", LEARNING - {"assemble"}),
         ("scripts/evaluate.py", {"evaluate", "infer_membership", "audit", "diagnose", "compare_scaling"} | TABLES),
-        ("realgap/statistics.py", {*COMPARED} | TABLES),
+        ("realgap/statistics.py", {*COMPARED, "judge_geometry"} | TABLES),
         ("realgap/accounting.py", {"account", "report"}),
+        ("realgap/geometry/vanishing.py", GEOMETRY | {"account", "report"}),
+        ("realgap/geometry/telling.py", {"judge_geometry", "account", "report"}),
         ("realgap/reporting.py", {"report", "account", "compare_scaling", "compare_transfer"}),
         ("realgap/attention.py", {"attend", "compare_attention", "account", "report"}),
         ("realgap/analyses/mistakes.py", {"diagnose", "account", "report"}),

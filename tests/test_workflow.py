@@ -68,6 +68,18 @@ def test_the_study_ends_in_its_table_figures_and_report(finished_study):
         assert heading in page
 
 
+def test_small_images_get_their_structure_statistics_beside_the_controls_and_no_vanishing_points(finished_study):
+    results = finished_study / RESULTS
+    table = pd.read_csv(results / "geometry/measures.csv")
+    controls = ["real_resampled", "real_blurred", "real_warped", "vae_only"]
+    assert list(table.source.unique()) == ["real", *controls, "stable_diffusion", "diffusion_inversion"]
+    assert "off_square_deg" not in set(table.measure)
+    assert len(table) == 7 * 6
+    cues = pd.read_csv(results / "geometry/cues.csv")
+    assert set(cues.cue) == {"pixels", "structure"}
+    assert "below 128 px the few short segments" in (results / "report.html").read_text()
+
+
 def test_every_job_leaves_a_log_and_a_benchmark(finished_study):
     results = finished_study / RESULTS
     logs = {path.relative_to(results / "logs").with_suffix("") for path in (results / "logs").rglob("*.log")}
@@ -75,7 +87,7 @@ def test_every_job_leaves_a_log_and_a_benchmark(finished_study):
         path.relative_to(results / "benchmarks").with_suffix("") for path in (results / "benchmarks").rglob("*.tsv")
     }
     assert logs == benchmarks
-    assert len(logs) == 59 + sum(OF_ANALYSES.values())
+    assert len(logs) == 64 + sum(OF_ANALYSES.values())
     for path in (results / "benchmarks").rglob("*.tsv"):
         header, values = path.read_text().splitlines()[:2]
         assert header.startswith("s\th:m:s\tmax_rss")

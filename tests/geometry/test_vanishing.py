@@ -58,6 +58,20 @@ def test_without_a_camera_directions_that_are_not_orthogonal_stay_so():
     assert direction_errors_deg(points, K, skewed).max() < 0.6
 
 
+def test_a_third_direction_that_hardly_shows_is_found_from_the_two_others_unless_no_camera_is_presumed():
+    found = {True: [], False: []}
+    for seed in range(6):
+        axes = frame(seed)
+        segments = np.concatenate(
+            [bundle(axes[:2], seed, each=60), bundle(axes[2:], seed, each=4), bundle(axes[:0], seed, strays=80)]
+        )
+        for presumed, worst in found.items():
+            points = points_of_segments(segments, 640, 480, presume_camera=presumed)
+            worst.append(direction_errors_deg(points[:3], K, axes).max())
+    assert np.median(found[True]) < 3
+    assert np.median(found[False]) > 6
+
+
 def test_with_a_camera_the_axes_are_orthogonal_and_unit():
     axes = points_of_segments(bundle(frame(3), 3, strays=100), 640, 480, K) @ np.linalg.inv(K).T
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)

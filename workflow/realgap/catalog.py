@@ -28,6 +28,10 @@ _CIFAR100 = """
 """
 CIFAR100 = tuple(_CIFAR100.split())
 
+# Rendered scenes, and the defects with which the same renderer makes "generated" ones of known fault.
+RENDERED = ("room", "street", "boxes")
+DEFECTS = ("bent_lines", "second_light", "broken_camera")
+
 # in the order of their labels
 CLASS_NAMES: dict[str, tuple[str, ...]] = {
     "digits": DIGITS,
@@ -35,6 +39,7 @@ CLASS_NAMES: dict[str, tuple[str, ...]] = {
     "cifar100": CIFAR100,
     "stl10": STL10,
     "imagenette": tuple(IMAGENETTE.values()),
+    "rendered": RENDERED,
 }
 
 # how many images a data set holds to test on, and to train on where that is no part of its own

@@ -68,7 +68,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
             raise ValueError(f"config: dataset.classes: must be a list of names for {dataset['name']}; got 'all'")
     elif known and (unknown := [name for name in dataset["classes"] if name not in known]):
         raise ValueError(f"config: dataset.classes: must be among {', '.join(known)}; got {unknown[0]!r}")
-    if dataset["root"] is None and dataset["name"] != "digits":
+    if dataset["root"] is None and dataset["name"] not in ("digits", "rendered"):
         raise ValueError(f"config: dataset.root: must be a path for {dataset['name']}; got null")
     if dataset["name"] in ("image_folder", "hdf5") and not Path(dataset["root"]).exists():
         raise ValueError(f"config: dataset.root: must be the path of your data; got {dataset['root']!r}, nothing there")
@@ -108,6 +108,10 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
         sources = parts(name)
         if len(set(sources)) < len(sources):
             raise ValueError(f"config: training_sets: each source may stand once in a set, got {name!r}")
+        if dataset["name"] != "rendered" and (unreal := [source for source in sources if source in catalog.DEFECTS]):
+            raise ValueError(
+                f"config: training_sets: {unreal[0]} is a defect of dataset.name rendered only; got {name!r}"
+            )
     if "real" not in config["training_sets"]:
         raise ValueError("config: training_sets: must hold 'real', which every other set is compared to")
 

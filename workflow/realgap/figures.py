@@ -26,6 +26,9 @@ COLOURS = {
     "real+stable_diffusion": "#E69F00",
     "resampled": "#b0b0b0",
     "real+diffusion_inversion": "#56B4E9",
+    "bent_lines": "#D55E00",
+    "second_light": "#E69F00",
+    "broken_camera": "#0072B2",
 }
 NAMES = {
     "real": "real",
@@ -34,6 +37,12 @@ NAMES = {
     "diffusion_inversion": "Diffusion Inversion",
     "resampled": "real, resampled",
     "test": "real test images",
+    "bent_lines": "bent lines",
+    "second_light": "second light",
+    "broken_camera": "broken camera",
+    "real_resampled": "real, resampled",
+    "real_blurred": "real, blurred",
+    "real_warped": "real, warped",
 }
 
 

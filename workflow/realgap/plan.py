@@ -117,7 +117,7 @@ class Plan:
 
     def training_images(self, training_set: str) -> int:
         """Images of a training set, real and generated."""
-        counts = {"real": 1, "vae_only": 1}
+        counts = dict.fromkeys(("real", "vae_only", *catalog.DEFECTS), 1)
         variants = self.config["sampling"]["variants"]
         return sum(
             self.classes * self.per_class * counts.get(part, variants) for part in configuration.parts(training_set)

@@ -46,6 +46,16 @@ LAYOUT: dict[str, dict[str, tuple[str, int]]] = {
         "labels": ("int64", 1),
         "image_ids": ("int64", 1),
     },
+    "geometry": {
+        "measures": ("float32", 2),
+        "segments": ("float32", 3),
+        "field": ("float32", 4),
+        "pixels": ("float32", 4),
+        "columns": ("int32", 1),
+        "labels": ("int64", 1),
+        "image_ids": ("int64", 1),
+        "variants": ("int32", 1),
+    },
     "predictions": {"logits": ("float32", 2), "labels": ("int64", 1), "image_ids": ("int64", 1)},
     "attention": {
         "logits": ("float32", 2),

@@ -200,7 +200,7 @@ def full_size_shards(source):
 
 SHOWN = [
     source
-    for source in ["real", "vae_only", *GENERATORS]
+    for source in ["real", "vae_only", *GENERATORS, *catalog.DEFECTS]
     if any(source in configuration.parts(name) for name in config["training_sets"])
 ]
 
@@ -244,7 +244,6 @@ def comparison_options(wildcards):
     made = [f"results/{study}/{name}" for study in config["studies"] for name in ("table.csv", "report.html")]
     digests = [files.sha256(file) if Path(file).is_file() else "" for file in made]
     return options(studies=config["studies"], digests=digests)
-
 
 
 def of_every_classifier(pattern):

@@ -21,10 +21,15 @@ def warped(image, amplitude_px, wavelength_px, seed):
     """Bent by a smooth wave: displacement of standard deviation about `amplitude_px` px along x and along y,
     sums of three sines of about `wavelength_px`. The same (shape, seed) bends in the same way."""
     height, width = image.shape[:2]
-    rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    moved = [axis + amplitude_px * _wave(rng, x, y, wavelength_px) for axis in (x, y)]
-    return cv2.remap(image, *moved, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    dx, dy = displacement_px(x, y, amplitude_px, wavelength_px, seed)
+    return cv2.remap(image, x + dx, y + dy, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+
+
+def displacement_px(x, y, amplitude_px, wavelength_px, seed):
+    """Where `warped` takes what it shows at (x, y) from, less (x, y): two arrays of their shape."""
+    rng = np.random.default_rng(seed)
+    return [amplitude_px * _wave(rng, x, y, wavelength_px) for _ in range(2)]
 
 
 def _wave(rng, x, y, wavelength_px):

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from realgap.geometry.controls import warped
-from realgap.geometry.render import SUPERSAMPLING, Camera, Surface, shade
+from realgap.catalog import DEFECTS
+from realgap.geometry.controls import displacement_px, warped
+from realgap.geometry.render import SUPERSAMPLING, Camera, Surface, rasterise, shade
 from realgap.geometry.texture import Texture
 
-DEFECTS = ("bent_lines", "second_light", "broken_camera")
+BENT_SHARE, BENT_WAVELENGTH = 0.02, 0.45  # of the width: the displacement's standard deviation, and its waves
 SUN_DISTANCE_M = 90.0
 
 
@@ -44,6 +45,27 @@ def render(kind, seed, width=640, height=480, clutter=0.5, blur_px=0.6, noise=4.
     clutter in [0, 1]: curves, foliage and objects off the axes; blur_px, noise: standard deviations in px and
     gray levels. defect: None or one of DEFECTS, `strength` 1 plain to the eye, 0 none.
     """
+    surfaces, camera, lights, rng = _staged(kind, seed, width, height, clutter, defect, strength)
+    size = (SUPERSAMPLING * width, SUPERSAMPLING * height)
+    picture, _, nearness = shade(surfaces, camera.scaled(SUPERSAMPLING), lights, *size, backdrop=_sky(rng, *size))
+    picture = _curves(picture, rng, clutter)
+    if defect == "bent_lines":
+        picture = warped(picture, BENT_SHARE * strength * size[0], BENT_WAVELENGTH * size[0], seed)
+    pairs = _pairs_seen(surfaces, camera, lights, nearness[::SUPERSAMPLING, ::SUPERSAMPLING], defect, strength, seed)
+    image = _photographed(picture, rng, width, height, blur_px, noise)
+    towards_light = camera.intrinsics @ camera.local(lights[0])
+    return View(image, camera.intrinsics, camera.rotation.T.copy(), pairs, towards_light)
+
+
+def pairs_of_scene(kind, seed, width=640, height=480, clutter=0.5, defect=None, strength=1.0):
+    """The shadow_pairs (P, 4) px of the View that `render` makes of this scene, without drawing it."""
+    surfaces, camera, lights, _ = _staged(kind, seed, width, height, clutter, defect, strength)
+    nearness = rasterise(surfaces, camera, width, height)[1]
+    return _pairs_seen(surfaces, camera, lights, nearness, defect, strength, seed)
+
+
+def _staged(kind, seed, width, height, clutter, defect, strength):
+    """Surfaces, camera and lights (L, 3) of a scene, its defect among them, and the stream that draws the rest."""
     if kind not in SCENES or defect not in (None, *DEFECTS):
         raise ValueError(f"scene {kind!r}, defect {defect!r}: must be of {list(SCENES)} and {list(DEFECTS)}")
     rng = np.random.default_rng([seed, list(SCENES).index(kind)])
@@ -56,16 +78,21 @@ def render(kind, seed, width=640, height=480, clutter=0.5, blur_px=0.6, noise=4.
         surfaces, lights = [replace(s, lamp=0) for s in surfaces], lights[:1]
     if defect == "broken_camera":
         surfaces, lights = _sheared(surfaces, lights, camera, flaw, strength)
-    large = camera.scaled(SUPERSAMPLING)
-    size = (SUPERSAMPLING * width, SUPERSAMPLING * height)
-    picture, _, nearness = shade(surfaces, large, lights, *size, backdrop=_sky(rng, *size))
-    picture = _curves(picture, rng, clutter)
-    if defect == "bent_lines":
-        picture = warped(picture, 0.02 * strength * size[0], 0.45 * size[0], seed)
-    pairs = shadow_pairs(surfaces, camera, lights, nearness[::SUPERSAMPLING, ::SUPERSAMPLING])
-    image = _photographed(picture, rng, width, height, blur_px, noise)
-    towards_light = camera.intrinsics @ camera.local(lights[0])
-    return View(image, camera.intrinsics, camera.rotation.T.copy(), pairs, towards_light)
+    return surfaces, camera, lights, rng
+
+
+def _pairs_seen(surfaces, camera, lights, nearness, defect, strength, seed):
+    """Shadow pairs as the finished picture shows them: what is bent is read off where the bending put it."""
+    pairs = shadow_pairs(surfaces, camera, lights, nearness)
+    if defect != "bent_lines":
+        return pairs
+    width = nearness.shape[1]
+    points = pairs.reshape(-1, 2)
+    shown = points
+    for _ in range(20):  # shown + displacement(shown) = point; the displacement changes slowly, so this contracts
+        moved = displacement_px(*shown.T, BENT_SHARE * strength * width, BENT_WAVELENGTH * width, seed)
+        shown = points - np.stack(moved, axis=1)
+    return shown.reshape(-1, 4)
 
 
 def _other_light(rng, light, strength):

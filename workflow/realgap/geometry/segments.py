@@ -1,5 +1,8 @@
 """Straight line segments (x1, y1, x2, y2) in px; pixel (0, 0) is the centre of the top left pixel."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import cv2
 import numpy as np
 
@@ -29,6 +32,34 @@ def line_segments(gray):
     centres = found.reshape(-1, 4).astype(np.float64) + 0.5 / LSD_SCALE
     segments = centres / factor - 0.5
     return segments[np.argsort(-lengths_px(segments), kind="stable")]
+
+
+def detector(name: str) -> Callable[[np.ndarray], np.ndarray]:
+    """The line detector of a configuration: "lsd", or the path of a learned one as a TorchScript file.
+
+    Its module takes gray float32 (1, 1, H, W) in [0, 1] and returns segments (N, 4) in px, pixel (0, 0) being
+    the centre of the top left pixel. ValueError naming a file that is no such module, when it is opened or used.
+    """
+    if name == "lsd":
+        return line_segments
+    import torch
+
+    if not Path(name).is_file():
+        raise ValueError(f"geometry.detector: must be lsd or a TorchScript file; got {name!r}, nothing there")
+    try:
+        module = torch.jit.load(name, map_location="cpu").eval()
+    except RuntimeError as error:
+        raise ValueError(f"{name}: must be a TorchScript module ({str(error).splitlines()[0]})") from error
+
+    @torch.no_grad()
+    def detect(gray):
+        segments = module(torch.from_numpy(np.float32(gray) / 255)[None, None])
+        if segments.ndim != 2 or segments.shape[1] != 4:
+            raise ValueError(f"{name}: must return segments (N, 4), got {tuple(segments.shape)}")
+        segments = segments.numpy().astype(np.float64)
+        return segments[np.argsort(-lengths_px(segments), kind="stable")]
+
+    return detect
 
 
 def lengths_px(segments):

@@ -46,6 +46,30 @@ def wedges_from_arcs(shadow: np.ndarray, first: np.ndarray, second: np.ndarray) 
     return np.column_stack([shadow, ends[0] + opening_deg / 2, np.abs(opening_deg) / 2])
 
 
+def wedges_from_masks(shadows, objects, tolerance_deg: float = 1.0) -> np.ndarray:
+    """Wedges (P, 4) of cast shadows and the objects that cast them, masks (H, W) bool in pairs.
+
+    Every point of a shadow is cast by some point of its object, so the light lies within the angle under which
+    the object is seen from any one of them: the apex is the shadow's pixel nearest to its middle, outside the
+    object. ValueError for an empty mask, or an object that surrounds its shadow (more than 178 degrees).
+    """
+    wedges = []
+    for number, (shadow, thing) in enumerate(zip(shadows, objects, strict=True)):
+        ys, xs = np.nonzero(shadow & ~thing)
+        if len(xs) == 0 or not thing.any():
+            raise ValueError(f"masks of pair {number}: must show a shadow and an object beside it")
+        apex_at = np.hypot(xs - xs.mean(), ys - ys.mean()).argmin()
+        apex = np.array([xs[apex_at], ys[apex_at]], float)
+        way = np.argwhere(thing)[:, ::-1] - apex
+        ahead_deg = np.degrees(np.arctan2(*way.mean(axis=0)[::-1]))
+        off_deg = (np.degrees(np.arctan2(way[:, 1], way[:, 0])) - ahead_deg + 180) % 360 - 180
+        half_deg = (off_deg.max() - off_deg.min()) / 2 + tolerance_deg
+        if half_deg >= WIDEST_DEG:
+            raise ValueError(f"masks of pair {number}: the object surrounds its shadow; give points instead")
+        wedges.append([*apex, ahead_deg + (off_deg.max() + off_deg.min()) / 2, half_deg])
+    return np.array(wedges).reshape(-1, 4)
+
+
 def judge_shadows(wedges: np.ndarray) -> ShadowVerdict:
     """Whether one light explains the wedges (P, 4), and how far they are from it.
 

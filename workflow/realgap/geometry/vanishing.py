@@ -1,6 +1,6 @@
 """Vanishing points of an image: robust estimation of several points at once, with and without a known camera.
 
-Without a camera every point is estimated from its own segments alone, so the result can be inconsistent and
+Without a camera every point is fitted to its own segments alone, so the result can be inconsistent and
 thereby show that a picture is (an orthogonal triple by construction could not). With a camera the three axes
 of the scene are one rotation, which is far more accurate.
 """
@@ -19,7 +19,7 @@ CANDIDATES = 16  # of them, well apart, that may be part of the answer
 MOST_POINTS = 6
 FOCALS = np.geomspace(0.45, 3.0, 14)  # in longer sides: 96 down to 19 degrees of view
 RIGHT_ANGLE_TOLERANCE_DEG = 6.0
-RIGHT_ANGLE_BONUS = 0.1  # of the total weight; orders the points, moves none
+RIGHT_ANGLE_BONUS = 0.2  # of the total weight; chooses among points, moves none
 AXES_TRIED = 48  # with a camera: crossings taken as the first axis
 VOTE_BINS = 90
 
@@ -28,13 +28,14 @@ def vanishing_points(
     gray: np.ndarray,
     camera: np.ndarray | None = None,
     detector: Callable[[np.ndarray], np.ndarray] = line_segments,
+    presume_camera: bool = True,
 ) -> np.ndarray:
     """Vanishing points (M, 3), homogeneous in px, unit norm, strongest first, of a uint8 image (H, W).
 
     camera: intrinsics (3, 3) in px if known; then the result is the scene's three orthogonal axes. Without it
     up to MOST_POINTS free points, the first three being the best supported triple that some camera with
     square pixels and its principal point in the middle could see. M is 0 where there are no lines.
-    detector: gray -> segments (N, 4) in px; LSD unless told otherwise.
+    detector: gray -> segments (N, 4) in px; LSD unless told otherwise. presume_camera: see points_of_segments.
     ValueError if the longer side is below 128 px: there vanishing points are no better than chance.
     """
     height, width = gray.shape[:2]
@@ -43,18 +44,25 @@ def vanishing_points(
             f"image: its longer side must be at least {SMALLEST_PX} px for vanishing points, got {width} x "
             f"{height}: its few short segments fix no direction (measure at the resolution of generation)"
         )
-    return points_of_segments(detector(gray), width, height, camera)
+    return points_of_segments(detector(gray), width, height, camera, presume_camera)
 
 
-def points_of_segments(segments: np.ndarray, width: int, height: int, camera: np.ndarray | None = None) -> np.ndarray:
-    """As `vanishing_points`, from segments (N, 4) in px of an image of width x height px of any size."""
+def points_of_segments(
+    segments: np.ndarray, width: int, height: int, camera: np.ndarray | None = None, presume_camera: bool = True
+) -> np.ndarray:
+    """As `vanishing_points`, from segments (N, 4) in px of an image of width x height px of any size.
+
+    presume_camera: a third point may start where two others and some camera say it must be. That finds weak
+    third directions; to judge whether a camera can have taken the picture, leave it out: a point that nothing
+    supports would stay there and agree.
+    """
     if camera is not None and (np.shape(camera) != (3, 3) or abs(np.linalg.det(camera)) < 1e-9):
         raise ValueError(f"camera: must be invertible intrinsics (3, 3) in px, got {np.shape(camera)}")
     intrinsics = stand_in_camera(width, height) if camera is None else np.asarray(camera, float)
     seen = evidence(segments, intrinsics)
     if len(seen.lines) < 3:
         return np.empty((0, 3))
-    directions = _free_points(seen) if camera is None else _axes(seen)
+    directions = _free_points(seen, presume_camera) if camera is None else _axes(seen)
     points = directions @ intrinsics.T
     return points / np.linalg.norm(points, axis=1, keepdims=True)
 
@@ -65,7 +73,7 @@ def stand_in_camera(width: int, height: int) -> np.ndarray:
     return np.array([[focal_px, 0, (width - 1) / 2], [0, focal_px, (height - 1) / 2], [0, 0, 1]])
 
 
-def _free_points(seen: Evidence) -> np.ndarray:
+def _free_points(seen: Evidence, presume_camera: bool) -> np.ndarray:
     crossings, agreement = _hypotheses(seen)
     some = crossings[_apart(crossings, agreement @ seen.weights, CANDIDATES, apart_deg=2.0)]
     candidates = np.concatenate(
@@ -74,7 +82,7 @@ def _free_points(seen: Evidence) -> np.ndarray:
             refined(some, seen, np.broadcast_to(seen.weights, (len(some), len(seen.weights))), rounds=3),
         ]
     )
-    triple = _settled(_best_triple(candidates, seen), seen, rounds=3)
+    triple = _settled(_best_triple(candidates, seen, presume_camera), seen, rounds=3)
     rest = seen.weights * (support(triple, seen).max(axis=0) <= 0)
     others = _one_by_one(crossings, agreement, seen.reweighted(rest), MOST_POINTS - len(triple))
     points = _settled(np.concatenate([triple, others]), seen, rounds=4)
@@ -117,16 +125,40 @@ def _apart(directions: np.ndarray, scores: np.ndarray, count: int, apart_deg: fl
     return chosen
 
 
-def _best_triple(candidates: np.ndarray, seen: Evidence) -> np.ndarray:
-    """The three candidates that explain most, with a bonus if some focal length makes them orthogonal."""
+def _best_triple(candidates: np.ndarray, seen: Evidence, presume_camera: bool) -> np.ndarray:
+    """The three directions that explain most, with a bonus if some focal length makes them orthogonal.
+
+    Each is one of the candidates; with presume_camera the third may be what the other two imply.
+    """
     if len(candidates) < 3:
         return candidates
     triples = np.array(list(combinations(range(len(candidates)), 3)))
     explained = support(candidates, seen)
     shares = np.max([explained[column] for column in triples.T], axis=0) @ seen.weights
     off_deg = off_square_deg(candidates, triples, FOCALS)
-    bonus = RIGHT_ANGLE_BONUS * np.maximum(0, 1 - (off_deg / RIGHT_ANGLE_TOLERANCE_DEG) ** 2)
-    return candidates[triples[(shares + bonus).argmax()]]
+    scores = shares + RIGHT_ANGLE_BONUS * np.maximum(0, 1 - (off_deg / RIGHT_ANGLE_TOLERANCE_DEG) ** 2)
+    best, most = candidates[triples[scores.argmax()]], scores.max()
+    pairs, thirds = _implied_thirds(candidates) if presume_camera else (triples[:0, :2], candidates[:0])
+    if len(pairs):
+        both = np.maximum(*(explained[column] for column in pairs.T))
+        scores = np.maximum(both, support(thirds, seen)) @ seen.weights + RIGHT_ANGLE_BONUS
+        if scores.max() > most:
+            best = np.vstack([candidates[pairs[scores.argmax()]], thirds[scores.argmax()]])
+    return best
+
+
+def _implied_thirds(directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (P, 2) of directions (M, 3) that a camera can see at right angles, and the third axis (P, 3) of each:
+    across both for the focal length at which they are orthogonal, which must lie within FOCALS."""
+    pairs = np.array(list(combinations(range(len(directions)), 2)))
+    first, second = directions[pairs[:, 0]], directions[pairs[:, 1]]
+    depth = -first[:, 2] * second[:, 2]
+    squared = (first[:, :2] * second[:, :2]).sum(axis=1) / np.where(np.abs(depth) > 1e-12, depth, np.nan)
+    seen = (squared > FOCALS[0] ** 2) & (squared < FOCALS[-1] ** 2)
+    focal = np.sqrt(squared[seen])[:, None]
+    stretch = np.hstack([1 / focal, 1 / focal, np.ones_like(focal)])
+    thirds = np.cross(first[seen] * stretch, second[seen] * stretch) / stretch
+    return pairs[seen], thirds / np.linalg.norm(thirds, axis=1, keepdims=True)
 
 
 def off_square_deg(directions: np.ndarray, triples: np.ndarray, focals: np.ndarray) -> np.ndarray:

@@ -1,0 +1,54 @@
+"""Measure the geometry of a source's images; of real ones also under harmless and known changes."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from realgap import provenance, shards, steps
+from realgap.geometry import measures
+from realgap.geometry.segments import detector
+
+
+@dataclass(frozen=True)
+class Options:
+    source: str
+    images_per_class: int
+    detector: str
+    controls: dict[str, float]  # resample, blur_px, warp; looked at for real images only
+    seed: int
+
+
+def main() -> None:
+    args, options = steps.parse(__doc__, Options, shards={"nargs": "+"}, out={})
+    chosen = list(_chosen(args.shards, options.images_per_class))
+    size = max(chosen[0][0].shape[:2])
+    columns = [options.source, *(measures.CONTROLS if options.source == "real" else ())]
+    detect, rows = detector(options.detector), []
+    for image, label, image_id, variant in steps.progress(chosen, len(chosen), "measuring"):
+        pictures = [image]
+        if options.source == "real":
+            pictures += measures.controlled(image, image_id, options.seed, options.controls)
+        keys = {"labels": label, "image_ids": image_id, "variants": variant}
+        rows += [{**measures.rows(one, detect), **keys, "columns": n} for n, one in enumerate(pictures)]
+    dtypes = {name: dtype for name, (dtype, _) in shards.LAYOUT["geometry"].items()}
+    arrays = {name: np.array([row[name] for row in rows], dtype) for name, dtype in dtypes.items()}
+    made = {"step": "measure_geometry", "source": options.source, "options": asdict(options)}
+    made |= {"columns": columns, "measures": list(measures.names(size)), "size_px": size}
+    shards.write(args.out, "geometry", arrays, {**made, "versions": provenance.versions("opencv-python-headless")})
+
+
+def _chosen(paths: list[str], images_per_class: int) -> Iterator[tuple]:
+    """(image, label, image_id, variant) of the first images of each class, their first variant."""
+    count: dict[int, int] = {}
+    for path in paths:
+        shard = shards.read(path, "images")
+        for row in np.flatnonzero(shard["variants"] == 0):
+            label = int(shard["labels"][row])
+            count[label] = count.get(label, 0) + 1
+            if count[label] <= images_per_class:
+                yield shard["images"][row], label, int(shard["image_ids"][row]), 0
+
+
+if __name__ == "__main__":
+    steps.run(main)

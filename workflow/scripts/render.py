@@ -1,0 +1,31 @@
+"""Render the scenes of a shard of rendered "real" images again, with a known defect: a generator of known fault."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from realgap import images, loaders, shards, steps
+
+
+@dataclass(frozen=True)
+class Options:
+    defect: str
+    image_size: int
+
+
+def main() -> None:
+    args, options = steps.parse(__doc__, Options, images={}, out={})
+    real = shards.read(args.images, "images")
+    scenes = loaders.RenderedScenes(real["image_ids"], options.defect)
+    arrays = {
+        "images": images.resize(list(steps.progress(scenes, len(scenes), "rendering")), options.image_size),
+        "labels": real["labels"],
+        "image_ids": real["image_ids"],
+        "variants": np.zeros(len(scenes), np.int32),
+    }
+    made = {"step": "render", "source": options.defect, "options": asdict(options)}
+    shards.write(args.out, "images", arrays, made)
+
+
+if __name__ == "__main__":
+    steps.run(main)
