@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import yaml
+from snakemake.iocontainers import Wildcards
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 import warm
@@ -300,3 +301,18 @@ def filed(text):
 def listed(paths):
     """Paths for a command line: as they are, or, where there are very many, @ and a file that lists them."""
     return list(paths) if sum(map(len, paths)) < 50_000 else "@" + filed("\n".join(paths))
+
+
+def verification_plan():
+    """Every artefact of the study, its path below the study's folder, and the options its rule gives it now."""
+    plan, names = {}, {}
+    ends = [workflow.get_rule(name) for name in ("tabulate", "plot", "account", "report")]
+    ends += [one for one in workflow.rules if any(map(one.is_producer, section_files()))]
+    for path in [*artefacts(), *(path for one in ends for path in one.output)]:
+        producer = next(one for one in workflow.rules if one.is_producer(path))
+        made = getattr(producer.params, "options", "null")
+        if callable(made):
+            made = made(Wildcards(fromdict=producer.get_wildcards(path)))
+        name = path.removeprefix(f"{OUT}/")
+        plan[name], names[name] = json.loads(made), producer.name
+    return json.dumps({"folder": OUT, "options": plan, "rules": names})
