@@ -38,10 +38,11 @@ rule detect:
             seed=config["seed"],
             device=config["compute"]["device"],
         ),
+        shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.detect"),
     message:
         "Tell generated images from real ones"
     shell:
         "python -m scripts.detect --test-features {input.test_features:q} --test {input.test:q}"
-        " --features {input.features:q} --shards {input.shards:q} --table {output.table:q} --figure {output.figure:q}"
+        " --features {input.features:q} --shards {params.shards:q} --table {output.table:q} --figure {output.figure:q}"
         " --section {output.section:q} --options {params.options:q} > {log:q} 2>&1"

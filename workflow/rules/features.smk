@@ -44,9 +44,10 @@ rule extract_features:
         options=lambda w: options(
             without(config["features"], "weights"), config["compute"], resampled=w.image_set == "resampled"
         ),
+        shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.extract_features"),
     message:
         "Extract features of the set {wildcards.image_set}"
     shell:
-        "python -m scripts.extract_features --network {input.network:q} --shards {input.shards:q}"
+        "python -m scripts.extract_features --network {input.network:q} --shards {params.shards:q}"
         " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
