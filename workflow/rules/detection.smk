@@ -2,11 +2,6 @@ if "detection" in config["analyses"]:
     SECTIONS.append("detection")
 
 
-def shards_of_sets(image_sets):
-    """The image shards of several sets, one set after another, equally many of each."""
-    return [shard for image_set in image_sets for shard in image_shards_of(image_set)]
-
-
 rule detect:
     input:
         test_features=f"{OUT}/features/test.h5",
