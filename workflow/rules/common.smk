@@ -255,6 +255,39 @@ def of_every_classifier(pattern):
 GENERATED = [source for source in SHOWN if source != "real"]
 
 
+def image_shards_of(image_set):
+    """The image shards of a set; resampled ones are made of the real training images."""
+    if image_set == "test":
+        return [f"{OUT}/test.h5"]
+    folders = {"real": f"{OUT}/real", "resampled": f"{OUT}/real"}
+    folder = folders.get(image_set, f"{OUT}/samples/{image_set}")
+    return class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
+
+
+def feature_network(wildcards):
+    """The classifier trained on real images with the first seed, or the weights that the user has put there."""
+    if config["features"]["extractor"] == "classifier":
+        return f"{OUT}/classifiers/real/seed-{config['seeds'][0]}.safetensors"
+    return ancient(config["features"]["weights"])
+
+
+def shards_of_sets(image_sets):
+    """The image shards of several sets, one set after another, equally many of each."""
+    return [shard for image_set in image_sets for shard in image_shards_of(image_set)]
+
+
+def tuning_options(wildcards):
+    """The classifier's settings on real images alone, and the cells of the heat map."""
+    settings = without(config["transfer"], "enabled")
+    return options(
+        config["compute"],
+        {**config["classifier"], **settings},
+        real_share=1.0,
+        seed=int(wildcards.seed),
+        pretrained=wildcards.pretrained,
+    )
+
+
 def first_shards():
     """The first shard of real images of each class: it says which class has which number."""
     return expand(f"{OUT}/real/{{class_name}}/0.h5", class_name=CLASSES)
