@@ -227,8 +227,9 @@ def account_options():
     n = DATASET["images_per_class"] * len(CLASSES)
     of_real = ("extract_shard", "encode_shard", "invert_shard", "reconstruct_shard")
     generated = {f"sample_shard {source}": n * config["sampling"]["variants"] for source in GENERATORS}
+    rendered = {f"render_shard {defect}": n for defect in catalog.DEFECTS}
     return options(
-        images={**dict.fromkeys(of_real, n), **generated},
+        images={**dict.fromkeys(of_real, n), **generated, **rendered},
         n_classes=len(CLASSES),
         settings=configuration.differences(without(config, "studies"), without(default, "studies")),
         seed=config["seed"],
