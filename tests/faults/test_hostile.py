@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from realgap import config as configuration
-from realgap import reporting, sections, shards, weights
+from realgap import sections, shards, weights
 from realgap.checkpoints import Checkpoint
 from realgap.pretraining import Checkpoint as PretrainingCheckpoint
+from tests import pages
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "workflow").rglob("*.py"))
@@ -222,8 +223,6 @@ def test_a_name_is_refused_or_stays_one_plain_file_name(name):
 
 
 def test_the_page_shows_markup_as_text(tmp_path):
-    import pandas as pd
-
     evil = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
     (tmp_path / "t.csv").write_text(f'name,value\n"{evil.replace(chr(34), chr(34) * 2)}",1\n')
     (tmp_path / "f.svg").write_text(f"<svg xmlns='http://www.w3.org/2000/svg'><script>{evil}</script></svg>")
@@ -235,21 +234,9 @@ def test_the_page_shows_markup_as_text(tmp_path):
         [sections.Figure("f.svg", evil, evil)],
         [evil],
     )
-    rows = {"training_set": ["real", evil], "seed": [0, 0], "n_real": [1, 1], "n_generated": [0, 0], "n_test": [4, 4]}
-    accuracies = pd.DataFrame({**rows, "accuracy": [0.5, 0.25]})
-    from realgap import tables
-
-    page = reporting.render(
-        ROOT / "workflow/report/report.html.j2",
-        table=tables.table(accuracies),
-        accuracies=accuracies,
-        figures={"accuracy": tmp_path / "f.svg", "samples": tmp_path / "f.svg"},
-        analyses=[section],
-        folder=tmp_path,
-        config={"study": evil},
-        versions={evil: evil},
-    )
-    assert "<script" not in page
+    names = {"study": evil, "class_names": [evil, "one"], "config": {"dataset": {"root": evil, "image_size": 16}}}
+    page = pages.render(tmp_path, by_seed={"real": [0.5, 0.6], evil: [0.25, 0.3]}, analyses=[section], **names)
+    assert page.count("<script") == 1  # the page's own
     assert "<img src=x" not in page
     assert page.count("&lt;script&gt;") >= 8
     assert "default-src 'none'" in page

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from realgap import statistics, tables
+from realgap.answer import percent, points
 from realgap.figures import name
-from realgap.reporting import percent, points
 from realgap.sections import Figure, Section, Table
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from realgap import tables
+from realgap.answer import percent, points
 from realgap.figures import name
-from realgap.reporting import percent, points
 from realgap.sections import Figure, Section, Table
 
 SCRATCH = "scratch"  # trained from scratch on the same part of the real images
