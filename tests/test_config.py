@@ -15,7 +15,7 @@ SCHEMA = yaml.safe_load(configuration.SCHEMA.read_text())
 
 # (key, value that is put there, what the message says)
 WRONG = [
-    ("colour", "red", "config: top level: unknown key 'colour'; allowed: base_model, classifier, "),
+    ("colour", "red", "config: top level: unknown key 'colour'; allowed: "),
     ("inversion.step", 3, "config: inversion: unknown key 'step'; allowed: batch_size, early_stopping_pairs, "),
     ("sampling.stable_diffusion.embedding_noise", 0.1, "config: sampling.stable_diffusion: unknown key"),
     ("seeds", ..., "config: top level: missing key 'seeds'"),

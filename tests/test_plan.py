@@ -93,9 +93,9 @@ def test_a_damaged_configuration_of_a_model_is_one_line(tmp_path):
         plan.Plan(study(base_model={"path": str(tmp_path)}))
 
 
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in STUDIES if path.stem != "rooms"], ids=lambda path: path.stem)
 def test_the_jobs_counted_are_those_snakemake_plans(path, tmp_path):
-    """A study's own file, planned by the literal command, without its data or weights."""
+    """A study's own file, planned by the literal command, without its data or weights (rooms has no generator)."""
     run = checkout.snakemake(ROOT, "-n", "--quiet", "rules", study=str(path), target="all")
     assert run.returncode == 0, run.stdout + run.stderr
     jobs = {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", run.stdout, re.MULTILINE)}

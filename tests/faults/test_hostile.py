@@ -19,7 +19,6 @@ from realgap import config as configuration
 from realgap import sections, shards, weights
 from realgap.checkpoints import Checkpoint
 from realgap.pretraining import Checkpoint as PretrainingCheckpoint
-from tests import pages
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "workflow").rglob("*.py"))
@@ -217,26 +216,3 @@ def test_a_name_is_refused_or_stays_one_plain_file_name(name):
             assert Path("results", name).name == name
             assert set(name) <= set(string.ascii_letters + string.digits + "._-")
             assert name[0] not in ".-_"
-
-
-# --- the page ---------------------------------------------------------------------------------------------------------
-
-
-def test_the_page_shows_markup_as_text(tmp_path):
-    evil = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
-    (tmp_path / "t.csv").write_text(f'name,value\n"{evil.replace(chr(34), chr(34) * 2)}",1\n')
-    (tmp_path / "f.svg").write_text(f"<svg xmlns='http://www.w3.org/2000/svg'><script>{evil}</script></svg>")
-    section = sections.Section(
-        "evil",
-        evil,
-        [evil],
-        [sections.Table("t.csv", evil, {"name": evil})],
-        [sections.Figure("f.svg", evil, evil)],
-        [evil],
-    )
-    names = {"study": evil, "class_names": [evil, "one"], "config": {"dataset": {"root": evil, "image_size": 16}}}
-    page = pages.render(tmp_path, by_seed={"real": [0.5, 0.6], evil: [0.25, 0.3]}, analyses=[section], **names)
-    assert page.count("<script") == 1  # the page's own
-    assert "<img src=x" not in page
-    assert page.count("&lt;script&gt;") >= 8
-    assert "default-src 'none'" in page

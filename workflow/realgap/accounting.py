@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from realgap import jobs, statistics
+from realgap import catalog, jobs, statistics
 
 # what the images of a source went through, as stages; a stage is a rule, cut by source where it serves several
 STAGES_OF = {
     "vae_only": ("encode_shard", "reconstruct_shard"),
     "stable_diffusion": ("sample_shard stable_diffusion",),
     "diffusion_inversion": ("encode_shard", "invert_shard", "sample_shard diffusion_inversion"),
+    **{defect: (f"render_shard {defect}",) for defect in catalog.DEFECTS},
 }
 
 
@@ -115,7 +116,7 @@ def machines(jobs: pd.DataFrame) -> pd.DataFrame:
 
 def _stage(rule: str, item: str) -> str:
     """sample_shard serves two sources; its items are called <source>-<class>-<shard>."""
-    return f"{rule} {item.split('-')[0]}" if rule == "sample_shard" else rule
+    return f"{rule} {item.split('-')[0]}" if rule in ("sample_shard", "render_shard") else rule
 
 
 def _measured(path: Path) -> dict[str, float]:

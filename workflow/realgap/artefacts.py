@@ -19,9 +19,14 @@ MADE_BY: dict[str, tuple[str, str | None]] = {
     "predictions/*/seed-*.h5": ("evaluate", "predictions"),
     "accuracies.csv": ("tabulate", None),
     "table.csv": ("tabulate", None),
-    "figures/accuracy.*": ("plot", None),
+    "figures/cost.*": ("account", None),
+    "cost/*.csv": ("account", None),
+    "run/*.csv": ("account", None),
+    "figures/accuracy*.*": ("plot", None),
+    "figures/strip.*": ("plot", None),
     "figures/samples.*": ("plot", None),
     "figures/overview.*": ("plot", None),
+    "figures/gallery/*.*": ("plot", None),
     "report.html": ("report", None),
 }
 

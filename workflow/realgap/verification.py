@@ -17,11 +17,17 @@ from realgap import artefacts, files, sections, shards, tables, weights
 class Study:
     """The artefacts of one study and what has been read of them.
 
-    `options`: path of each artefact below `folder` -> the options its rule has now (None where it has none).
+    `options`: path of each artefact below `folder` -> the options its rule has now (None where it has none);
+    `rules`: the name of that rule, for artefacts that realgap.artefacts does not know.
     """
 
-    def __init__(self, folder: str | Path, options: Mapping[str, Mapping[str, Any] | None]) -> None:
-        self.folder, self.options = Path(folder), options
+    def __init__(
+        self,
+        folder: str | Path,
+        options: Mapping[str, Mapping[str, Any] | None],
+        rules: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder, self.options, self.rules = Path(folder), options, rules or {}
         self.finished = [name for name in options if (self.folder / name).exists()]
         self.checksums: dict[str, str] = {}
         self.made: dict[str, dict[str, Any]] = {}
@@ -35,7 +41,8 @@ class Study:
                     check(name)
                 except (ValueError, OSError) as error:
                     self.damaged.add(name)
-                    yield " ".join(str(error).split())
+                    said, rule = " ".join(str(error).split()), self.rules.get(name)
+                    yield f"{said} (rule {rule})" if rule and f"rule {rule} " not in said else said
 
     def _check_content(self, name: str) -> None:
         path = self.folder / name
@@ -121,8 +128,8 @@ def _check_product(path: Path) -> None:
             raise ValueError("its end is missing")
         elif path.suffix == ".json":
             sections.load(path)
-        elif path.suffix == ".csv" and pd.read_csv(path).empty:
-            raise ValueError("it has no rows")
+        elif path.suffix == ".csv" and (pd.read_csv(path).columns.empty or not content.endswith(b"\n")):
+            raise ValueError("its end is missing")
     except (ValueError, OSError, SyntaxError) as error:
         raise ValueError(_mend(path, f"not complete ({error})")) from error
 

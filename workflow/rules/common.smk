@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import yaml
+from snakemake.iocontainers import Wildcards
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 import warm
@@ -226,8 +227,9 @@ def account_options():
     n = DATASET["images_per_class"] * len(CLASSES)
     of_real = ("extract_shard", "encode_shard", "invert_shard", "reconstruct_shard")
     generated = {f"sample_shard {source}": n * config["sampling"]["variants"] for source in GENERATORS}
+    rendered = {f"render_shard {defect}": n for defect in catalog.DEFECTS}
     return options(
-        images={**dict.fromkeys(of_real, n), **generated},
+        images={**dict.fromkeys(of_real, n), **generated, **rendered},
         n_classes=len(CLASSES),
         settings=configuration.differences(without(config, "studies"), without(default, "studies")),
         seed=config["seed"],
@@ -252,6 +254,39 @@ def of_every_classifier(pattern):
 
 
 GENERATED = [source for source in SHOWN if source != "real"]
+
+
+def image_shards_of(image_set):
+    """The image shards of a set; resampled ones are made of the real training images."""
+    if image_set == "test":
+        return [f"{OUT}/test.h5"]
+    folders = {"real": f"{OUT}/real", "resampled": f"{OUT}/real"}
+    folder = folders.get(image_set, f"{OUT}/samples/{image_set}")
+    return class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
+
+
+def feature_network(wildcards):
+    """The classifier trained on real images with the first seed, or the weights that the user has put there."""
+    if config["features"]["extractor"] == "classifier":
+        return f"{OUT}/classifiers/real/seed-{config['seeds'][0]}.safetensors"
+    return ancient(config["features"]["weights"])
+
+
+def shards_of_sets(image_sets):
+    """The image shards of several sets, one set after another, equally many of each."""
+    return [shard for image_set in image_sets for shard in image_shards_of(image_set)]
+
+
+def tuning_options(wildcards):
+    """The classifier's settings on real images alone, and the cells of the heat map."""
+    settings = without(config["transfer"], "enabled")
+    return options(
+        config["compute"],
+        {**config["classifier"], **settings},
+        real_share=1.0,
+        seed=int(wildcards.seed),
+        pretrained=wildcards.pretrained,
+    )
 
 
 def first_shards():
@@ -300,3 +335,18 @@ def filed(text):
 def listed(paths):
     """Paths for a command line: as they are, or, where there are very many, @ and a file that lists them."""
     return list(paths) if sum(map(len, paths)) < 50_000 else "@" + filed("\n".join(paths))
+
+
+def verification_plan():
+    """Every artefact of the study, its path below the study's folder, and the options its rule gives it now."""
+    plan, names = {}, {}
+    ends = [workflow.get_rule(name) for name in ("tabulate", "plot", "account", "report")]
+    ends += [one for one in workflow.rules if any(map(one.is_producer, section_files()))]
+    for path in [*artefacts(), *(path for one in ends for path in one.output)]:
+        producer = next(one for one in workflow.rules if one.is_producer(path))
+        made = getattr(producer.params, "options", "null")
+        if callable(made):
+            made = made(Wildcards(fromdict=producer.get_wildcards(path)))
+        name = path.removeprefix(f"{OUT}/")
+        plan[name], names[name] = json.loads(made), producer.name
+    return json.dumps({"folder": OUT, "options": plan, "rules": names})

@@ -2,11 +2,6 @@ if "detection" in config["analyses"]:
     SECTIONS.append("detection")
 
 
-def shards_of_sets(image_sets):
-    """The image shards of several sets, one set after another, equally many of each."""
-    return [shard for image_set in image_sets for shard in image_shards_of(image_set)]
-
-
 rule detect:
     input:
         test_features=f"{OUT}/features/test.h5",
@@ -38,10 +33,11 @@ rule detect:
             seed=config["seed"],
             device=config["compute"]["device"],
         ),
+        shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.detect"),
     message:
         "Tell generated images from real ones"
     shell:
         "python -m scripts.detect --test-features {input.test_features:q} --test {input.test:q}"
-        " --features {input.features:q} --shards {input.shards:q} --table {output.table:q} --figure {output.figure:q}"
+        " --features {input.features:q} --shards {params.shards:q} --table {output.table:q} --figure {output.figure:q}"
         " --section {output.section:q} --options {params.options:q} > {log:q} 2>&1"

@@ -8,22 +8,6 @@ wildcard_constraints:
     image_set="|".join(IMAGE_SETS),
 
 
-def image_shards_of(image_set):
-    """The image shards of a set; resampled ones are made of the real training images."""
-    if image_set == "test":
-        return [f"{OUT}/test.h5"]
-    folders = {"real": f"{OUT}/real", "resampled": f"{OUT}/real"}
-    folder = folders.get(image_set, f"{OUT}/samples/{image_set}")
-    return class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
-
-
-def feature_network(wildcards):
-    """The classifier trained on real images with the first seed, or the weights that the user has put there."""
-    if config["features"]["extractor"] == "classifier":
-        return f"{OUT}/classifiers/real/seed-{config['seeds'][0]}.safetensors"
-    return ancient(config["features"]["weights"])
-
-
 rule extract_features:
     input:
         network=feature_network,
@@ -44,9 +28,10 @@ rule extract_features:
         options=lambda w: options(
             without(config["features"], "weights"), config["compute"], resampled=w.image_set == "resampled"
         ),
+        shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.extract_features"),
     message:
         "Extract features of the set {wildcards.image_set}"
     shell:
-        "python -m scripts.extract_features --network {input.network:q} --shards {input.shards:q}"
+        "python -m scripts.extract_features --network {input.network:q} --shards {params.shards:q}"
         " --options {params.options:q} --out {output:q} > {log:q} 2>&1"

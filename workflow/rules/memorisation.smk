@@ -25,12 +25,13 @@ rule infer_membership:
             without(config["memorisation"], "chance", "pairs"),
             seed=config["seed"],
         ),
+        train=lambda w, input: listed(input.train),
         code=provenance.code("scripts.infer_membership"),
     message:
         "Tell training images from test images by the classifiers' losses"
     shell:
         "python -m scripts.infer_membership --classifiers {input.classifiers:q} --predictions {input.predictions:q}"
-        " --train {input.train:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        " --train {params.train:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule audit:
@@ -76,12 +77,14 @@ rule audit:
             generators=[source for source in GENERATED if source in GENERATORS] or GENERATED,
             seed=config["seed"],
         ),
+        train=lambda w, input: listed(input.train),
+        shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.audit"),
     message:
         "Audit whether generated images repeat training images"
     shell:
-        "python -m scripts.audit --train-features {input.train_features:q} --train {input.train:q}"
+        "python -m scripts.audit --train-features {input.train_features:q} --train {params.train:q}"
         " --test-features {input.test_features:q} --test {input.test:q} --features {input.features:q}"
-        " --shards {input.shards:q} --membership-seeds {input.membership_seeds:q} --copies {output.copies:q} --images {output.images:q} --membership {output.membership:q}"
+        " --shards {params.shards:q} --membership-seeds {input.membership_seeds:q} --copies {output.copies:q} --images {output.images:q} --membership {output.membership:q}"
         " --ratios {output.ratios:q} --pairs {output.pairs:q}"
         " --section {output.section:q} --options {params.options:q} > {log:q} 2>&1"

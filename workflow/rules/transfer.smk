@@ -8,18 +8,6 @@ wildcard_constraints:
     pretrained="|".join(map(re.escape, ["scratch", *PRETRAINED])),
 
 
-def tuning_options(wildcards):
-    """The classifier's settings on real images alone, and the cells of the heat map."""
-    settings = without(config["transfer"], "enabled")
-    return options(
-        config["compute"],
-        {**config["classifier"], **settings},
-        real_share=1.0,
-        seed=int(wildcards.seed),
-        pretrained=wildcards.pretrained,
-    )
-
-
 rule tune:
     input:
         classifier=lambda w: (

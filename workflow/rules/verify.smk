@@ -1,18 +1,3 @@
-from snakemake.iocontainers import Wildcards
-
-
-def verification_plan():
-    """Every artefact of the study, its path below the study's folder, and the options its rule gives it now."""
-    plan = {}
-    for path in [*artefacts(), *rules.tabulate.output, *rules.plot.output, *rules.report.output]:
-        producer = next(one for one in workflow.rules if one.is_producer(path))
-        made = getattr(producer.params, "options", "null")
-        if callable(made):
-            made = made(Wildcards(fromdict=producer.get_wildcards(path)))
-        plan[path.removeprefix(f"{OUT}/")] = json.loads(made)
-    return json.dumps({"folder": OUT, "options": plan})
-
-
 # Without inputs: nothing is made for it. Without outputs: it runs whenever it is asked for.
 rule verify:
     log:

@@ -10,7 +10,7 @@ from realgap import steps, verification
 def main() -> None:
     args, _ = steps.parse(__doc__, plan={"type": Path})
     plan = json.loads(args.plan.read_text())
-    study = verification.Study(plan["folder"], plan["options"])
+    study = verification.Study(plan["folder"], plan["options"], plan["rules"])
     damaged = 0
     for problem in study.problems():
         print(problem, flush=True)
