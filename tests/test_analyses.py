@@ -173,6 +173,7 @@ def test_planted_copies_are_told_from_chance_and_controls_stand_beside_them():
     assert copied.near_copies["fresh"] < 0.15
     assert copied.near_copies["test"] == pytest.approx(0.05, abs=0.05)
     assert copied.copying["test"] == pytest.approx(0.5, abs=0.05)
+    assert copied.median_ratio["test"] == pytest.approx(1, abs=0.1)
     assert copied.median_ratio_high["copies"] < 0.2
     assert copied.median_ratio_low["fresh"] < 1 < copied.median_ratio_high["fresh"]
     by_image = memorisation.ratios(
@@ -250,6 +251,9 @@ def test_the_section_names_the_class_and_the_confusion(failing):
     (lost,) = (sentence for sentence in section.sentences if sentence.startswith("lost: "))
     assert "Most is lost on b (-4" in lost
     assert "b is called c more often by 4" in lost
+    none = confused.assign(low=-0.1)  # no interval excludes zero, so nothing is named
+    quiet = mistakes.section(mistakes.answer(observed, runs, 10), by_class.assign(difference_high=0.1), none, 3)
+    assert all(sentence.endswith("No class and no confusion stands out.") for sentence in quiet.sentences)
     cells = confused.set_index(["training_set", "class", "predicted"])
     assert cells.share["lost", "b", "c"] == pytest.approx(0.5, abs=0.08)
     assert np.isnan(cells.difference["real", "a", "a"])
