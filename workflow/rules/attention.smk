@@ -17,6 +17,7 @@ rule attend:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
+        gpu=GPU,
         mem_mb=4000,
         runtime=60,
     params:

@@ -24,6 +24,7 @@ rule detect:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
+        gpu=GPU,
         mem_mb=8000,
         runtime=240,
     params:

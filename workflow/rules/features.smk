@@ -22,6 +22,7 @@ rule extract_features:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
+        gpu=GPU,
         mem_mb=8000,
         runtime=60,
     params:

@@ -17,6 +17,7 @@ rule infer_membership:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
+        gpu=GPU,
         mem_mb=8000,
         runtime=120,
     params:

@@ -24,6 +24,7 @@ rule scale:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
+        gpu=GPU,
         mem_mb=4000,
         runtime=60,
     params:

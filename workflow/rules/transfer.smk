@@ -26,6 +26,7 @@ rule tune:
         "../../envs/realgap.yaml"
     threads: 1
     resources:
+        gpu=GPU,
         mem_mb=4000,
         runtime=480,
     params:
