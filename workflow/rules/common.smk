@@ -198,6 +198,17 @@ def full_size_shards(source):
     return expand(f"{OUT}/full_size/{source}/{{class_name}}.h5", class_name=CLASSES)
 
 
+def geometry_shards(source):
+    """Images at the base model's resolution where the study keeps them, else those that classifiers see."""
+    folder = f"{OUT}/real" if source == "real" else f"{OUT}/samples/{source}"
+    return full_size_shards(source) or class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
+
+
+def geometry_px():
+    full_size = bool(config["sampling"]["full_size_per_class"])
+    return config["base_model"]["resolution"] if full_size else DATASET["image_size"]
+
+
 SHOWN = [
     source
     for source in ["real", "vae_only", *GENERATORS, *catalog.DEFECTS]

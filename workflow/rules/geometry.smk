@@ -1,17 +1,5 @@
 # Do the lines bend and do the shadows lie? Real images, their controls and what was generated of them, side by side.
 
-
-def geometry_shards(source):
-    """Images at the base model's resolution where the study keeps them, else those that classifiers see."""
-    folder = f"{OUT}/real" if source == "real" else f"{OUT}/samples/{source}"
-    return full_size_shards(source) or class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
-
-
-def geometry_px():
-    full_size = bool(config["sampling"]["full_size_per_class"])
-    return config["base_model"]["resolution"] if full_size else DATASET["image_size"]
-
-
 # the VAE's own doing is a control of whatever came out of it
 THROUGH_VAE = ["vae_only"] if set(SHOWN) & {"vae_only", *GENERATORS} else []
 MEASURED = ["real", *THROUGH_VAE, *(source for source in SHOWN if source not in ("real", "vae_only"))]
@@ -114,9 +102,7 @@ if SHADOW_PAIRS:
         input:
             SHADOW_PAIRS,
         output:
-            verdicts=report(
-                f"{OUT}/geometry/shadow_verdicts.csv", caption="../report/shadows.rst", category="Geometry"
-            ),
+            verdicts=report(f"{OUT}/geometry/shadow_verdicts.csv", caption="../report/shadows.rst", category="Geometry"),
             table=report(f"{OUT}/geometry/shadows.csv", caption="../report/shadows.rst", category="Geometry"),
         log:
             f"{OUT}/logs/judge_shadows.log",
