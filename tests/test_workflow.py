@@ -168,7 +168,7 @@ def test_costly_results_are_shared_between_checkouts(finished_study, tmp_path, m
 def test_every_job_says_where_it_ran_and_the_report_is_made_of_files_alone(finished_study):
     results = finished_study / RESULTS
     jobs = pd.read_csv(results / "run/jobs.csv")
-    assert len(jobs) == 57 + sum(OF_ANALYSES.values())  # all but account and report
+    assert len(jobs) == 62 + sum(OF_ANALYSES.values())  # all but account and report
     assert jobs.host.notna().all()
     assert (jobs.peak_memory_mb > 100).any()
     settings = pd.read_csv(results / "run/settings.csv").set_index("key")

@@ -103,7 +103,7 @@ if SHADOW_PAIRS:
         input:
             SHADOW_PAIRS,
         output:
-            verdicts=f"{OUT}/geometry/shadow_verdicts.csv",
+            verdicts=report(f"{OUT}/geometry/shadow_verdicts.csv", caption="../report/shadows.rst", category="Geometry"),
             table=report(f"{OUT}/geometry/shadows.csv", caption="../report/shadows.rst", category="Geometry"),
         log:
             f"{OUT}/logs/judge_shadows.log",
@@ -163,10 +163,14 @@ rule judge_geometry:
         shadows=[f"{OUT}/geometry/shadows.csv"] if SHADOW_PAIRS else [],
         overlays=multiext(f"{OUT}/figures/geometry_overlays", ".png", ".svg") if LINES_SHOW else [],
     output:
-        images=f"{OUT}/geometry/images.csv",
+        images=report(f"{OUT}/geometry/images.csv", caption="../report/geometry_measures.rst", category="Geometry"),
         measures=report(f"{OUT}/geometry/measures.csv", caption="../report/geometry_measures.rst", category="Geometry"),
         cues=report(f"{OUT}/geometry/cues.csv", caption="../report/geometry_cues.rst", category="Geometry"),
-        overviews=[f"{OUT}/geometry/measures_overview.csv", f"{OUT}/geometry/cues_overview.csv"],
+        overviews=report(
+            [f"{OUT}/geometry/measures_overview.csv", f"{OUT}/geometry/cues_overview.csv"],
+            caption="../report/geometry_overviews.rst",
+            category="Geometry",
+        ),
         measures_figure=report(
             multiext(f"{OUT}/figures/geometry_measures", ".png", ".svg"),
             caption="../report/geometry_measures.rst",
