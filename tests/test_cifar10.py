@@ -43,6 +43,7 @@ FEW = {
     },
     "classifier": {"steps": 2, "batch_size": 8},
     "seeds": [0],
+    "geometry": {"images_per_class": 0},  # two images of each source train no classifier of cues
     "compute": {"precision": "fp32"},
 }
 

@@ -67,6 +67,7 @@ WRONG = [
         "base_model.path: must be a folder in diffusers' layout, with model_index.json; got 'n",
     ),
     ("inversion.early_stopping_patience", 0, "early_stopping_patience: must be at least 1; got 0"),
+    ("geometry.images_per_class", 0.5, "config: geometry.images_per_class: must be of type integer; got 0.5"),
     ("plan.utilisation", 0, "config: plan.utilisation: must be more than 0; got 0"),
     ("plan.device", "tpu", "config: plan.device: must be one of cpu, t4, "),
     ("dataset.images_per_class", 1, "mixing_weight: must be 0 when dataset.images_per_class is 1"),
@@ -97,6 +98,15 @@ def changed(key, value):
     else:
         section[last] = value
     return config
+
+
+def test_a_study_too_small_for_the_classifiers_of_geometry_is_refused_before_any_work():
+    config = changed("dataset.classes", ["zero", "one"])
+    config["dataset"]["images_per_class"] = 2
+    with pytest.raises(ValueError, match=r"geometry\.images_per_class: must give 5 images of all classes.*; got 4"):
+        configuration.check(config)
+    config["geometry"]["images_per_class"] = 0
+    configuration.check(config)
 
 
 def test_the_default_config_is_right():

@@ -56,7 +56,7 @@ def test_a_thousand_shards_are_not_a_thousand_entries(folder):
     assert by_step["extract_shard"][1:3] == (1000, 50)
     assert by_step["sample_shard"][1:3] == (2000, 200)
     assert sum(row[1] for row in rows) > 6000
-    assert sum(row[2] for row in rows) < 900
+    assert sum(row[2] for row in rows) < 1000
 
 
 def test_the_login_node_imports_no_torch(folder):

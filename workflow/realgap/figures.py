@@ -26,9 +26,9 @@ COLOURS = {
     "real+stable_diffusion": "#E69F00",
     "resampled": "#b0b0b0",
     "real+diffusion_inversion": "#56B4E9",
-    "bent_lines": "#D55E00",
-    "second_light": "#E69F00",
-    "broken_camera": "#0072B2",
+    "bent_lines": "#CC79A7",
+    "second_light": "#009E73",
+    "broken_camera": "#8B5A2B",
 }
 NAMES = {
     "real": "real",

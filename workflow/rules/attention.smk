@@ -41,7 +41,7 @@ rule compare_attention:
         ),
         strata=report(f"{OUT}/attention/strata.csv", caption="../report/attention_strata.rst", category="Attention"),
         models=report(f"{OUT}/attention/models.csv", caption="../report/attention_models.rst", category="Attention"),
-        maps=f"{OUT}/attention/maps.csv",
+        maps=report(f"{OUT}/attention/maps.csv", caption="../report/observations.rst", category="Attention"),
         differences=report(
             multiext(f"{OUT}/figures/attention", ".png", ".svg"),
             caption="../report/attention.rst",

@@ -8,7 +8,9 @@ rule infer_membership:
         predictions=of_every_classifier(f"{OUT}/predictions/{{training_set}}/seed-{{seed}}.h5"),
         train=image_shards_of("real"),
     output:
-        f"{OUT}/memorisation/membership_seeds.csv",
+        report(
+            f"{OUT}/memorisation/membership_seeds.csv", caption="../report/observations.rst", category="Memorisation"
+        ),
     log:
         f"{OUT}/logs/infer_membership.log",
     benchmark:
@@ -46,7 +48,7 @@ rule audit:
         membership_seeds=f"{OUT}/memorisation/membership_seeds.csv",
     output:
         copies=report(f"{OUT}/memorisation/copies.csv", caption="../report/copies.rst", category="Memorisation"),
-        images=f"{OUT}/memorisation/images.csv",
+        images=report(f"{OUT}/memorisation/images.csv", caption="../report/observations.rst", category="Memorisation"),
         membership=report(
             f"{OUT}/memorisation/membership.csv", caption="../report/membership.rst", category="Memorisation"
         ),

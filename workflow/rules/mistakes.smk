@@ -10,7 +10,7 @@ rule diagnose:
         real=first_shards(),
     output:
         table=report(f"{OUT}/mistakes/table.csv", caption="../report/mistakes_table.rst", category="Mistakes"),
-        images=f"{OUT}/mistakes/images.csv",
+        images=report(f"{OUT}/mistakes/images.csv", caption="../report/observations.rst", category="Mistakes"),
         classes=report(f"{OUT}/mistakes/classes.csv", caption="../report/mistakes_classes.rst", category="Mistakes"),
         confusion=report(
             f"{OUT}/mistakes/confusion.csv", caption="../report/mistakes_confusion.rst", category="Mistakes"

@@ -50,7 +50,7 @@ rule compare_scaling:
     output:
         table=report(f"{OUT}/scaling/table.csv", caption="../report/scaling_table.rst", category="Scaling"),
         gains=report(f"{OUT}/scaling/gains.csv", caption="../report/scaling_gains.rst", category="Scaling"),
-        accuracies=f"{OUT}/scaling/accuracies.csv",
+        accuracies=report(f"{OUT}/scaling/accuracies.csv", caption="../report/observations.rst", category="Scaling"),
         figure=report(
             multiext(f"{OUT}/figures/scaling", ".png", ".svg"),
             caption="../report/scaling.rst",

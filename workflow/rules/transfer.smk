@@ -17,7 +17,11 @@ rule tune:
         shards=shards_of("real"),
         test=f"{OUT}/test.h5",
     output:
-        f"{OUT}/transfer/{{pretrained}}/seed-{{seed}}.csv",
+        report(
+            f"{OUT}/transfer/{{pretrained}}/seed-{{seed}}.csv",
+            caption="../report/observations.rst",
+            category="Transfer",
+        ),
     log:
         f"{OUT}/logs/tune/{{pretrained}}-{{seed}}.log",
     benchmark:
@@ -48,7 +52,7 @@ rule compare_transfer:
         ),
     output:
         table=report(f"{OUT}/transfer/table.csv", caption="../report/transfer_table.rst", category="Transfer"),
-        accuracies=f"{OUT}/transfer/accuracies.csv",
+        accuracies=report(f"{OUT}/transfer/accuracies.csv", caption="../report/observations.rst", category="Transfer"),
         figure=report(
             multiext(f"{OUT}/figures/transfer", ".png", ".svg"),
             caption="../report/transfer.rst",
