@@ -17,7 +17,7 @@ import pytest  # noqa: E402
 
 def pytest_addoption(parser):
     group = parser.getgroup("faults")
-    group.addoption("--long", action="store_true", help="run the tests marked long as well, as .ci/run does")
+    group.addoption("--long", action="store_true", help="run the tests marked long as well")
     group.addoption("--kills", type=int, default=32, help="how often steps are killed in all (default %(default)s)")
     group.addoption("--artefacts", type=int, default=600, help="artefacts of the stub study (default %(default)s)")
 
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(config, items):
     if not config.getoption("--long"):
         for item in items:
             if "long" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="takes minutes; --long runs it, as .ci/run does"))
+                item.add_marker(pytest.mark.skip(reason="takes minutes; --long runs it"))
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,11 @@ def test_a_stub_study_of_many_artefacts_completes_in_bounded_memory(tmp_path, re
             "classes": [f"a_class_of_images_{n:04d}" for n in range(classes)],
         },
         "seeds": [0],
+        # what the stub can make: shards, training sets, classifiers, predictions and the table of one file each
+        "analyses": [],
+        "geometry": {"images_per_class": 0},
+        "scaling": {"enabled": False},
+        "transfer": {"enabled": False},
     }
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
     (tmp_path / "bin").mkdir()
@@ -67,6 +72,8 @@ def test_a_stub_study_of_many_artefacts_completes_in_bounded_memory(tmp_path, re
             "study.yaml",
             "--scheduler",
             "greedy",
+            "--until",
+            "tabulate",
             "--quiet",
             "all",
         ]
