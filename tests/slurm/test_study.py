@@ -15,6 +15,13 @@ from tests import checkout
 from tests.slurm.conftest import Run
 
 RESULTS = Path("results/reduced")
+# a step on a cluster costs ten seconds, and analyses are steps like others
+NO_ANALYSES = {
+    "analyses": [],
+    "geometry": {"images_per_class": 0},
+    "scaling": {"enabled": False},
+    "transfer": {"enabled": False},
+}
 GPU_STEPS = {"encode", "invert", "sample", "reconstruct", "train", "evaluate"}
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("study"), pytest.mark.timeout(2400)]
@@ -69,7 +76,7 @@ def study(accounted_cluster, tmp_path_factory):
 
 def _make_default(folder: Path) -> None:
     config = yaml.safe_load((folder / "config.yaml").read_text())
-    for section, value in checkout.REDUCED.items():
+    for section, value in {**checkout.REDUCED, **NO_ANALYSES}.items():
         config[section] = checkout._merge(config.get(section), value)
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
