@@ -9,7 +9,7 @@ from tests.slurm.conftest import EMBEDDINGS
 
 STUDY = ("--configfile", "study.yaml", "--", *EMBEDDINGS)
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slurm"), pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("slurm"), pytest.mark.timeout(2400)]
 
 
 def assert_equal_to(unbroken, folder):

@@ -24,7 +24,7 @@ NO_ANALYSES = {
 }
 GPU_STEPS = {"encode", "invert", "sample", "reconstruct", "train", "evaluate"}
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("study"), pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("study"), pytest.mark.timeout(2400)]
 
 
 class Seen:
