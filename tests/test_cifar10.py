@@ -50,10 +50,16 @@ FEW = {
 pytestmark = pytest.mark.xdist_group("cifar10")
 
 
-def prepared(folder, cifar10_root):
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory):
+    """Made once: equally frequent pairs of letters become tokens in another order each time a tokenizer is trained."""
+    return stable_diffusion.save(tmp_path_factory.mktemp("tiny model") / "model")
+
+
+def prepared(folder, cifar10_root, tiny_model):
     """A checkout with the tiny base model, the real images, and the study file."""
     checkout.copy(folder)
-    stable_diffusion.save(folder / "resources/models/tiny")
+    shutil.copytree(tiny_model, folder / "resources/models/tiny")
     study = yaml.safe_load((folder / "resources/studies/cifar10.yaml").read_text())
     merged = checkout._merge(study, {**FEW, "dataset": {**FEW["dataset"], "root": str(cifar10_root)}})
     (folder / "study.yaml").write_text(yaml.safe_dump(merged))
@@ -61,8 +67,8 @@ def prepared(folder, cifar10_root):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, cifar10_root):
-    folder = prepared(tmp_path_factory.mktemp("cifar10") / "checkout", cifar10_root)
+def finished(tmp_path_factory, cifar10_root, tiny_model):
+    folder = prepared(tmp_path_factory.mktemp("cifar10") / "checkout", cifar10_root, tiny_model)
     run = checkout.snakemake(folder)
     assert run.returncode == 0, run.stdout + run.stderr
     return folder
@@ -139,8 +145,10 @@ def _killed_while_inverting(folder, signum):
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
-def test_a_study_killed_while_inverting_goes_on_and_ends_with_equal_bytes(finished, tmp_path, cifar10_root, signum):
-    folder = prepared(tmp_path / "checkout", cifar10_root)
+def test_a_study_killed_while_inverting_goes_on_and_ends_with_equal_bytes(
+    finished, tmp_path, cifar10_root, tiny_model, signum
+):
+    folder = prepared(tmp_path / "checkout", cifar10_root, tiny_model)
     _killed_while_inverting(folder, signum)
     embeddings = sorted(path.relative_to(finished) for path in (finished / RESULTS / "embeddings").rglob("*.h5"))
     assert len(embeddings) == 4
@@ -159,8 +167,8 @@ def _environment():
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
-def test_a_model_that_is_not_there_is_one_line_that_says_how_to_get_it(tmp_path, cifar10_root):
-    folder = prepared(tmp_path / "checkout", cifar10_root)
+def test_a_model_that_is_not_there_is_one_line_that_says_how_to_get_it(tmp_path, cifar10_root, tiny_model):
+    folder = prepared(tmp_path / "checkout", cifar10_root, tiny_model)
     shutil.rmtree(folder / "resources/models/tiny")
     study = yaml.safe_load((folder / "study.yaml").read_text())
     study["base_model"] |= {"hub": "CompVis/stable-diffusion-v1-4", "revision": "0" * 40}
