@@ -104,7 +104,7 @@ def _retype(f):
     [
         (_link_out, "train/images is a link to elsewhere"),
         (_soft_group, "is a link to elsewhere"),
-        (_relabel, "train/labels must be integers from 0 to 1, got 2"),
+        (_relabel, "train/labels must be integers from 0 to 1, got 0 to 2"),
         (_retype, r"train/images must be uint8 \(n, h, w, 3\)"),
         (lambda f: f.attrs.pop("class_names"), "must hold train/images, train/labels and class_names"),
         (lambda f: f.pop("train/labels"), "must hold|is a link"),
