@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -189,7 +190,8 @@ def test_a_step_writes_the_bytes_that_the_plain_interpreter_writes(server, tmp_p
     options = json.dumps(options)
     for where, name in ((server, "warm.h5"), (None, "plain.h5")):
         done = run(WARM.parent, where, "scripts.extract", "--options", options, "--out", tmp_path / name)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert re.fullmatch(r"realgap job: \{.*\}\n", done.stderr)
     assert (tmp_path / "warm.h5").read_bytes() == (tmp_path / "plain.h5").read_bytes()
     assert len(shards.read(tmp_path / "warm.h5", "images")) == 5
 
