@@ -53,9 +53,9 @@ def test_a_checkpoint_is_one_hidden_file_beside_the_output_until_it_is_removed(t
 
 
 def test_an_offer_is_taken_only_when_it_is_time(tmp_path):
-    Checkpoint(tmp_path / "late.h5", MADE, every_s=3600).offer(STATE)
+    Checkpoint(tmp_path / "late.h5", MADE, every_s=3600).offer(lambda: STATE)
     assert os.listdir(tmp_path) == []
-    Checkpoint(tmp_path / "now.h5", MADE, every_s=0).offer(STATE)
+    Checkpoint(tmp_path / "now.h5", MADE, every_s=0).offer(lambda: STATE)
     assert os.listdir(tmp_path) == [".now.h5.checkpoint.safetensors"]
 
 
@@ -64,7 +64,7 @@ def test_a_signal_leads_to_a_last_checkpoint_and_exit_143(tmp_path, number, caps
     checkpoint = Checkpoint(tmp_path / "out.h5", MADE, every_s=3600)
     os.kill(os.getpid(), number)
     with pytest.raises(SystemExit, match="143"):
-        checkpoint.offer(STATE)
+        checkpoint.offer(lambda: STATE)
     assert Checkpoint(tmp_path / "out.h5", MADE).load(State).part == 4
     assert str(checkpoint.path) in capsys.readouterr().err
 

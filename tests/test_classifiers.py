@@ -304,3 +304,23 @@ def test_stages_are_those_of_a_resnet_in_order_and_hold_all_but_the_last_layer()
     assert {id(p) for p in held} == {id(p) for name, p in model.named_parameters() if not name.startswith("fc.")}
     with pytest.raises(ValueError, match="classifier.architecture: must be a ResNet to freeze stages of it, got VGG"):
         classifiers.stages(classifiers.build("vgg11", 3, 32))
+
+
+# --- going on from a state ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("stopped_after", [1, 5])
+def test_a_training_that_goes_on_from_its_state_ends_in_the_same_bits(dtype, stopped_after):
+    settings = {**SETTINGS, "steps": 8, "dtype": dtype}
+
+    def begun():
+        return classifiers.initialise(classifiers.build("resnet18", 3, 8), 0)
+
+    states, whole, resumed = [], begun(), begun()
+    losses = list(classifiers.train(whole, [easy(24)], [1.0], **settings, offer=lambda state: states.append(state())))
+    state = states[stopped_after - 1]
+    assert len(state.losses) == stopped_after
+    again = list(classifiers.train(resumed, [easy(24)], [1.0], **settings, state=state))
+    assert torch.equal(torch.stack(again), torch.stack(losses))
+    torch.testing.assert_close(resumed.state_dict(), whole.state_dict(), rtol=0, atol=0)

@@ -5,7 +5,14 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import norm
 
-from realgap.detection import detect, on_features, on_pixels
+from realgap.detection import on_features, on_pixels, out_of_fold_ranks
+from realgap.statistics import auc, bootstrap_interval
+
+
+def detect(real, generated, detector, seed, groups=None, folds=5, resamples=1000):
+    """Cross-validated AUC with its interval over images, as `analyses.detection.detections` puts it together."""
+    of_real, own = out_of_fold_ranks(real, generated, detector, seed, groups, folds)
+    return bootstrap_interval((own, of_real), auc, seed, resamples)
 
 
 def normal(seed, n, d=6):

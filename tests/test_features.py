@@ -5,7 +5,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, Dinov2Config, Dinov2Model
 
 from realgap import classifiers
-from realgap.features import extract, penultimate
+from realgap.features import extract, load, penultimate
 
 CPU = torch.device("cpu")
 
@@ -16,7 +16,8 @@ def images(n, size=32):
 
 def test_penultimate_features_times_the_last_weights_are_the_logits():
     model = classifiers.initialise(classifiers.build("resnet18", 10, 16), seed=0)
-    features, logits = penultimate(model, images(5, 16), batch_size=2, device=CPU, dtype=torch.float32)
+    how = {"batch_size": 2, "device": CPU, "dtype": torch.float32}
+    features, logits = penultimate(model, images(5, 16), **how), classifiers.predict(model, images(5, 16), **how)
     assert features.shape == (5, 512)
     expected = features @ model.fc.weight.detach().numpy().T + model.fc.bias.detach().numpy()
     np.testing.assert_allclose(logits, expected, atol=1e-4)
@@ -33,7 +34,7 @@ def test_inception_features_are_torch_fidelity_s(tmp_path, monkeypatch):
     torch.save(network.state_dict(), path)
     x = images(2)
     expected = network(torch.from_numpy(x).permute(0, 3, 1, 2))[0]
-    features = extract("inception", path, x, batch_size=1, device=CPU)
+    features = extract(load("inception", path, CPU), x, batch_size=1, device=CPU)
     assert features.shape == (2, 2048)
     np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-6)
 
@@ -45,7 +46,7 @@ def test_code_in_a_weights_file_does_not_run(tmp_path):
 
     torch.save({"fc.weight": Hostile()}, tmp_path / "inception.pth")
     with pytest.raises(ValueError, match="inception.pth: must hold plain tensors"):
-        extract("inception", tmp_path / "inception.pth", images(1), batch_size=1, device=CPU)
+        load("inception", tmp_path / "inception.pth", CPU)
     assert not (tmp_path / "ran").exists()
 
 
@@ -71,15 +72,15 @@ def test_transformers_see_the_image_at_their_size_and_scale(tmp_path, name, conf
     pixel_values = (x / 255 - np.array(mean)) / np.array(deviation)
     output = network(torch.tensor(pixel_values, dtype=torch.float32).permute(0, 3, 1, 2))
     expected = output.pooler_output if name == "dinov2" else output.image_embeds
-    features = extract(name, tmp_path, x, batch_size=2, device=CPU)
+    features = extract(load(name, tmp_path, CPU), x, batch_size=2, device=CPU)
     np.testing.assert_allclose(features, expected.detach(), rtol=1e-4, atol=1e-4)
-    assert extract(name, tmp_path, images(1), batch_size=2, device=CPU).shape == (1, features.shape[1])
+    assert extract(load(name, tmp_path, CPU), images(1), batch_size=2, device=CPU).shape == (1, features.shape[1])
 
 
 def test_a_wrong_extractor_is_named(tmp_path):
     with pytest.raises(ValueError, match="extractor: must be one of inception, dinov2, clip, got 'vgg'"):
-        extract("vgg", tmp_path, images(1), batch_size=1, device=CPU)
+        load("vgg", tmp_path, CPU)
     with pytest.raises(ValueError, match="the weights of clip must be at .*; there is nothing"):
-        extract("clip", tmp_path / "none", images(1), batch_size=1, device=CPU)
+        load("clip", tmp_path / "none", CPU)
     with pytest.raises(ValueError, match="could not be loaded as Dinov2Model"):
-        extract("dinov2", tmp_path, images(1), batch_size=1, device=CPU)
+        load("dinov2", tmp_path, CPU)

@@ -94,18 +94,6 @@ def test_bootstrap_depends_on_its_seed_alone():
     assert bootstrap_interval(values, np.mean, 1, 99) != bootstrap_interval(values, np.mean, 2, 99)
 
 
-def test_a_centred_interval_holds_an_estimate_that_resampling_biases():
-    items = normal(8, 60, 30)
-
-    def squared_norm_of_mean(rows):  # E = |mu|^2 + 30/n: every resample adds another 30/n
-        return float((rows.mean(axis=0) ** 2).sum())
-
-    estimate, low, _ = bootstrap_interval(items, squared_norm_of_mean, 0, 300)
-    assert low > estimate
-    estimate, low, high = bootstrap_interval(items, squared_norm_of_mean, 0, 300, centred=True)
-    assert low < estimate < high
-
-
 def test_paired_permutation_of_few_seeds_is_exact():
     differences = np.array([0.3, -0.1, 0.5, 0.2, 0.4])
     flipped = [np.mean(differences * signs) for signs in itertools.product([1, -1], repeat=5)]

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,10 +64,10 @@ class Checkpoint:
         print(f"goes on from {self.path}{again}", file=sys.stderr)
         return state_class(**plain, **arrays)
 
-    def offer(self, state: Any) -> None:
-        """Save the state (a dataclass of arrays and numbers) when it is time to; exit when told to."""
+    def offer(self, state: Callable[[], Any]) -> None:
+        """Save what `state()` gives (a dataclass of arrays and numbers) when it is time to; exit when told to."""
         if self.told_to_stop or time.monotonic() - self.saved_at >= self.every_s:
-            self.save(state)
+            self.save(state())
         if self.told_to_stop:
             print(f"told to stop; {self.path} holds the state to go on from", file=sys.stderr)
             sys.exit(143)

@@ -5,7 +5,8 @@ kept: nothing is chosen by looking at test images.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +17,15 @@ from torch.nn import functional as F
 from realgap import devices, streams
 
 CIFAR_STEM_BELOW = 96  # px; a stem that divides the image by 4 leaves nothing to look at below that
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a training stands: going on from here ends in the same bits as never having stopped."""
+
+    losses: np.ndarray  # float32 (steps so far,)
+    weights: np.ndarray  # float32 (n,), the model's state, one tensor after another
+    momenta: np.ndarray  # float32 (m,), the optimiser's for the learned parameters, likewise
 
 
 def build(architecture: str, num_classes: int, image_size: int) -> nn.Module:
@@ -79,13 +89,16 @@ def train(
     device: torch.device,
     dtype: torch.dtype,
     frozen: Sequence[nn.Module] = (),
+    state: State | None = None,
+    offer: Callable[[Callable[[], State]], None] = lambda _: None,
 ) -> Iterator[torch.Tensor]:
     """Train `model` in place; yields the loss of each step, on the device.
 
     parts: (images uint8 (n, h, w, 3), labels int64 (n,)) of each source, e.g. real and generated; shares:
     the share of every batch drawn from each, adding to 1. SGD with Nesterov momentum, linear warm-up for
     the given share of the steps, then cosine to zero. frozen: modules whose weights and running statistics
-    stay as they are.
+    stay as they are. state: where to go on from; the losses up to there are yielded first. offer: given a
+    function that makes the state after each step, for a checkpoint.
     """
     model.to(device, memory_format=_memory_format(dtype)).train()
     for module in frozen:
@@ -94,7 +107,9 @@ def train(
     counts = _split(batch_size, shares)
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.SGD(learned, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=True)
-    for step in range(steps):
+    losses = [] if state is None else _restore(model, optimiser, state, device)
+    yield from losses
+    for step in range(len(losses), steps):
         optimiser.param_groups[0]["lr"] = lr * _lr_factor(step, steps, warmup)
         pixels, targets = [], []
         for part, ((images, labels), count) in enumerate(zip(resident, counts, strict=True)):
@@ -108,7 +123,39 @@ def train(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        yield loss.detach()
+        losses.append(loss.detach())
+        yield losses[-1]
+        offer(lambda: _state(model, optimiser, losses))
+
+
+def _state(model: nn.Module, optimiser: torch.optim.Optimizer, losses: Sequence[torch.Tensor]) -> State:
+    momenta = [optimiser.state[parameter]["momentum_buffer"] for parameter in optimiser.param_groups[0]["params"]]
+    return State(*(_flat(tensors) for tensors in (losses, model.state_dict().values(), momenta)))
+
+
+def _flat(tensors: Iterable[torch.Tensor]) -> np.ndarray:
+    """All values, float32: the counts of batches among them are far from what it can't hold."""
+    return torch.cat([tensor.detach().flatten().float() for tensor in tensors]).cpu().numpy()
+
+
+def _restore(
+    model: nn.Module, optimiser: torch.optim.Optimizer, state: State, device: torch.device
+) -> list[torch.Tensor]:
+    """Put the state into model and optimiser; the losses so far."""
+    learned = optimiser.param_groups[0]["params"]
+    with torch.no_grad():
+        for tensor, values in _parts(model.state_dict().values(), state.weights):
+            tensor.copy_(values)
+        for parameter, values in _parts(learned, state.momenta):
+            optimiser.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(values)
+    return list(torch.from_numpy(state.losses).to(device))
+
+
+def _parts(tensors: Iterable[torch.Tensor], flat: np.ndarray) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Each tensor with its values among `flat`, in its shape."""
+    tensors = list(tensors)
+    values = torch.from_numpy(flat).split([tensor.numel() for tensor in tensors])
+    return ((tensor, part.view(tensor.shape)) for tensor, part in zip(tensors, values, strict=True))
 
 
 def augment(images: torch.Tensor, padding: int, flip: bool, stream: np.random.Generator) -> torch.Tensor:

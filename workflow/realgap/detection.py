@@ -17,32 +17,10 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from realgap import classifiers, devices
-from realgap.statistics import auc, bootstrap_interval
 from realgap.streams import stream
 
 # (training items, 1 = generated (n,), test items, seed) -> scores of the test items, higher = generated
 Detector = Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
-
-
-def detect(
-    real: np.ndarray,
-    generated: np.ndarray,
-    detector: Detector,
-    seed: int,
-    groups: np.ndarray | None = None,
-    folds: int = 5,
-    resamples: int = 1000,
-    confidence: float = 0.95,
-) -> tuple[float, float, float]:
-    """Cross-validated AUC of `detector` with its bootstrap interval over images: (auc, low, high).
-
-    real, generated: items (n, ...), (m, ...) as the detector takes them, of the same mixture of classes,
-    or it tells classes apart. groups: (n + m,) int, real ones first, the source that an item was made from;
-    items of one source are never in training and test at once, else a detector that knows a source by heart
-    passes for one that sees a gap. Default: every item by itself. The interval is for detectors as fitted.
-    """
-    real_ranks, generated_ranks = out_of_fold_ranks(real, generated, detector, seed, groups, folds)
-    return bootstrap_interval((generated_ranks, real_ranks), auc, seed, resamples, confidence)
 
 
 def out_of_fold_ranks(
@@ -53,9 +31,13 @@ def out_of_fold_ranks(
     groups: np.ndarray | None = None,
     folds: int = 5,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each item's rank among the scores of its own fold, in [0, 1], (n,) and (m,); arguments as in `detect`.
+    """Each item's rank among the scores of its own fold, cross-validated, in [0, 1]: (n,) and (m,).
 
     Ranks, since scores of two fits don't compare. Their AUC is that of the detector.
+    real, generated: items (n, ...), (m, ...) as the detector takes them, of the same mixture of classes,
+    or it tells classes apart. groups: (n + m,) int, real ones first, the source that an item was made from;
+    items of one source are never in training and test at once, else a detector that knows a source by heart
+    passes for one that sees a gap. Default: every item by itself. ValueError if they are not one per item.
     """
     if groups is None:
         groups = np.arange(len(real) + len(generated))

@@ -16,8 +16,8 @@ from realgap import classifiers
 
 def penultimate(
     model: nn.Module, images: np.ndarray, *, batch_size: int, device: torch.device, dtype: torch.dtype
-) -> tuple[np.ndarray, np.ndarray]:
-    """Input of the classifier's last linear layer and its logits: float32 (n, d) and (n, classes).
+) -> np.ndarray:
+    """Input of the classifier's last linear layer: float32 (n, d).
 
     images: uint8 (n, h, w, 3). Features of two classifiers don't compare: use one for all training sets.
     """
@@ -25,15 +25,23 @@ def penultimate(
     batches: list[Tensor] = []
     handle = last.register_forward_pre_hook(lambda _module, inputs: batches.append(inputs[0].float().cpu()))
     try:
-        logits = classifiers.predict(model, images, batch_size=batch_size, device=device, dtype=dtype)
+        classifiers.predict(model, images, batch_size=batch_size, device=device, dtype=dtype)
     finally:
         handle.remove()
-    return torch.cat(batches).numpy(), logits
+    return torch.cat(batches).numpy()
 
 
 @torch.inference_mode()
-def extract(name: str, weights: str | Path, images: np.ndarray, *, batch_size: int, device: torch.device) -> np.ndarray:
-    """Features float32 (n, d) of uint8 (n, h, w, 3) images by the network `name`, one of EXTRACTORS.
+def extract(
+    network: Callable[[Tensor], Tensor], images: np.ndarray, *, batch_size: int, device: torch.device
+) -> np.ndarray:
+    """Features float32 (n, d) of uint8 (n, h, w, 3) images by a network of `load`."""
+    batches = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).split(batch_size)
+    return torch.cat([network(batch.to(device)).float().cpu() for batch in batches]).numpy()
+
+
+def load(name: str, weights: str | Path, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """The network `name`, one of EXTRACTORS: uint8 (n, 3, h, w) to features (n, d).
 
     weights: torch-fidelity's Inception file, or a folder in transformers' layout with safetensors. ValueError
     if the name is unknown or the weights are absent: nothing is downloaded.
@@ -42,9 +50,7 @@ def extract(name: str, weights: str | Path, images: np.ndarray, *, batch_size: i
         raise ValueError(f"extractor: must be one of {', '.join(EXTRACTORS)}, got '{name}'")
     if not Path(weights).exists():
         raise ValueError(f"extractor: the weights of {name} must be at {weights}; there is nothing")
-    network = EXTRACTORS[name](Path(weights), device)
-    batches = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).split(batch_size)
-    return torch.cat([network(batch.to(device)).float().cpu() for batch in batches]).numpy()
+    return EXTRACTORS[name](Path(weights), device)
 
 
 def _inception(weights: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
@@ -63,7 +69,7 @@ def _dinov2(weights: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
     """Class token of a DINOv2 at 224 px."""
     from transformers import Dinov2Model
 
-    network = _load(Dinov2Model, weights, device)
+    network = _network(Dinov2Model, weights, device)
     return lambda images: network(_normalised(images, *_IMAGENET)).pooler_output
 
 
@@ -71,7 +77,7 @@ def _clip(weights: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
     """Image embedding of a CLIP at 224 px."""
     from transformers import CLIPVisionModelWithProjection
 
-    network = _load(CLIPVisionModelWithProjection, weights, device)
+    network = _network(CLIPVisionModelWithProjection, weights, device)
     return lambda images: network(_normalised(images, *_CLIP)).image_embeds
 
 
@@ -82,7 +88,7 @@ _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CLIP = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
-def _load(part: type, weights: Path, device: torch.device) -> nn.Module:
+def _network(part: type, weights: Path, device: torch.device) -> nn.Module:
     try:
         network = part.from_pretrained(weights, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError, RuntimeError) as error:

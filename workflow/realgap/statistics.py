@@ -43,15 +43,11 @@ def bootstrap_interval(
     seed: int,
     resamples: int = 1000,
     confidence: float = 0.95,
-    centred: bool = False,
 ) -> tuple[float, float, float]:
     """`statistic(items)` with its percentile bootstrap interval over items: (estimate, low, high).
 
     items: one array (n, ...), or a tuple of arrays, each resampled by itself along its first axis and given
     to `statistic` as one argument each. seed: of the resampling, the only source of randomness.
-    centred: shift the interval so that the mean of the resamples falls on the estimate. Use it for
-    statistics with a bias of order 1/n (Frechet distance): resampling adds that bias once more, so plain
-    percentiles may lie wholly above the estimate.
     Source: Efron and Tibshirani, An introduction to the bootstrap (1993), ch. 13; computed by scipy.
     """
     samples = [np.asarray(sample) for sample in (items if isinstance(items, tuple) else (items,))]
@@ -68,8 +64,7 @@ def bootstrap_interval(
     )
     estimate, draws = float(statistic(*samples)), result.bootstrap_distribution
     low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    shift = estimate - draws.mean() if centred else 0.0
-    return estimate, float(low + shift), float(high + shift)
+    return estimate, float(low), float(high)
 
 
 def permutation_test(

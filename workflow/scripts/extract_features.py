@@ -1,6 +1,8 @@
 """Extract the features of a set of images by one network, the same for every set."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 
@@ -20,20 +22,29 @@ class Options:
 def main() -> None:
     args, options = steps.parse(__doc__, Options, network={}, shards={"nargs": "+"}, out={})
     device = devices.pick(options.device)
-    parts = [shards.read(path, "images") for path in args.shards]
-    images = np.concatenate([part["images"] for part in parts])
-    if options.resampled:
-        images = resampled(images)
     if options.extractor == "classifier":
         model, made = weights.classifier(args.network)
         name, dtype = made["options"]["architecture"], devices.pick_dtype(options.precision, device)
-        found, _ = features.penultimate(model, images, batch_size=options.batch_size, device=device, dtype=dtype)
+        extract = partial(features.penultimate, model, dtype=dtype)
     else:
         name = options.extractor
-        found = features.extract(name, args.network, images, batch_size=options.batch_size, device=device)
-    arrays = {key: np.concatenate([part[key] for part in parts]) for key in ("labels", "image_ids", "variants")}
+        extract = partial(features.extract, features.load(name, args.network, device))
+    of_images = partial(extract, batch_size=options.batch_size, device=device)
+    parts = [
+        _of_shard(path, of_images, options.resampled)
+        for path in steps.progress(args.shards, len(args.shards), "extracting")
+    ]
+    arrays = {key: np.concatenate([part[key] for part in parts]) for key in shards.LAYOUT["features"]}
     made = {"step": "extract_features", "extractor": name, "options": asdict(options)}
-    shards.write(args.out, "features", {"features": found, **arrays}, made)
+    shards.write(args.out, "features", arrays, made)
+
+
+def _of_shard(path: str, of_images: Callable[..., np.ndarray], is_resampled: bool) -> dict[str, np.ndarray]:
+    """The features of one shard and what tells whose they are; its images are let go."""
+    shard = shards.read(path, "images")
+    images = resampled(shard["images"]) if is_resampled else shard["images"]
+    whose = {key: shard[key] for key in ("labels", "image_ids", "variants")}
+    return {"features": of_images(images), **whose}
 
 
 if __name__ == "__main__":

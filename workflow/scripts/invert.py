@@ -69,7 +69,7 @@ def main() -> None:
     )
     batches = -(-len(moments) // options.batch_size)
     for current in steps.progress(run, state.losses.shape[1] * batches, "inverting"):
-        checkpoint.offer(current)
+        checkpoint.offer(lambda: state)
         if current.failed.mean() > options.max_failed_share:
             checkpoint.remove()
             raise ValueError(_failure(args.moments, moments["image_ids"], state.failed, options.max_failed_share))

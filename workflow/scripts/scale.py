@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from realgap import classifiers, devices, shards, steps, training_sets
+from realgap import checkpoints, classifiers, devices, shards, steps, training_sets
 from scripts import train
 
 
@@ -17,7 +17,9 @@ def main() -> None:
     args, options = steps.parse(__doc__, Options, training_set={}, test={}, out={})
     data = training_sets.first_variants(shards.read(args.training_set, "images"), options.multiple)
     test = shards.read(args.test, "images")
-    model, _ = train.fit(data, options)
+    of_run = {"step": "scale", "options": asdict(options), "inputs": {"training_set": data.attributes["checksum"]}}
+    checkpoint = checkpoints.Checkpoint(args.out, of_run)
+    model, _ = train.fit(data, options, checkpoint=checkpoint)
     device = devices.pick(options.device)
     dtype = devices.pick_dtype(options.precision, device)
     classes = np.unique(data["labels"])
@@ -29,6 +31,7 @@ def main() -> None:
     kept = {name: data.attributes[name] for name in ("training_set", "parts")}
     made = {"step": "scale", "seed": options.seed, "classes": classes.tolist(), "options": asdict(options), **kept}
     shards.write(args.out, "predictions", arrays, made)
+    checkpoint.remove()
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import torch
 from torch import nn
 
-from realgap import classifiers, devices, provenance, shards, steps, weights
+from realgap import checkpoints, classifiers, devices, provenance, shards, steps, weights
 
 
 @dataclass(frozen=True)
@@ -30,27 +31,33 @@ class Options:
 def main() -> None:
     args, options = steps.parse(__doc__, Options, training_set={}, out={})
     data = shards.read(args.training_set, "images")
-    model, losses = fit(data, options)
+    of_run = {"step": "train", "options": asdict(options), "inputs": {"training_set": data.attributes["checksum"]}}
+    checkpoint = checkpoints.Checkpoint(args.out, of_run)
+    model, losses = fit(data, options, checkpoint=checkpoint)
     made = {
-        "step": "train",
+        **of_run,
         "training_set": data.attributes["training_set"],
         "parts": data.attributes["parts"],
         "classes": np.unique(data["labels"]).tolist(),
         "image_size": data["images"].shape[1],
-        "options": asdict(options),
-        "inputs": {"training_set": data.attributes["checksum"]},
         "losses": [round(float(part.mean()), 4) for part in np.array_split(losses, min(50, len(losses)))],
         "versions": provenance.versions("torch", "torchvision"),
     }
     weights.save(args.out, model.state_dict(), made)
+    checkpoint.remove()
 
 
 def fit(
-    data: shards.Shard, options: Options, model: nn.Module | None = None, frozen: Sequence[nn.Module] = ()
+    data: shards.Shard,
+    options: Options,
+    model: nn.Module | None = None,
+    frozen: Sequence[nn.Module] = (),
+    checkpoint: checkpoints.Checkpoint | None = None,
 ) -> tuple[nn.Module, list[float]]:
     """A classifier trained on the rows of a training set, and the loss of each step.
 
-    model: where to start, else at random by the seed; frozen: its modules that stay as they are.
+    model: where to start, else at random by the seed; frozen: its modules that stay as they are; checkpoint:
+    where a killed training goes on from.
     """
     classes, targets = np.unique(data["labels"], return_inverse=True)
     sources = data.attributes["parts"]
@@ -78,8 +85,9 @@ def fit(
         device=device,
         dtype=devices.pick_dtype(options.precision, device, training=True),
         frozen=frozen,
+        **({} if checkpoint is None else {"state": checkpoint.load(classifiers.State), "offer": checkpoint.offer}),
     )
-    losses = [float(loss) for loss in steps.progress(run, options.steps, "training")]
+    losses = torch.stack(list(steps.progress(run, options.steps, "training"))).tolist()
     if not np.isfinite(losses).all():
         raise ValueError(f"classifier.lr: must be lower, got {options.lr}: the loss did not stay finite")
     return model, losses
