@@ -20,7 +20,8 @@ def assert_equal_to(unbroken, folder):
 
 
 def log(folder, shard):
-    return (folder / f"results/slow/logs/invert_shard/zero-{shard}.log").read_text()
+    path = folder / f"results/slow/logs/invert_shard/zero-{shard}.log"
+    return path.read_text() if path.exists() else ""
 
 
 def of_shard(run, shard):
@@ -144,14 +145,12 @@ def test_a_restarted_controller_and_a_dead_driver_lose_nothing(cluster, unbroken
 
     run = start(cluster, prepared, *STUDY)
     cluster.wait_for(lambda: "is dead: cancelled the 2 jobs" in run.said, "the second run to take over", 300)
-    cluster.wait_for(
-        lambda: [job["state"] for job in run.jobs("invert_shard")] == ["RUNNING"] * 2, "both to run again", 300
-    )
+    # not earlier: an srun whose step the controller forgets asks again only after two minutes
+    cluster.wait_for(lambda: all("goes on from" in log(prepared, k) for k in (0, 1)), "both to go on", 300)
     cluster.stop_controller()
     cluster.start_controller()
     assert run.finish() == 0, run.said
     states = {job["id"]: job["state"] for job in cluster.jobs() if job["name"] in (name, run.name)}
     assert {states[number] for number in left} == {"CANCELLED"}
     assert len(of_shard(run, 0)) == len(of_shard(run, 1)) == 1
-    assert "goes on from" in log(prepared, 0)
     assert_equal_to(unbroken, prepared)
