@@ -137,6 +137,7 @@ GEOMETRY = {"measure_geometry", "judge_geometry"}
         ("realgap/attention.py", {"attend", "compare_attention", "account", "report"}),
         ("realgap/analyses/mistakes.py", {"diagnose", "account", "report"}),
         ("realgap/typeset.py", set()),
+        ("realgap/geometry/scenes.py", set()),
     ],
 )
 def test_editing_a_module_runs_the_rules_whose_step_imports_it_and_what_follows(study, module, expected):

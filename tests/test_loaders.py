@@ -141,16 +141,3 @@ def test_a_damaged_copy_of_cifar10_is_refused(cifar10_root, tmp_path):
         f.write(b"\0\0")
     with pytest.raises(ValueError, match="does not hold the data set, or a damaged copy"):
         loaders.cifar10(tmp_path, "train")
-
-
-def test_rendered_scenes_are_drawn_when_asked_for_and_their_ids_name_kind_and_number():
-    train, test = (loaders.rendered(None, split) for split in ("train", "test"))
-    assert (len(train.images), len(test.images)) == (3_000, 600)
-    assert not set(train.image_ids) & set(test.image_ids)
-    kinds = [loaders.RenderedScenes.scene(image_id)[0] for image_id in train.image_ids]
-    assert kinds == [train.class_names[label] for label in train.labels]
-    assert len(set(train.image_ids)) == 3_000
-    np.testing.assert_array_equal(train.images[2_001], train.images[2_001])
-    sheared = loaders.RenderedScenes(train.image_ids, "broken_camera")
-    assert sheared[2_001].shape == train.images[2_001].shape == (192, 192, 3)
-    assert (sheared[2_001] != train.images[2_001]).any()

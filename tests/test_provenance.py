@@ -1,6 +1,7 @@
 """realgap.provenance: a rule is run again when, and only when, the code that its step runs has changed."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -86,6 +87,8 @@ def test_steps_load_only_what_they_need():
     assert "realgap.inversion" not in provenance.sources("scripts.sample")
     assert "realgap.models" not in provenance.sources("scripts.train")
     assert "realgap.sampling" not in provenance.sources("scripts.extract")
+    assert "realgap.geometry.render" in provenance.sources("scripts.extract_rendered")
+    assert not any("geometry" in module for module in provenance.sources("scripts.extract"))
 
 
 def test_editing_a_module_changes_the_digest_of_exactly_the_steps_that_import_it(package):
@@ -167,6 +170,10 @@ def test_versions_are_those_installed():
 
 def test_every_step_is_named_by_a_rule():
     rules = "".join(path.read_text() for path in Path(provenance.ROOT, "rules").glob("*.smk"))
+    # one of two extracts real images: the rules as they are with either
+    either = re.findall(r'"(scripts\.\w+)"', re.search(r"^EXTRACT = .*$", rules, re.MULTILINE)[0])
+    assert len(either) == 2
+    rules = "".join(rules.replace("{params.step}", step).replace("(EXTRACT)", f'("{step}")') for step in either)
     for step in STEPS:
         assert f"python -m {step} " in rules
         # a download is what its checksum or revision says, whichever code fetched it

@@ -100,14 +100,6 @@ def hdf5(root: Path, split: str) -> Dataset | None:
     return Dataset(images, labels.astype(np.int64), first + np.arange(len(labels)), names)
 
 
-def rendered(root: Path | None, split: str) -> Dataset:
-    """1,000 rendered rooms, streets and boxes a class, and 200 to test on, of 192 px (realgap.geometry.scenes)."""
-    count, first = (1_000, 0) if split == "train" else (200, 1_000)
-    numbers = first + np.arange(count)
-    ids = np.concatenate([RenderedScenes.EVERY * (label + 1) + numbers for label in range(len(catalog.RENDERED))])
-    return Dataset(RenderedScenes(ids), np.repeat(np.arange(len(catalog.RENDERED)), count), ids, catalog.RENDERED)
-
-
 LOADERS: dict[str, Callable[[Path, str], Dataset | None]] = {
     "digits": digits,
     "cifar10": cifar10,
@@ -116,7 +108,6 @@ LOADERS: dict[str, Callable[[Path, str], Dataset | None]] = {
     "imagenette": imagenette,
     "image_folder": image_folder,
     "hdf5": hdf5,
-    "rendered": rendered,
 }
 
 
@@ -131,29 +122,6 @@ class ImageFiles(Sequence):
 
     def __getitem__(self, row: int) -> np.ndarray:
         return imaging.read(self.paths[row])
-
-
-class RenderedScenes(Sequence):
-    """Rendered scenes, each drawn when it is asked for, with a defect or without: uint8 (192, 192, 3)."""
-
-    EVERY = 10_000  # an id is this times (label + 1) plus the scene's number; ids below are no scenes' seeds
-    SIZE_PX = 192
-
-    def __init__(self, image_ids: np.ndarray, defect: str | None = None) -> None:
-        self.image_ids, self.defect = image_ids, defect
-
-    def __len__(self) -> int:
-        return len(self.image_ids)
-
-    def __getitem__(self, row: int) -> np.ndarray:
-        from realgap.geometry.scenes import render
-
-        return render(*self.scene(self.image_ids[row]), self.SIZE_PX, self.SIZE_PX, defect=self.defect).image
-
-    @classmethod
-    def scene(cls, image_id: int) -> tuple[str, int]:
-        """Kind and seed of a scene; its id is its seed, so that none is one that constants were chosen on."""
-        return catalog.RENDERED[int(image_id) // cls.EVERY - 1], int(image_id)
 
 
 def _cifar(kind: str, root: Path, split: str) -> Dataset:

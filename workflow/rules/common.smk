@@ -25,6 +25,8 @@ except ValueError as error:
 OUT = f"results/{config['study']}"
 DATASET = config["dataset"]
 CLASSES = configuration.classes(config)
+# the step that extracts real images: what draws scenes is code of a study of rendered ones alone
+EXTRACT = "scripts.extract_rendered" if DATASET["name"] == "rendered" else "scripts.extract"
 BASE_MODEL = config["base_model"]["path"]
 # what the model is, not when its files were written: a checkout or a copy must not invalidate weeks of work
 BASE_MODEL_FINGERPRINT = config["base_model"]["revision"] or provenance.fingerprint(BASE_MODEL)

@@ -40,11 +40,12 @@ rule extract_shard:
         runtime=lambda wildcards, attempt: 5 * attempt,
     params:
         options=lambda w: extraction_options("train", [w.class_name], *span(w.shard)),
-        code=provenance.code("scripts.extract"),
+        step=EXTRACT,
+        code=provenance.code(EXTRACT),
     message:
         "Extract real images of class {wildcards.class_name}, shard {wildcards.shard}"
     shell:
-        "python -m scripts.extract --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        "python -m {params.step} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule extract_test:
@@ -64,11 +65,12 @@ rule extract_test:
         runtime=10,
     params:
         options=extraction_options("test", CLASSES, 0, DATASET["images_per_class"]),
-        code=provenance.code("scripts.extract"),
+        step=EXTRACT,
+        code=provenance.code(EXTRACT),
     message:
         "Extract the real test images"
     shell:
-        "python -m scripts.extract --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        "python -m {params.step} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule extract_validation:
@@ -88,8 +90,9 @@ rule extract_validation:
         runtime=10,
     params:
         options=extraction_options("validation", CLASSES, 0, DATASET["images_per_class"]),
-        code=provenance.code("scripts.extract"),
+        step=EXTRACT,
+        code=provenance.code(EXTRACT),
     message:
         "Extract the real validation images"
     shell:
-        "python -m scripts.extract --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        "python -m {params.step} --options {params.options:q} --out {output:q} > {log:q} 2>&1"

@@ -10,7 +10,8 @@ use rule extract_shard as extract_full_size with:
         f"{OUT}/benchmarks/extract_full_size/{{class_name}}.tsv"
     params:
         options=lambda w: extraction_options("train", [w.class_name], 0, **full_size("stop")),
-        code=provenance.code("scripts.extract"),
+        step=EXTRACT,
+        code=provenance.code(EXTRACT),
     message:
         "Extract real images of class {wildcards.class_name} at the base model's resolution"
 

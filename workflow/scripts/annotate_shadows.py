@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from realgap import files, loaders, shards, steps
+from realgap import files, rendered, shards, steps
 from realgap.geometry.scenes import pairs_of_scene
 from realgap.geometry.verdicts import POINTS
 
@@ -18,11 +18,11 @@ class Options:
 def main() -> None:
     args, options = steps.parse(__doc__, Options, images={"nargs": "+"}, out={})
     ids = [image_id for path in args.images for image_id in shards.read(path, "images")["image_ids"]]
-    size = loaders.RenderedScenes.SIZE_PX
+    size = rendered.Scenes.SIZE_PX
     rows = []
     for image_id in steps.progress(ids, len(ids), "scenes"):
         for defect in (None, *options.defects):
-            pairs = pairs_of_scene(*loaders.RenderedScenes.scene(image_id), size, size, defect=defect)
+            pairs = pairs_of_scene(*rendered.Scenes.scene(image_id), size, size, defect=defect)
             pairs = (pairs + 0.5) * options.image_size / size - 0.5
             rows += [(defect or "real", image_id, 0, *pair) for pair in pairs.round(3)]
     table = pd.DataFrame(rows, columns=["source", "image_id", "variant", *POINTS])

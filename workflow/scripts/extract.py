@@ -1,5 +1,6 @@
 """Write real images of a data set as a shard: a slice of one class, the validation set or the test set."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,9 +23,9 @@ class Options:
     seed: int
 
 
-def main() -> None:
+def main(load: Mapping[str, Callable] = loaders.LOADERS) -> None:
     args, options = steps.parse(__doc__, Options, out={})
-    dataset, rows = _choose(options)
+    dataset, rows = _choose(load[options.dataset], options)
     made = {"step": "extract", "source": "real", "options": {**asdict(options), "root": None}}
     arrays = datasets.take(dataset, rows, options.image_size)
     if len(rows) > 1 and (arrays["images"] == arrays["images"][0]).all():
@@ -32,8 +33,7 @@ def main() -> None:
     shards.write(args.out, "images", arrays, made)
 
 
-def _choose(options: Options) -> tuple[datasets.Dataset, np.ndarray]:
-    load = loaders.LOADERS[options.dataset]
+def _choose(load: Callable, options: Options) -> tuple[datasets.Dataset, np.ndarray]:
     root = Path(options.root) if options.root else None
     classes, seed, validation = options.classes, options.seed, options.validation_images_per_class
     if options.split == "test" and (own := load(root, "test")) is not None:

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from realgap import images, loaders, shards, steps
+from realgap import images, rendered, shards, steps
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Options:
 def main() -> None:
     args, options = steps.parse(__doc__, Options, images={}, out={})
     real = shards.read(args.images, "images")
-    scenes = loaders.RenderedScenes(real["image_ids"], options.defect)
+    scenes = rendered.Scenes(real["image_ids"], options.defect)
     arrays = {
         "images": images.resize(list(steps.progress(scenes, len(scenes), "rendering")), options.image_size),
         "labels": real["labels"],
