@@ -54,6 +54,11 @@ WRONG = [
     ("training_sets", ["real", "bent_lines"], "bent_lines is a defect of dataset.name rendered only; got 'bent_lines'"),
     ("geometry.images_per_class", -1, "config: geometry.images_per_class: must be at least 0; got -1"),
     ("geometry.detector", 3, "config: geometry.detector: must be of type string; got 3"),
+    (
+        "geometry.detector",
+        "no.pt",
+        "config: geometry.detector: must be lsd or a TorchScript file; got 'no.pt', no such",
+    ),
     ("geometry.controls.resample", 2, "config: geometry.controls.resample: must be at most 1; got 2"),
     ("geometry.controls.blur", 2, "config: geometry.controls: unknown key 'blur'; allowed: blur_px, resample, warp"),
     ("geometry.confidence", 0.3, "config: geometry.confidence: must be at least 0.5; got 0.3"),

@@ -15,8 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from realgap import devices, streams
-
-CIFAR_STEM_BELOW = 96  # px; a stem that divides the image by 4 leaves nothing to look at below that
+from realgap.limits import CIFAR_STEM_BELOW
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import jsonschema
 import yaml
 
 from realgap import catalog
+from realgap.limits import CUE_FOLDS
 
-GEOMETRY_AT_LEAST = 5  # images of a source, to train classifiers of cues on (realgap.geometry.judging)
 SHIPPED = ("resources/mini-sd-digits",)  # base models that rules of this project can make again
 SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
 
@@ -139,11 +139,16 @@ def _check_analyses(config: Mapping[str, Any]) -> None:
     images = min(dataset["images_per_class"], dataset["test_images_per_class"] or math.inf)
     if "fidelity" in config["analyses"] and images < 2:
         raise ValueError("config: analyses: must leave out fidelity where a class has 1 real image; got fidelity")
+    detector = config["geometry"]["detector"]
+    if config["geometry"]["images_per_class"] and detector != "lsd" and not Path(detector).is_file():
+        raise ValueError(
+            f"config: geometry.detector: must be lsd or a TorchScript file; got {detector!r}, no such file"
+        )
     kept = config["sampling"]["full_size_per_class"] or dataset["images_per_class"]
     measured = len(classes(config)) * min(config["geometry"]["images_per_class"], kept)
-    if 0 < measured < GEOMETRY_AT_LEAST:
+    if 0 < measured < CUE_FOLDS:
         raise ValueError(
-            f"config: geometry.images_per_class: must give {GEOMETRY_AT_LEAST} images of all classes together, or be 0 "
+            f"config: geometry.images_per_class: must give {CUE_FOLDS} images of all classes together, or be 0 "
             f"for no geometry; got {measured}"
         )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from realgap import catalog, flops
+from realgap import catalog, flops, limits
 from realgap import config as configuration
 
 ARCHITECTURES = Path(__file__).resolve().parents[2] / "resources" / "architectures"
@@ -67,7 +67,7 @@ class Plan:
         self.image_bytes = 3 * dataset["image_size"] ** 2
         self.latents_bytes, self.denoise, self.denoise_backward, self.encoder, self.decoder = self._network(model)
         self.weights_bytes = 4 * _parameters(model)
-        cifar_stem = dataset["image_size"] < 96
+        cifar_stem = dataset["image_size"] < limits.CIFAR_STEM_BELOW
         self.classify = flops.resnet(
             config["classifier"]["architecture"], dataset["image_size"], self.classes, cifar_stem=cifar_stem
         )

@@ -11,10 +11,10 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedGroupKFold
 
+from realgap.limits import CUE_FOLDS
 from realgap.statistics import auc, bootstrap_interval
 
 GROUPS = ("easy", "unconfident", "misclassified")
-FOLDS = 5
 EPOCHS = 25
 BATCH = 64
 LEARNING_RATE = 2e-3
@@ -26,7 +26,7 @@ def crossfitted_scores(
     generated: np.ndarray,
     groups: np.ndarray | None = None,
     seed: int = 0,
-    folds: int = FOLDS,
+    folds: int = CUE_FOLDS,
 ) -> np.ndarray:
     """Score of being generated in [0, 1] for each item, (N,) float64, from a classifier not fitted on it.
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from realgap.geometry.cues import FOLDS, GROUPS, auc_interval, crossfitted_scores, prequalify
+from realgap.geometry.cues import GROUPS, auc_interval, crossfitted_scores, prequalify
 from realgap.geometry.measures import CONTROLS
 from realgap.geometry.structure import STATISTICS
+from realgap.limits import CUE_FOLDS
 from realgap.shards import Shard
 from realgap.statistics import auc, bootstrap_interval
 
@@ -78,10 +79,10 @@ def cues(
     """
     rows = []
     real = _seen(sources["real"], names)
-    if len(real["image_ids"]) < FOLDS:
+    if len(real["image_ids"]) < CUE_FOLDS:
         raise ValueError(
-            f"geometry.images_per_class: must give {FOLDS} images or more to train classifiers of cues on, or be 0; "
-            f"got {len(real['image_ids'])}"
+            f"geometry.images_per_class: must give {CUE_FOLDS} images or more to train classifiers of cues on, "
+            f"or be 0; got {len(real['image_ids'])}"
         )
     for source in [name for name in sources if name != "real"]:
         other = _seen(sources[source], names)

@@ -1,0 +1,4 @@
+"""Sizes that decide what can be computed, for those that must know before anything heavy is imported."""
+
+CIFAR_STEM_BELOW = 96  # px; a stem that divides the image by 4 leaves nothing to look at below that
+CUE_FOLDS = 5  # of the cross-fitted classifiers of geometric cues: the fewest images of a source that they take
