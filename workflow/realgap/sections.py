@@ -13,6 +13,16 @@ from typing import Any
 
 from realgap.files import whole
 
+# headings of a number's interval, and of its difference to real images with its own
+COMPARED_WITH_REAL = {
+    "low": "95 % interval from",
+    "high": "to",
+    "difference": "difference to real",
+    "difference_low": "from",
+    "difference_high": "to",
+    "verdict": "verdict",
+}
+
 
 @dataclass(frozen=True)
 class Table:

@@ -9,7 +9,7 @@ from realgap import fidelity, measuring
 from realgap.figures import name
 from realgap.image_sets import equal_rows
 from realgap.measuring import Images
-from realgap.sections import Figure, Section, Table
+from realgap.sections import COMPARED_WITH_REAL, Figure, Section, Table
 from realgap.shards import Shard
 
 # metric -> (words when it is higher than the control's, when it is lower, what it is)
@@ -105,12 +105,7 @@ def section(answered: pd.DataFrame, extractor: str, per_class: int, k: int) -> S
                     "source": "set",
                     "metric": "metric",
                     "value": "value",
-                    "low": "95 % interval from",
-                    "high": "to",
-                    "difference": "difference to real",
-                    "difference_low": "from",
-                    "difference_high": "to",
-                    "verdict": "verdict",
+                    **COMPARED_WITH_REAL,
                 },
             )
         ],

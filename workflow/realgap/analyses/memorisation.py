@@ -8,7 +8,7 @@ import pandas as pd
 
 from realgap import memorisation, tables
 from realgap.figures import name
-from realgap.sections import Figure, Section, Table
+from realgap.sections import COMPARED_WITH_REAL, Figure, Section, Table
 from realgap.statistics import bootstrap_interval
 
 HELD_OUT = "test"  # held-out real images audited as if they were generated: what chance gives
@@ -132,12 +132,7 @@ def section(copied: pd.DataFrame, members: pd.DataFrame, chance: float, shown: s
                 {
                     "training_set": "training set",
                     "mean": "AUC",
-                    "low": "95 % interval from",
-                    "high": "to",
-                    "difference": "difference to real",
-                    "difference_low": "from",
-                    "difference_high": "to",
-                    "verdict": "verdict",
+                    **COMPARED_WITH_REAL,
                 },
             ),
         ],

@@ -7,7 +7,7 @@ import pandas as pd
 
 from realgap import mistakes, tables
 from realgap.figures import name
-from realgap.sections import Figure, Section, Table
+from realgap.sections import COMPARED_WITH_REAL, Figure, Section, Table
 from realgap.shards import Shard
 
 MEASURES = {
@@ -139,12 +139,7 @@ def section(answered: pd.DataFrame, by_class: pd.DataFrame, confused: pd.DataFra
                     "training_set": "training set",
                     "measure": "measure",
                     "mean": "mean",
-                    "low": "95 % interval from",
-                    "high": "to",
-                    "difference": "difference to real",
-                    "difference_low": "from",
-                    "difference_high": "to",
-                    "verdict": "verdict",
+                    **COMPARED_WITH_REAL,
                 },
             )
         ],
