@@ -2,8 +2,13 @@
 
 import contextlib
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import torch
+
+T = TypeVar("T")
+Rows = TypeVar("Rows", bound=Sequence)  # an array will do
 
 
 def pick(device: str) -> torch.device:
@@ -37,11 +42,30 @@ def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractCon
     return torch.autocast(device.type, dtype) if dtype != torch.float32 else contextlib.nullcontext()
 
 
-def halve(batch_size: int) -> int:
-    """Half of a batch that did not fit the device's memory, with a word on stderr. Call it in the `except`.
+def in_batches(work: Callable[[slice], T], n: int, batch_size: int) -> Iterator[T]:
+    """What `work` gives for n images, batch after batch; smaller ones from the first that does not fit on."""
+    first = 0
+    while first < n:
+        rows = range(first, min(first + batch_size, n))
+        done, made = fitting(lambda some: work(slice(some.start, some.stop)), rows)
+        if len(done) < len(rows):
+            batch_size = len(done)
+        first = done.stop
+        yield made
 
-    Raises ValueError when there was one image in it.
+
+def fitting(work: Callable[[Rows], T], rows: Rows) -> tuple[Rows, T]:
+    """As many of the first of `rows` as fit the device's memory, halved until they do, and what `work` gives for them.
+
+    Each halving is said on stderr. Raises ValueError when one image does not fit.
     """
+    while True:
+        with contextlib.suppress(torch.OutOfMemoryError):
+            return rows, work(rows)
+        rows = rows[: _halve(len(rows))]  # here, where what the failed attempt held is free
+
+
+def _halve(batch_size: int) -> int:
     if batch_size < 2:
         raise ValueError("out of memory with a batch of one image; the base model needs a larger device")
     if torch.cuda.is_available():

@@ -117,26 +117,29 @@ def invert(
     so does one in whose loss or embedding NaN or infinity arises: rows of a batch do not touch one another.
     """
     parts = state.losses.shape[1]
-    while len(rows := _next_rows(state, batch_size)):
+
+    def visit_part(rows: np.ndarray) -> tuple:
         part = int(state.parts_done[rows[0]])
         span = range(_begin_of(part, parts, visits), _begin_of(part + 1, parts, visits))
         rates = [lr * _lr_factor(lr_schedule, visit, visits) for visit in span]
-        try:
-            batch = _Batch(
-                mean[rows], std[rows], image_ids[rows], alphas_cumprod, scaling_factor, prediction_type, seed, device
-            )
-            embeddings = torch.nn.Parameter(torch.tensor(state.embeddings[rows], device=device))
-            optimiser = torch.optim.AdamW([embeddings], lr=lr, weight_decay=weight_decay)
-            _restore(optimiser, embeddings, state, rows, span.start)
-            losses = _optimise(embeddings, optimiser, rates, (batch.draw(v, timesteps) for v in span), predict)
-            fixed = batch.fixed_loss(embeddings.detach(), predict, early_stopping.pairs) if early_stopping else None
-        except torch.OutOfMemoryError:
-            batch_size = devices.halve(len(rows))
-            continue
-        _store(state, rows, embeddings, optimiser, losses)
+        batch = _Batch(
+            mean[rows], std[rows], image_ids[rows], alphas_cumprod, scaling_factor, prediction_type, seed, device
+        )
+        embeddings = torch.nn.Parameter(torch.tensor(state.embeddings[rows], device=device))
+        optimiser = torch.optim.AdamW([embeddings], lr=lr, weight_decay=weight_decay)
+        _restore(optimiser, embeddings, state, rows, span.start)
+        losses = _optimise(embeddings, optimiser, rates, (batch.draw(v, timesteps) for v in span), predict)
+        fixed = batch.fixed_loss(embeddings.detach(), predict, early_stopping.pairs) if early_stopping else None
+        return embeddings, optimiser, losses, fixed
+
+    while len(rows := _next_rows(state, batch_size)):
+        done, (embeddings, optimiser, losses, fixed) = devices.fitting(visit_part, rows)
+        if len(done) < len(rows):
+            batch_size = len(done)
+        _store(state, done, embeddings, optimiser, losses)
         if early_stopping:
-            _judge(state, rows, fixed, early_stopping)
-        _isolate(state, rows, losses)
+            _judge(state, done, fixed, early_stopping)
+        _isolate(state, done, losses)
         yield state
 
 

@@ -88,19 +88,14 @@ def sample(
     unconditional branch is not run. A batch that does not fit the device's memory is halved, with a word
     on stderr.
     """
-    first = 0
-    while first < len(noise):
-        rows = slice(first, min(first + batch_size, len(noise)))
-        try:
-            scheduler.set_timesteps(num_inference_steps, device=device)
-            latents = torch.from_numpy(noise[rows]).to(device) * scheduler.init_noise_sigma
-            branches = _Branches(conditioning[rows], unconditional, guidance_scale, device)
-            decoded = decode(_denoise(latents, branches, predict, scheduler))
-        except torch.OutOfMemoryError:
-            batch_size = devices.halve(rows.stop - rows.start)
-            continue
-        yield decoded
-        first = rows.stop
+
+    def draw(rows: slice) -> T:
+        scheduler.set_timesteps(num_inference_steps, device=device)
+        latents = torch.from_numpy(noise[rows]).to(device) * scheduler.init_noise_sigma
+        branches = _Branches(conditioning[rows], unconditional, guidance_scale, device)
+        return decode(_denoise(latents, branches, predict, scheduler))
+
+    return devices.in_batches(draw, len(noise), batch_size)
 
 
 class _Branches:

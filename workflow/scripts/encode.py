@@ -6,6 +6,8 @@ import numpy as np
 
 from realgap import devices, models, provenance, shards, steps
 
+BATCH_SIZE = 64  # halved where it does not fit
+
 
 @dataclass(frozen=True)
 class Options:
@@ -19,9 +21,10 @@ def main() -> None:
     device = devices.pick(options.device)
     vae = models.load_vae(args.base_model, device, devices.pick_dtype(options.precision, device))
     real = shards.read(args.images, "images")
-    batches = np.array_split(real["images"], range(64, len(real), 64))
-    encoded = [models.encode(vae, batch, options.resolution) for batch in batches]
-    mean, std = (np.concatenate(moments) for moments in zip(*encoded, strict=True))
+    batches = devices.in_batches(
+        lambda rows: models.encode(vae, real["images"][rows], options.resolution), len(real), BATCH_SIZE
+    )
+    mean, std = (np.concatenate(moments) for moments in zip(*batches, strict=True))
     for image_id, *moments in zip(real["image_ids"], mean, std, strict=True):
         if not np.isfinite(moments).all():
             raise ValueError(f"{args.images}: the VAE makes no finite numbers of image {image_id}")

@@ -7,6 +7,8 @@ import torch
 
 from realgap import devices, models, provenance, shards, steps
 
+BATCH_SIZE = 64  # halved where it does not fit
+
 
 @dataclass(frozen=True)
 class Options:
@@ -23,7 +25,10 @@ def main() -> None:
     moments = shards.read(args.moments, "moments")
     rows = slice(options.images)
     latents = torch.from_numpy(moments["mean"][rows]).to(device) * vae.config.scaling_factor
-    images = np.concatenate([models.decode(vae, batch, options.image_size) for batch in latents.split(64)])
+    batches = devices.in_batches(
+        lambda batch: models.decode(vae, latents[batch], options.image_size), len(latents), BATCH_SIZE
+    )
+    images = np.concatenate(list(batches))
     arrays = {
         "images": images,
         "labels": moments["labels"][rows],
