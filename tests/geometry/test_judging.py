@@ -84,6 +84,50 @@ def test_a_cue_that_differs_is_found_and_blank_pixels_are_unconfident(cues):
     assert found.auc["worse", "structure", "unconfident"] > 0.95
 
 
+@pytest.fixture(scope="module")
+def grouped():
+    """Of 100 images a side half have stripes that tell the side, 35 none, and 15 those of the other side.
+
+    The statistics differ between the sides in every group but the one without stripes.
+    """
+    made = [shard(["real"], [0], count=100), shard(["worse"], [0], count=100, seed=1)]
+    told = np.repeat([1, 0, -1], [50, 35, 15])
+    wave = 2 * np.sin(np.arange(32) * 1.5, dtype=np.float32)
+    for number, one in enumerate(made):
+        one.arrays["pixels"] += np.random.default_rng(number).normal(0, 0.5, (100, 3, 32, 32)).astype(np.float32)
+        across = told == (1 if number else -1)
+        along = told == (-1 if number else 1)
+        one.arrays["pixels"][across] += wave
+        one.arrays["pixels"][along] += wave[:, None]
+        one.arrays["measures"][told != 0, NAMES.index(STATISTICS[0])] += 6 * number
+    return judging.cues(judging.columns(made), NAMES, ["structure"], confidence=0.65, seed=0)
+
+
+def test_images_are_grouped_by_what_pixels_tell_and_each_cue_is_judged_within_the_groups(grouped):
+    found = grouped.set_index(["cue", "group"])
+    for group, count in {"easy": 50, "unconfident": 35, "misclassified": 15}.items():
+        for side in ("n_real", "n_source"):
+            assert abs(found[side]["pixels", group] - count) <= 10, group
+    assert found.auc["pixels", "easy"] > 0.95
+    assert found.auc["pixels", "misclassified"] < 0.05
+    assert 0.25 < found.auc["pixels", "unconfident"] < 0.75
+    for group in ("easy", "misclassified"):
+        assert found.auc["structure", group] > 0.9, group
+    assert found.auc["structure", "unconfident"] < 0.8
+    assert (found.auc_low.dropna() <= found.auc.dropna()).all()
+
+
+def test_the_figure_shows_every_group_that_has_images(grouped):
+    import matplotlib.pyplot as plt
+
+    drawn = pictures.cues(grouped)
+    names = [text.get_text() for text in drawn.legends[0].get_texts()]
+    assert names == ["all images", "easy by pixels", "unconfident by pixels", "misclassified by pixels"]
+    markers = {line.get_marker() for line in drawn.axes[1].get_lines()}
+    assert set(pictures.MARKERS.values()) <= markers
+    plt.close("all")
+
+
 def test_too_few_images_for_the_folds_are_named():
     with pytest.raises(ValueError, match="geometry.images_per_class: must give 5 images.*got 3"):
         judging.cues(judging.columns([shard(["real", "worse"], [0, 0], count=3)]), NAMES, ["structure"], 0.8, 0)
@@ -149,7 +193,22 @@ def test_overlays_take_points_inside_outside_and_at_infinity_and_none_at_all():
     image = np.full((150, 200, 3), 200, np.uint8)
     segments = np.array([[10.0, 10, 90, 12], [20, 30, 22, 120]])
     points = np.array([[80.0, 60, 1], [5000, 60, 1], [0, 1, 0]])
-    drawn = pictures.overlays([{"real": (image, segments, points), "worse": (image, segments[:0], points[:0])}])
+    measured, none = ({"unexplained_share": share, "off_square_deg": 3.2} for share in (0.25, np.nan))
+    real, worse = (image, segments, points, measured), (image, segments[:0], points[:0], none)
+    drawn = pictures.overlays([{"real": real, "worse": worse}])
     drawn.canvas.draw()
     assert [axes.get_title() for axes in drawn.axes] == ["real", "worse"]
+    said = ["25% meet nowhere, 3° off square", "fewer than three vanishing points"]
+    assert [axes.get_xlabel() for axes in drawn.axes] == said
+    plt.close("all")
+
+
+def test_overlays_of_many_sources_are_broken_into_lines_of_four_a_scene():
+    import matplotlib.pyplot as plt
+
+    seen = np.zeros((128, 128, 3), np.uint8), np.empty((0, 4)), np.empty((0, 3)), {"unexplained_share": np.nan}
+    drawn = pictures.overlays([{str(n): seen for n in range(7)}] * 2)
+    assert [axes.get_title() for axes in drawn.axes if axes.axison] == [str(n) for n in range(7)] * 2
+    places = [axes.get_subplotspec().get_geometry() for axes in drawn.axes]
+    assert {place[:2] for place in places} == {(2, 4)}
     plt.close("all")

@@ -6,6 +6,8 @@ THROUGH_VAE = ["vae_only"] if set(SHOWN) & {"vae_only", *GENERATORS} else []
 MEASURED = ["real", *THROUGH_VAE, *(source for source in SHOWN if source not in ("real", "vae_only"))]
 LINES_SHOW = geometry_px() >= 128
 SHADOW_PAIRS = config["geometry"]["shadow_pairs"]
+# an input, so that lines are found again by another detector of the same name
+LEARNED_DETECTOR = [config["geometry"]["detector"]] if config["geometry"]["detector"] != "lsd" else []
 
 if config["geometry"]["images_per_class"]:
     SECTIONS.append("geometry")
@@ -67,7 +69,8 @@ if DATASET["name"] == "rendered":
 
 rule measure_geometry:
     input:
-        lambda w: geometry_shards(w.measured),
+        shards=lambda w: geometry_shards(w.measured),
+        detector=LEARNED_DETECTOR,
     output:
         f"{OUT}/geometry/{{measured}}.h5",
     log:
@@ -94,7 +97,7 @@ rule measure_geometry:
     message:
         "Measure the geometry of {wildcards.measured} images"
     shell:
-        "python -m scripts.measure_geometry --shards {input:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        "python -m scripts.measure_geometry --shards {input.shards:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
 
 
 if SHADOW_PAIRS:
@@ -131,6 +134,7 @@ if LINES_SHOW:
         input:
             measured=f"{OUT}/geometry/real.h5",
             shards=[shard for source in MEASURED for shard in geometry_shards(source)],
+            detector=LEARNED_DETECTOR,
         output:
             report(
                 multiext(f"{OUT}/figures/geometry_overlays", ".png", ".svg"),
@@ -148,7 +152,12 @@ if LINES_SHOW:
             mem_mb=4000,
             runtime=10,
         params:
-            options=options(sources=MEASURED, detector=config["geometry"]["detector"]),
+            options=options(
+                sources=MEASURED,
+                detector=config["geometry"]["detector"],
+                controls=config["geometry"]["controls"],
+                seed=config["seed"],
+            ),
             code=provenance.code("scripts.draw_overlays"),
         message:
             "Draw lines, vanishing points and horizon over typical images"

@@ -1,37 +1,50 @@
-"""Draw segments, vanishing points and horizon over real images and what each source made of the same ones."""
+"""Draw segments, vanishing points and horizon over real images, changed ones, and what sources made of them."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from realgap import figures, shards, steps
-from realgap.geometry import pictures
+from realgap.geometry import measures, pictures
 from realgap.geometry.segments import detector
 from realgap.geometry.vanishing import points_of_segments
 
-MOST_ROWS = 4
+MOST_SCENES = 4
 
 
 @dataclass(frozen=True)
 class Options:
-    sources: list[str]  # in the order of --shards: all shards of the first source, then of the next
+    sources: list[str]  # in the order of --shards: all shards of the first source (real), then of the next
     detector: str
+    controls: dict[str, float]  # as in measure_geometry
+    seed: int
 
 
 def main() -> None:
     pair = {"nargs": 2, "metavar": ("PNG", "SVG")}
     args, options = steps.parse(__doc__, Options, measured={}, shards={"nargs": "+"}, out=pair)
-    chosen, detect = _typical(shards.read(args.measured, "geometry"))[:MOST_ROWS], detector(options.detector)
-    rows: list[dict] = [{} for _ in chosen]
+    chosen, detect = _typical(shards.read(args.measured, "geometry"))[:MOST_SCENES], detector(options.detector)
+    scenes: list[dict] = [{} for _ in chosen]
     for source, paths in zip(options.sources, np.array_split(args.shards, len(options.sources)), strict=True):
         for shard in (shards.read(path, "images") for path in paths):
             for row in np.flatnonzero((shard["variants"] == 0) & np.isin(shard["image_ids"], chosen)):
-                image = shard["images"][row]
-                segments = detect(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
-                points = points_of_segments(segments, image.shape[1], image.shape[0], presume_camera=False)
-                rows[chosen.index(shard["image_ids"][row])][source] = image, segments, points
-    figures.save(pictures.overlays(rows), *args.out)
+                image_id = int(shard["image_ids"][row])
+                images = {source: shard["images"][row]}
+                if source == "real":
+                    changed = measures.controlled(images["real"], image_id, options.seed, options.controls)
+                    images |= dict(zip(measures.CONTROLS, changed, strict=True))
+                scenes[chosen.index(image_id)] |= {name: _seen(image, detect) for name, image in images.items()}
+    figures.save(pictures.overlays(scenes), *args.out)
+
+
+def _seen(image: np.ndarray, detect: Callable) -> tuple[np.ndarray, np.ndarray, np.ndarray, Mapping[str, float]]:
+    """An image (H, W, 3) with what is drawn over it: segments (N, 4) px, points (M, 3), and its measures of lines."""
+    segments = detect(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
+    size = image.shape[1], image.shape[0]
+    measured = dict(zip(measures.LINES, measures.lines(segments, *size), strict=True))
+    return image, segments, points_of_segments(segments, *size, presume_camera=False), measured
 
 
 def _typical(real: shards.Shard) -> list[int]:

@@ -32,6 +32,7 @@ CUES = {
     "field": "orientation field",
 }
 FAMILIES = ("#D55E00", "#0072B2", "#009E73")
+OVERLAYS_A_LINE = 4
 MARKERS = {"all": "D", "easy": "o", "unconfident": "s", "misclassified": "^"}
 
 
@@ -103,25 +104,37 @@ def cues(table: pd.DataFrame) -> plt.Figure:
     return figure
 
 
-def overlays(rows: Sequence[Mapping[str, tuple]]) -> plt.Figure:
-    """The same pictures of several sources side by side, with what was found in them drawn over.
+def overlays(scenes: Sequence[Mapping[str, tuple]]) -> plt.Figure:
+    """The same scenes of several sources side by side, with what was found in them drawn over.
 
-    rows: for each picture, source -> (image (H, W, 3), segments (N, 4) px, points (M, 3)).
+    scenes: for each, source -> (image (H, W, 3), segments (N, 4) px, points (M, 3), measures of its lines by name).
     """
     sns.set_theme(style="white", context="notebook")
-    sources = list(rows[0])
-    size = (2.7 * len(sources), 2.7 * len(rows) + 0.6)
-    figure, grid = plt.subplots(len(rows), len(sources), figsize=size, squeeze=False, layout="constrained")
-    for line, row in zip(grid, rows, strict=True):
-        for axes, source in zip(line, sources, strict=True):
-            _overlay(axes, *row[source])
-    for axes, source in zip(grid[0], sources, strict=True):
-        axes.set_title(figures.name(source), fontsize=11)
+    sources = list(scenes[0])
+    lines = -(-len(sources) // OVERLAYS_A_LINE)
+    columns = -(-len(sources) // lines)
+    figure = plt.figure(figsize=(2.6 * columns, 3.0 * lines * len(scenes) + 0.4), layout="constrained")
+    blocks = figure.subfigures(len(scenes), 1, squeeze=False, hspace=0.03)[:, 0]
+    for block, scene in zip(blocks, scenes, strict=True):
+        grid = block.subplots(lines, columns, squeeze=False)
+        for axes in grid.flat[len(sources) :]:
+            axes.axis("off")
+        for axes, source in zip(grid.flat, sources, strict=False):
+            image, segments, points, measured = scene[source]
+            _overlay(axes, image, segments, points)
+            axes.set_title(figures.name(source), fontsize=11)
+            axes.set_xlabel(_in_words(measured), fontsize=9)
     figure.supxlabel(
         "segments by the vanishing point they meet in (grey: none); stars and arrows: where it is; dashed: horizon",
         fontsize=9,
     )
     return figure
+
+
+def _in_words(measured: Mapping[str, float]) -> str:
+    if np.isnan(measured["unexplained_share"]):
+        return "fewer than three vanishing points"
+    return f"{measured['unexplained_share']:.0%} meet nowhere, {measured['off_square_deg']:.0f}° off square"
 
 
 def _overlay(axes: plt.Axes, image: np.ndarray, segments: np.ndarray, points: np.ndarray) -> None:

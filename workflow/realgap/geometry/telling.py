@@ -60,7 +60,8 @@ def section(
         columns |= {"share_low": "from", "share_high": "to", "out_deg_median": "median degrees out, where inconsistent"}
         caption = "Images whose annotated shadows no one light explains, with 95 % intervals (Wilson)."
         tables.append(Table(paths["shadows"], caption, columns))
-    return Section("geometry", "Geometry", said, tables, _figures(paths), _notes(size_px, controls))
+    title = "Do the lines bend?" if shadows is None else "Do the lines bend and do the shadows lie?"
+    return Section("geometry", title, said, tables, _figures(paths), _notes(size_px, controls))
 
 
 def _measured(own: pd.DataFrame, measures: pd.DataFrame, source: str) -> str:
@@ -126,8 +127,8 @@ def _figures(paths: Mapping[str, str]) -> list[Figure]:
     ]
     if "overlays" in paths:
         caption = (
-            "Lines and vanishing points of the same scenes in every source: of each class the image whose real version "
-            "has the median share of lines that meet nowhere."
+            "Lines and vanishing points of the same scenes: real, under harmless and known changes, and in every "
+            "source. Of each class the image whose real version has the median share of lines that meet nowhere."
         )
         alt = "Pictures with coloured segments, vanishing points and horizon"
         drawn.append(Figure(paths["overlays"], caption, alt))
