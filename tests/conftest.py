@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import filelock  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+
+from tests import checkout  # noqa: E402
 
 
 def pytest_addoption(parser):
@@ -67,12 +70,36 @@ def images_shard(tmp_path):
 
 @pytest.fixture(scope="session")
 def finished_study(tmp_path_factory):
-    """A copy of the checkout in which the reduced digits study has run to its report."""
-    from tests import checkout
+    """A checkout in which the reduced digits study has run to its report, made once for all workers.
 
-    folder = checkout.copy(tmp_path_factory.mktemp("study") / "checkout")
-    run = checkout.snakemake(folder)
+    Tests that change it, even for a moment, are in the group "study", which one worker runs.
+    """
+    return _made_once(tmp_path_factory, "finished_study", _finish_study) / "checkout"
+
+
+@pytest.fixture(scope="session")
+def finished_results(tmp_path_factory):
+    """What the finished study made (results/reduced), in a copy that no test changes."""
+    return _made_once(tmp_path_factory, "finished_study", _finish_study) / "results"
+
+
+def _finish_study(folder):
+    run = checkout.snakemake(checkout.copy(folder / "checkout"))
     assert run.returncode == 0, run.stdout + run.stderr
+    shutil.copytree(folder / "checkout/results/reduced", folder / "results")
+
+
+def _made_once(tmp_path_factory, name, make):
+    """The folder `name` that make(folder) fills, for all workers of this run of pytest."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    made = folder.with_suffix(".made")
+    with filelock.FileLock(folder.with_suffix(".lock")):
+        if not made.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            made.touch()
     return folder
 
 
@@ -131,18 +158,13 @@ def invert_arguments(tmp_path, base_model):
 
 @pytest.fixture(scope="session")
 def cifar10_root(tmp_path_factory):
-    """A folder that holds the real CIFAR-10 as torchvision wants it, or a skip where it is not at hand.
-
-    Unpacking takes most of a minute, so all workers share one copy beside pytest's own folders.
-    """
+    """A folder that holds the real CIFAR-10 as torchvision wants it, or a skip where it is not at hand."""
     shared = Path(__file__).resolve().parents[2] / "shared" / "data"
     if not (shared / "cifar10_packed.npz").exists():
         pytest.skip("needs the real CIFAR-10 in ../shared/data")
-    root = tmp_path_factory.getbasetemp().parent / "cifar10"
-    with filelock.FileLock(f"{root}.lock"):
-        if not root.exists():
-            beside = root.with_name("cifar10.partial")
-            command = [sys.executable, shared / "unpack.py", "cifar10", shared / "cifar10_packed.npz", beside]
-            subprocess.run(command, check=True, capture_output=True)
-            beside.rename(root)
-    return root
+
+    def unpack(folder):  # takes most of a minute
+        command = [sys.executable, shared / "unpack.py", "cifar10", shared / "cifar10_packed.npz", folder]
+        subprocess.run(command, check=True, capture_output=True)
+
+    return _made_once(tmp_path_factory, "cifar10", unpack)

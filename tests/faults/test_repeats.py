@@ -12,26 +12,26 @@ from realgap import shards
 from tests import checkout
 from tests.faults.test_killed import artefacts
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(3600), pytest.mark.xdist_group("study")]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
 
-def test_the_same_study_with_one_job_at_a_time_is_equal_bit_for_bit(tmp_path, finished_study):
+def test_the_same_study_with_one_job_at_a_time_is_equal_bit_for_bit(tmp_path, finished_results):
     """The fixture ran with as many jobs at once as there are cores."""
     folder = checkout.copy(tmp_path / "another place")
     run = checkout.snakemake(folder, "--cores", "1")
     assert run.returncode == 0, run.stdout + run.stderr
     same = artefacts(folder)
     assert len(same) > 50
-    different = [str(path) for path, content in same.items() if content != (finished_study / path).read_bytes()]
+    different = [str(path) for path, content in same.items() if content != (finished_results / path).read_bytes()]
     assert different == []
 
 
-def test_other_shards_give_embeddings_images_and_a_table_that_are_equal_to_float_tolerance(tmp_path, finished_study):
+def test_other_shards_give_embeddings_images_and_a_table_that_are_equal_to_float_tolerance(tmp_path, finished_results):
     folder = checkout.copy(tmp_path / "checkout")
     study = checkout.changed(folder, dataset={"images_per_shard": 4}, inversion={"batch_size": 3})
     run = checkout.snakemake(folder, study=study)
     assert run.returncode == 0, run.stdout + run.stderr
-    cut, whole = finished_study / "results/reduced", folder / "results/reduced"
+    cut, whole = finished_results, folder / "results/reduced"
     for part, kind in (("real", "images"), ("embeddings", "embeddings"), ("samples/diffusion_inversion", "images")):
         for class_name in ("zero", "one"):
             two = [shards.read(cut / part / class_name / f"{k}.h5", kind) for k in (0, 1)]

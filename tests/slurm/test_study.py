@@ -24,7 +24,7 @@ NO_ANALYSES = {
 }
 GPU_STEPS = {"encode", "invert", "sample", "reconstruct", "train", "evaluate"}
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("study"), pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("slurm"), pytest.mark.timeout(2400)]
 
 
 class Seen:
@@ -81,8 +81,8 @@ def _make_default(folder: Path) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
 
-def test_the_results_equal_those_of_a_run_on_this_machine(study, finished_study):
-    here, there = finished_study / RESULTS, study[0] / RESULTS
+def test_the_results_equal_those_of_a_run_on_this_machine(study, finished_results):
+    here, there = finished_results, study[0] / RESULTS
     assert (there / "table.csv").read_bytes() == (here / "table.csv").read_bytes()
     for shard, kind in (
         ("embeddings/zero/0.h5", "embeddings"),
