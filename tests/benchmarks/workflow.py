@@ -1,0 +1,94 @@
+"""Snakemake itself: a dry run and a rerun with nothing to do, on stub studies of ever more shards.
+
+A shard is a slice of a class's real images: with what is made of it a study has six artefacts for each.
+"""
+
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from tests import checkout
+
+SHARDS_OF_A_CLASS = 4
+
+
+def study(folder: Path, shards: int) -> Path:
+    """A checkout in `folder` whose study has so many shards of real images; nothing of it is made yet."""
+    checkout.copy(folder)
+    (folder / "data").mkdir()
+    classes = max(1, -(-shards // SHARDS_OF_A_CLASS))
+    dataset = {"name": "image_folder", "root": "data", "images_per_class": 2 * SHARDS_OF_A_CLASS, "images_per_shard": 2}
+    changes = {
+        **checkout.REDUCED,
+        "study": "stub",
+        "dataset": {**dataset, "classes": [f"a_class_of_images_{n:04d}" for n in range(classes)]},
+        "seeds": [0],
+        "analyses": [],
+        "geometry": {"images_per_class": 0},
+        "scaling": {"enabled": False},
+        "transfer": {"enabled": False},
+    }
+    (folder / "study.yaml").write_text(yaml.safe_dump(changes))
+    return folder
+
+
+def pretend(folder: Path) -> int:
+    """Make every artefact an empty file and tell Snakemake that it was made; returns how many there are."""
+    outputs = [line.split("\t")[0] for line in run(folder, "--summary").stdout.splitlines()[1:]]
+    for number, name in enumerate(outputs):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+        os.utime(path, (number, number))
+    run(folder, "--touch", "--cores", "1", "--quiet", "all")
+    return len(outputs)
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snakemake", "--configfile", "study.yaml", *arguments, "--until", "tabulate"]
+    done = subprocess.run(command, cwd=folder, env=checkout.environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done
+
+
+def timed(folder: Path, *arguments: str) -> tuple[float, float, subprocess.CompletedProcess]:
+    """Wall clock and CPU seconds of a Snakemake, and what it said."""
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = run(folder, *arguments)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - begin, cpu_s, done
+
+
+def measure(folder: Path, sizes: tuple[int, ...], repeats: int = 3) -> list[dict]:
+    """A row for each size: median seconds of `snakemake -n` before anything is made, and of a run with all made."""
+    rows = []
+    for shards in sizes:
+        stub = study(folder / f"{shards}-shards", shards)
+        times = 1 if shards >= 1_000 else repeats
+        dry = [timed(stub, "-n", "--quiet", "rules") for _ in range(times)]
+        artefacts = pretend(stub)
+        again = [timed(stub, "--cores", "1") for _ in range(times)]
+        assert all(re.search("Nothing to be done", done.stdout + done.stderr) for _, _, done in again)
+        rows.append(
+            {
+                "shards": shards,
+                "artefacts": artefacts,
+                "dry_run_s": float(np.median([wall for wall, _, _ in dry])),
+                "dry_run_cpu_s": float(np.median([cpu for _, cpu, _ in dry])),
+                "rerun_s": float(np.median([wall for wall, _, _ in again])),
+                "rerun_cpu_s": float(np.median([cpu for _, cpu, _ in again])),
+                "repeats": times,
+            }
+        )
+        print(
+            f"  {shards} shards: dry run {rows[-1]['dry_run_s']:.1f} s, rerun {rows[-1]['rerun_s']:.1f} s", flush=True
+        )
+    return rows
