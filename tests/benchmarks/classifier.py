@@ -21,7 +21,7 @@ SETTINGS = {"lr": 0.015, "momentum": 0.9, "weight_decay": 0.0005}
 
 
 def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
-    steps, batch_size = (4, 32) if device.type == "cpu" else (50, 128)
+    steps, batch_size = (2, 32) if device.type == "cpu" else (50, 128)
     data = subjects.digits(per_class=100)
     if device.type == "cpu":
         images, labels = data["images"], data["labels"]

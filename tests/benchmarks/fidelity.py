@@ -14,8 +14,8 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from realgap import fidelity
 from tests.benchmarks.harness import Contest
 
-N, WIDTH = 2_000, 512  # ResNet-18's features; Inception's are 2,048 wide
-SUBSETS, SIZE = 10, 1_000
+N, WIDTH = 1_000, 512  # ResNet-18's features; Inception's are 2,048 wide
+SUBSETS, SIZE = 3, 1_000
 
 
 def contests(device: torch.device, folder: Path) -> Iterator[Contest]:

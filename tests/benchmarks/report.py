@@ -100,10 +100,10 @@ def _workflow(stage: dict | None) -> str:
         return ""
     lines = [
         "",
-        "| shards | artefacts | `snakemake -n`, s | in CPU s | nothing to do, s | in CPU s |",
-        "|---|---|---|---|---|---|",
+        "| shards | `snakemake -n`, s | in CPU s | nothing to do, s | in CPU s |",
+        "|---|---|---|---|---|",
     ]
     for row in stage["rows"]:
         dry, again = (f"{row[f'{key}_s']:.1f} | {row[f'{key}_cpu_s']:.1f}" for key in ("dry_run", "rerun"))
-        lines.append(f"| {row['shards']:,} | {row['artefacts']:,} | {dry} | {again} |")
+        lines.append(f"| {row['shards']:,} | {dry} | {again} |")
     return "\n".join(lines) + "\n"

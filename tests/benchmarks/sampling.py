@@ -18,7 +18,7 @@ STEPS, GUIDANCE = 12, 1.25  # of the default study
 
 def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
     subject = subjects.subject(device, folder)
-    n = 100 if device.type == "cpu" else 500
+    n = 50 if device.type == "cpu" else 500
     random = np.random.default_rng(0)
     width = subject.unet["cross_attention_dim"]
     conditioning = random.standard_normal((n, subject.num_tokens, width), np.float32)
