@@ -53,7 +53,7 @@ def _measure(stage: str, device: torch.device, folder: Path, args: argparse.Name
     module = importlib.import_module(f"tests.benchmarks.{stage}")
     about = _circumstances(device, args.threads)
     if stage == "workflow":
-        return {**about, "rows": module.measure(folder, tuple(args.shards))}
+        return {**about, "rows": module.measure(folder, tuple(args.shards), min(3, args.rounds))}
     side, rows = MATMUL_SIDE[device.type], []
     left, right = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
     for contest in module.contests(device, folder):

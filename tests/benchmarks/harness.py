@@ -41,8 +41,8 @@ class Times:
 
 def now() -> tuple[float, float]:
     """Wall clock and CPU time of this process and its children, those at work included, in seconds."""
-    own = os.times()
-    spent = own.user + own.system + own.children_user + own.children_system
+    ended = os.times()
+    spent = time.process_time() + ended.children_user + ended.children_system
     for child in psutil.Process().children(recursive=True):
         try:
             used = child.cpu_times()

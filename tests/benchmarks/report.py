@@ -5,6 +5,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 DEVICES = {"cpu": "CPU", "cuda": "one GPU"}
+APART = ("levers", "workflow")  # stages with a table of their own
 GPU_COMMAND = "`envs/run python -m tests.benchmarks --device cuda`"
 
 
@@ -19,9 +20,9 @@ def write(results: dict, out: Path) -> None:
 
 
 def races(results: dict, device: str) -> list[dict]:
-    """The rows of all stages that are races, in the order they were measured."""
+    """The rows of all stages beside baselines, in the order they were measured."""
     stages = results.get(device, {})
-    return [row for name, stage in stages.items() if name != "workflow" for row in stage["rows"]]
+    return [row for name, stage in stages.items() if name not in APART for row in stage["rows"]]
 
 
 def table(results: dict) -> str:
@@ -38,7 +39,8 @@ def table(results: dict) -> str:
     text = "\n".join(lines) + "\n"
     for device, name in DEVICES.items():
         text += "\n" + (_said(results[device], name) if device in results else f"{name}: not run; {GPU_COMMAND}") + "\n"
-    return text + _workflow(results.get("cpu", {}).get("workflow"))
+    levers = [text_of for device in DEVICES if (text_of := _levers(results.get(device, {}).get("levers")))]
+    return text + "".join(levers) + _workflow(results.get("cpu", {}).get("workflow"))
 
 
 def plot(results: dict) -> plt.Figure:
@@ -93,6 +95,16 @@ def _said(stages: dict, name: str) -> str:
         f"{name}: {hardware}; {when}; {'/'.join(map(str, rounds))} rounds; median of ratios within a round, bootstrap"
     )
     return f"{text} 95 % interval; load average before a stage up to {busiest:g}."
+
+
+def _levers(stage: dict | None) -> str:
+    if not stage:
+        return ""
+    lines = ["", "| lever | against | times faster | in CPU time | share of a matmul |", "|---|---|---|---|---|"]
+    for row in stage["rows"]:
+        ratio, cpu, _, share = _cells(row)
+        lines.append(f"| {row['contest']} | {row['baseline']} | {ratio} | {cpu} | {share} |")
+    return "\n".join(lines) + "\n"
 
 
 def _workflow(stage: dict | None) -> str:
