@@ -15,7 +15,7 @@ from realgap import fidelity
 from tests.benchmarks.harness import Contest
 
 N, WIDTH = 1_000, 512  # ResNet-18's features; Inception's are 2,048 wide
-SUBSETS, SIZE = 3, 1_000
+SUBSETS, SIZE = 10, 1_000
 
 
 def contests(device: torch.device, folder: Path) -> Iterator[Contest]:

@@ -59,7 +59,7 @@ def plot(results: dict) -> plt.Figure:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.axvline(1, color="0.6", linewidth=1, zorder=0)
     axes.grid(axis="x", color="0.9", zorder=0)
-    axes.set_xlabel("times faster than the baseline: median of rounds, 95 % interval (red: to reach)")
+    axes.set_xlabel("times faster than the baseline (red: to reach)")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
