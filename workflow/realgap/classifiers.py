@@ -112,7 +112,7 @@ def train(
         optimiser.param_groups[0]["lr"] = lr * _lr_factor(step, steps, warmup)
         pixels, targets = [], []
         for part, ((images, labels), count) in enumerate(zip(resident, counts, strict=True)):
-            rows = torch.from_numpy(_rows(step * count, count, len(labels), seed, part)).to(device)
+            rows = devices.put(_rows(step * count, count, len(labels), seed, part), device)
             pixels.append(images[rows])
             targets.append(labels[rows])
         x = augment(torch.cat(pixels), crop_padding, horizontal_flip, streams.stream(seed, "augment", step))
@@ -161,11 +161,11 @@ def augment(images: torch.Tensor, padding: int, flip: bool, stream: np.random.Ge
     """uint8 (n, h, w, 3) to pixel_values (n, 3, h, w): a random crop after zero padding, a random flip."""
     n, height, width, _ = images.shape
     padded = F.pad(images.permute(0, 3, 1, 2), [padding] * 4)
-    top, left = torch.from_numpy(stream.integers(0, 2 * padding + 1, (2, n))).to(images.device)
+    top, left = devices.put(stream.integers(0, 2 * padding + 1, (2, n)), images.device)
     rows = top[:, None] + torch.arange(height, device=images.device)
     columns = left[:, None] + torch.arange(width, device=images.device)
     if flip:
-        mirrored = torch.from_numpy(stream.random(n) < 0.5).to(images.device)
+        mirrored = devices.put(stream.random(n) < 0.5, images.device)
         columns = torch.where(mirrored[:, None], columns.flip(1), columns)
     item = torch.arange(n, device=images.device)[:, None, None]
     cropped = padded.permute(0, 2, 3, 1)[item, rows[:, :, None], columns[:, None, :]]

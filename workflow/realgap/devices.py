@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 T = TypeVar("T")
@@ -40,6 +41,12 @@ def pick_dtype(precision: str, device: torch.device, training: bool = False) -> 
 def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager:
     """Run matrix work in dtype; nothing for float32."""
     return torch.autocast(device.type, dtype) if dtype != torch.float32 else contextlib.nullcontext()
+
+
+def put(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """The array on the device, without waiting for what the device is at work on, as a plain copy to a GPU would."""
+    tensor = torch.from_numpy(array)
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
 
 def in_batches(work: Callable[[slice], T], n: int, batch_size: int) -> Iterator[T]:

@@ -196,7 +196,7 @@ class _Batch:
         u = np.array([s.random() for s in drawn])
         if timesteps == "stratified":
             u = (self._strata(visit) + u) / STRATA
-        posterior, noise = torch.from_numpy(streams.normal(drawn, (2, *self.mean.shape[1:]))).to(self.device).unbind(1)
+        posterior, noise = devices.put(streams.normal(drawn, (2, *self.mean.shape[1:])), self.device).unbind(1)
         return self._noised(self.mean + self.std * posterior, noise, u)
 
     @torch.no_grad()
@@ -208,7 +208,7 @@ class _Batch:
         total = torch.zeros(len(embeddings), device=self.device)
         for pair in range(pairs):
             drawn = [streams.stream(self.seed, "fixed", i, pair) for i in self.image_ids]
-            noise = torch.from_numpy(streams.normal(drawn, tuple(self.mean.shape[1:]))).to(self.device)
+            noise = devices.put(streams.normal(drawn, tuple(self.mean.shape[1:])), self.device)
             latents, target, t = self._noised(self.mean, noise, np.full(len(drawn), (pair + 0.5) / pairs))
             total += (predict(latents, t, embeddings) - target).square().flatten(1).mean(1)
         return (total / pairs).cpu().numpy()
@@ -217,7 +217,7 @@ class _Batch:
         self, unscaled: torch.Tensor, noise: torch.Tensor, u: np.ndarray
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Noised latents, target and timesteps at shares u of time, float64 (batch,) in [0, 1)."""
-        t = torch.from_numpy((u * len(self.alphas_cumprod)).astype(np.int64)).to(self.device)
+        t = devices.put((u * len(self.alphas_cumprod)).astype(np.int64), self.device)
         latents = unscaled * self.scaling_factor
         signal = self.alphas_cumprod[t].sqrt().view(-1, 1, 1, 1)
         sigma = (1 - self.alphas_cumprod[t]).sqrt().view(-1, 1, 1, 1)

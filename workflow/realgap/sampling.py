@@ -68,9 +68,22 @@ def initial_latents(items: Sequence[tuple[int, int]], shape: tuple[int, ...], se
     return streams.normal((streams.stream(seed, "latents", i, v) for i, v in items), shape)
 
 
+class Rows:
+    """n rows of an array of which only those asked for, by a slice, are made: rows[3:5]."""
+
+    def __init__(self, n: int, make: Callable[[slice], np.ndarray]) -> None:
+        self.n, self.make = n, make
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return self.make(rows)
+
+
 def sample(
-    noise: np.ndarray,
-    conditioning: np.ndarray,
+    noise: np.ndarray | Rows,
+    conditioning: np.ndarray | Rows,
     unconditional: np.ndarray,
     predict: Predict,
     scheduler: Any,
@@ -90,7 +103,7 @@ def sample(
     """
 
     def draw(rows: slice) -> T:
-        scheduler.set_timesteps(num_inference_steps, device=device)
+        scheduler.set_timesteps(num_inference_steps)  # on the host: reading them from a GPU means to wait for it
         latents = torch.from_numpy(noise[rows]).to(device) * scheduler.init_noise_sigma
         branches = _Branches(conditioning[rows], unconditional, guidance_scale, device)
         return decode(_denoise(latents, branches, predict, scheduler))
@@ -128,7 +141,8 @@ class _Branches:
 
 @torch.inference_mode()
 def _denoise(latents: torch.Tensor, branches: _Branches, predict: Predict, scheduler: Any) -> torch.Tensor:
-    for t in scheduler.timesteps:
-        prediction = branches.predict(predict, scheduler.scale_model_input(latents, t), t)
+    on_device = scheduler.timesteps.to(latents.device)
+    for t, own in zip(scheduler.timesteps, on_device, strict=True):
+        prediction = branches.predict(predict, scheduler.scale_model_input(latents, t), own)
         latents = scheduler.step(prediction, t, latents, return_dict=False)[0]
     return latents

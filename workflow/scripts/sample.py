@@ -56,7 +56,7 @@ def main() -> None:
         unconditional = models.embed_prompts(args.base_model, [""], device)[0].cpu().numpy() if prompt else mean
     shape = models.latent_shape(args.base_model, vae, unet, options.resolution)
     batches = sampling.sample(
-        sampling.initial_latents(items, shape, options.seed),
+        sampling.Rows(len(items), lambda rows: sampling.initial_latents(items[rows], shape, options.seed)),
         conditioning,
         unconditional,
         models.denoiser(unet),
@@ -85,28 +85,26 @@ def main() -> None:
             first = rows.stop
 
 
-def _from_prompts(args: Any, options: Options, items: list[tuple[int, int]], device: Any) -> tuple[np.ndarray, ...]:
+def _from_prompts(
+    args: Any, options: Options, items: list[tuple[int, int]], device: Any
+) -> tuple[sampling.Rows, np.ndarray]:
     prompts = steps.prompts(args.templates, options.class_name)
     embedded = models.embed_prompts(args.base_model, [*prompts, ""], device).cpu().numpy()
-    return embedded[sampling.choose_prompts(items, len(prompts), options.seed)], embedded[-1]
+    chosen = sampling.choose_prompts(items, len(prompts), options.seed)
+    return sampling.Rows(len(items), lambda rows: embedded[chosen[rows]]), embedded[-1]
 
 
 def _from_embeddings(
     learned: list[shards.Shard], options: Options, items: list[tuple[int, int]], label: int
-) -> tuple[np.ndarray, ...]:
+) -> tuple[sampling.Rows, np.ndarray]:
     """Conditioning from this class's embeddings, and the mean of all that were given."""
     embeddings, image_ids, labels = (
         np.concatenate([one[name] for one in learned]) for name in ("embeddings", "image_ids", "labels")
     )
     same_class = labels == label
-    conditioning = sampling.mix(
-        items,
-        embeddings[same_class],
-        image_ids[same_class],
-        embedding_noise=options.embedding_noise,
-        mixing_weight=options.mixing_weight,
-        seed=options.seed,
-    )
+    mixing = {"embedding_noise": options.embedding_noise, "mixing_weight": options.mixing_weight, "seed": options.seed}
+    own, ids = embeddings[same_class], image_ids[same_class]
+    conditioning = sampling.Rows(len(items), lambda rows: sampling.mix(items[rows], own, ids, **mixing))
     return conditioning, embeddings.mean(axis=0)
 
 

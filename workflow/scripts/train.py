@@ -87,6 +87,7 @@ def fit(
         frozen=frozen,
         **({} if checkpoint is None else {"state": checkpoint.load(classifiers.State), "offer": checkpoint.offer}),
     )
+    # read once at the end: a GPU would be waited for at every step
     losses = torch.stack(list(steps.progress(run, options.steps, "training"))).tolist()
     if not np.isfinite(losses).all():
         raise ValueError(f"classifier.lr: must be lower, got {options.lr}: the loss did not stay finite")

@@ -1,0 +1,108 @@
+"""Training a classifier at equal steps, against ImageFolder, PIL transforms and workers in float32 (T0)."""
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import chain, islice, repeat
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+from realgap import classifiers, devices, flops
+from tests.benchmarks import subjects
+from tests.benchmarks.harness import Contest
+
+SETTINGS = {"lr": 0.015, "momentum": 0.9, "weight_decay": 0.0005}
+
+
+def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
+    steps, batch_size = (2, 32) if device.type == "cpu" else (50, 128)
+    data = subjects.digits(per_class=100)
+    if device.type == "cpu":
+        images, labels = data["images"], data["labels"]
+    else:  # as many images as CIFAR-10 has in a class or two, and of its size
+        labels = np.arange(10_000) % 10
+        images = np.random.default_rng(0).integers(0, 256, (len(labels), 32, 32, 3), np.uint8)
+    size = images.shape[1]
+    auto = devices.pick_dtype("auto", device, training=True)
+    yield Contest(
+        "classifier training, equal steps",
+        f"{steps} steps of ResNet-18, batch {batch_size}, {size} px",
+        steps * batch_size,
+        {
+            f"ours ({str(auto).removeprefix('torch.')})": ours(images, labels, steps, batch_size, device, auto),
+            "T0 (ImageFolder, PIL, workers, fp32)": image_folder(images, labels, steps, batch_size, device, folder),
+        },
+        {"T0 (ImageFolder, PIL, workers, fp32)": 2.0 if device.type == "cpu" else 5.0},
+        flop=3 * flops.resnet("resnet18", size, 10, cifar_stem=True) * steps * batch_size,
+    )
+
+
+def ours(
+    images: np.ndarray, labels: np.ndarray, steps: int, batch_size: int, device: torch.device, dtype: torch.dtype
+) -> Callable[[], object]:
+    """One long training, of which a call does the next few steps."""
+    model = classifiers.initialise(classifiers.build("resnet18", 10, images.shape[1]), seed=0)
+    run = classifiers.train(
+        model,
+        [(images, labels)],
+        [1.0],
+        **SETTINGS,
+        steps=1_000_000,
+        batch_size=batch_size,
+        warmup=0.0,
+        label_smoothing=0.0,
+        crop_padding=1,
+        horizontal_flip=False,
+        seed=0,
+        device=device,
+        dtype=dtype,
+    )
+    return lambda: [float(loss) for loss in islice(run, steps)]
+
+
+def image_folder(
+    images: np.ndarray, labels: np.ndarray, steps: int, batch_size: int, device: torch.device, folder: Path
+) -> Callable[[], object]:
+    """torchvision's classical recipe: a folder of PNG files, PIL transforms in worker processes."""
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        path = folder / "images" / str(label) / f"{number:05d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    augment = transforms.Compose(
+        [
+            transforms.RandomCrop(images.shape[1], padding=1),
+            transforms.ToTensor(),
+            transforms.Normalize((0.5,) * 3, (0.5,) * 3),
+        ]
+    )
+    loader = DataLoader(
+        ImageFolder(str(folder / "images"), augment),
+        batch_size=batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=max(1, min(8, os.cpu_count() - 1)),
+        persistent_workers=True,
+        pin_memory=device.type == "cuda",
+    )
+    batches = chain.from_iterable(repeat(loader))
+    model = classifiers.initialise(classifiers.build("resnet18", 10, images.shape[1]), seed=0).to(device).train()
+    optimizer = torch.optim.SGD(model.parameters(), **SETTINGS, nesterov=True)
+
+    def call() -> list[float]:
+        losses = []
+        for pixels, targets in islice(batches, steps):
+            logits = model(pixels.to(device, non_blocking=True))
+            loss = F.cross_entropy(logits, targets.to(device, non_blocking=True))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+        return [float(loss) for loss in losses]
+
+    return call

@@ -1,0 +1,98 @@
+"""Sampling at equal steps, to images on disk, against StableDiffusionPipeline with prompt_embeds to PNG files (S0)."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+
+from realgap import devices, flops, models, sampling, shards
+from tests.benchmarks import subjects
+from tests.benchmarks.harness import Contest
+
+STEPS, GUIDANCE = 12, 1.25  # of the default study
+
+
+def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
+    subject = subjects.subject(device, folder)
+    n = 50 if device.type == "cpu" else 500
+    random = np.random.default_rng(0)
+    width = subject.unet["cross_attention_dim"]
+    conditioning = random.standard_normal((n, subject.num_tokens, width), np.float32)
+    auto = devices.pick_dtype("auto", device)
+    named = f"ours ({str(auto).removeprefix('torch.')})"
+    half = torch.float32 if device.type == "cpu" else torch.bfloat16
+    forward, _ = flops.unet(subject.unet, subject.latent_size, subject.num_tokens)
+    others = {"S0 (StableDiffusionPipeline to PNG)": pipeline(subject, conditioning, half, folder)}
+    if half != torch.bfloat16:
+        others["S0 in bf16"] = pipeline(subject, conditioning, torch.bfloat16, folder)
+    yield Contest(
+        "sampling, equal steps",
+        f"{n} images of {subject.resolution} px kept at {subject.image_size}, {STEPS} steps with guidance",
+        n,
+        {named: ours(subject, conditioning, auto, folder), **others},
+        {"S0 (StableDiffusionPipeline to PNG)": 1.3 if device.type == "cpu" else 2.0},
+        flop=n * (2 * STEPS * forward + flops.vae_decoder(subject.vae, subject.resolution)),
+    )
+
+
+def ours(subject: subjects.Subject, conditioning: np.ndarray, dtype: torch.dtype, folder: Path) -> Callable[[], object]:
+    vae, unet = (load(subject.folder, subject.device, dtype) for load in (models.load_vae, models.load_unet))
+    shape = models.latent_shape(subject.folder, vae, unet, subject.resolution)
+    predict, scheduler = models.denoiser(unet), models.scheduler(subject.folder, "dpmsolver++")
+    n = len(conditioning)
+    items = sampling.items(np.arange(n), 1)
+
+    def call() -> None:
+        batches = sampling.sample(
+            sampling.initial_latents(items, shape, seed=0),
+            conditioning,
+            conditioning.mean(axis=0),
+            predict,
+            scheduler,
+            lambda latents: models.decode(vae, latents, subject.image_size),
+            num_inference_steps=STEPS,
+            guidance_scale=GUIDANCE,
+            batch_size=100,
+            device=subject.device,
+        )
+        with shards.writing(folder / "samples.h5", "images", n, {"step": "benchmark"}) as append:
+            for images in batches:
+                ids = np.arange(len(images))
+                append({"images": images, "labels": ids, "image_ids": ids, "variants": ids.astype(np.int32)})
+
+    return call
+
+
+def pipeline(
+    subject: subjects.Subject, conditioning: np.ndarray, dtype: torch.dtype, folder: Path
+) -> Callable[[], object]:
+    pipe = StableDiffusionPipeline.from_pretrained(subject.folder, torch_dtype=dtype, safety_checker=None)
+    pipe.scheduler = models.scheduler(subject.folder, "dpmsolver++")
+    pipe.to(subject.device)
+    pipe.set_progress_bar_config(disable=True)
+    embeddings = torch.from_numpy(conditioning).to(subject.device, dtype)
+    unconditional = embeddings.mean(dim=0, keepdim=True)
+    out = Path(tempfile.mkdtemp(dir=folder))
+
+    def call() -> None:
+        number = 0
+        for some in embeddings.split(100):
+            images = pipe(
+                prompt_embeds=some,
+                negative_prompt_embeds=unconditional.expand(len(some), -1, -1),
+                num_inference_steps=STEPS,
+                guidance_scale=GUIDANCE,
+                height=subject.resolution,
+                width=subject.resolution,
+            ).images
+            for image in images:
+                if image.size[0] != subject.image_size:
+                    image = image.resize((subject.image_size,) * 2, Image.Resampling.BICUBIC)
+                image.save(out / f"{number:05d}.png")
+                number += 1
+
+    return call

@@ -1,0 +1,152 @@
+"""Fewer visits at equal quality, on the digits study: `python -m tests.benchmarks.visits`.
+
+Each arm differs from the published setting (a random start, uniform timesteps, a constant rate of 0.03, 3,000 visits)
+or from the default one in what its name says. An arm that is finished is kept (--out) and not run again.
+"""
+
+import argparse
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from realgap import files
+from realgap.statistics import mean_interval, paired_difference
+
+SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Arm:
+    """How images are inverted and sampled."""
+
+    name: str
+    start: str = "random"
+    timesteps: str = "uniform"
+    lr: float = 0.03
+    lr_schedule: str = "constant"
+    visits: int = 300
+    patience: int | None = None  # fiftieths of the visits without a new minimum
+    scheduler: str = "dpmsolver++"
+    num_inference_steps: int = 12
+
+
+def _default(name: str, **changes: object) -> Arm:
+    return Arm(name, **{"start": "prompt", "lr": 0.1, "lr_schedule": "cosine", "visits": 320, **changes})
+
+
+REFERENCE = "published"
+ARMS = [
+    Arm(REFERENCE, visits=3_000),
+    Arm("fewer visits alone"),
+    Arm("start: class prompt", start="prompt"),
+    Arm("start: class mean", start="class mean"),
+    Arm("start: encoder", start="encoder"),
+    Arm("timesteps: stratified", timesteps="stratified"),
+    Arm("timesteps: importance", timesteps="importance"),
+    Arm("timesteps: both", timesteps="stratified importance"),
+    Arm("rate: cosine", lr_schedule="cosine"),
+    Arm("rate: 0.1, cosine", lr=0.1, lr_schedule="cosine"),
+    Arm("early stopping", visits=3_000, patience=3),
+    _default("default"),
+    _default("default, stratified", timesteps="stratified"),
+    _default("default, importance", timesteps="importance"),
+    *(
+        _default(f"{start}, {timesteps}", start=start, timesteps=timesteps, visits=visits)
+        for start, timesteps in (
+            ("prompt", "uniform"),
+            ("prompt", "stratified"),
+            ("class mean", "stratified"),
+            ("encoder", "stratified"),
+        )
+        for visits in (160, 80, 40)
+    ),
+    _default("default, sampled by PNDM", scheduler="pndm", num_inference_steps=100),
+    _default("default, 24 steps", num_inference_steps=24),
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("results/visits"), help="folder (default: %(default)s)")
+    parser.add_argument("--arms", nargs="*", help="names; default: all")
+    parser.add_argument("--per-class", type=int, default=10, help="images that are inverted (default: %(default)s)")
+    parser.add_argument("--classifier", default="resnet18", help="or small, a network of three convolutions")
+    parser.add_argument("--table", action="store_true", help="print the table of the finished arms, run nothing")
+    args = parser.parse_args()
+    out = args.out / f"{args.classifier}-{args.per_class}"
+    if not args.table:
+        run([arm for arm in ARMS if not args.arms or arm.name in args.arms], out, args.per_class, args.classifier)
+    print(table(out))
+
+
+def run(arms: list[Arm], out: Path, per_class: int, classifier: str) -> None:
+    """Every arm that is not finished yet; the modules imported here take seconds that --table does not need."""
+    from tests.benchmarks.digits import Digits
+
+    digits = Digits(per_class, classifier)
+    for arm in arms:
+        path = _path(out, arm)
+        if path.exists():
+            continue
+        begin = time.process_time()
+        start = digits.start(arm.start, digits.images)
+        prepared = time.process_time()
+        keys = ("timesteps", "lr", "lr_schedule", "visits", "patience")
+        state = digits.invert(digits.images, start, **{key: getattr(arm, key) for key in keys})
+        inverted = time.process_time()
+        generated = digits.generate(state.result(), arm.scheduler, arm.num_inference_steps)
+        found = {
+            "visits": state.visits(arm.visits),
+            "first_losses": digits.fixed_loss(start, digits.images),
+            "losses": digits.fixed_loss(state.result(), digits.images),
+            "accuracies": digits.accuracies(generated, range(SEEDS)),
+            **digits.distances(generated["images"]),
+            "cpu_s": inverted - prepared,
+        }
+        with files.whole(path) as beside:
+            np.savez(beside, **found)
+        spent = time.process_time() - begin
+        said = f"loss {found['losses'].mean():.4f}, {found['accuracies'].mean():.1f} %"
+        print(f"{arm.name}: {said}, {inverted - prepared:.0f} of {spent:.0f} CPU s", flush=True)
+
+
+def table(out: Path) -> str:
+    """Markdown, a row for each finished arm; differences to the published setting, paired by image and by seed."""
+    lines = [
+        "| setting | visits | n | loss on the fixed set | difference, % of it | accuracy, % | difference, points "
+        "| covered, % | CPU s |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    done = {arm: np.load(_path(out, arm)) for arm in ARMS if _path(out, arm).exists()}
+    reference = next((found for arm, found in done.items() if arm.name == REFERENCE), None)
+    for arm, found in done.items():
+        visits = f"{found['visits'].mean():,.0f}"
+        row = [arm.name, visits, str(len(found["losses"])), f"{found['losses'].mean():.4f}"]
+        loss = accuracy = "–"
+        if reference is not None and arm.name != REFERENCE:
+            scale = 100 / reference["losses"].mean()
+            loss = _signed(paired_difference(found["losses"], reference["losses"]), scale, 2)
+            accuracy = _signed(paired_difference(found["accuracies"], reference["accuracies"]), 1, 1)
+        mean, low, high = mean_interval(found["accuracies"])
+        row += [loss, f"{mean:.1f} ({low:.1f} to {high:.1f})", accuracy]
+        row += [f"{float(found['coverage']):.0f}", f"{float(found['cpu_s']):.0f}"]
+        lines.append(f"| {' | '.join(row)} |")
+    return "\n".join(lines)
+
+
+def _signed(difference: tuple[float, float, float], scale: float, digits: int) -> str:
+    mean, low, high = (scale * value for value in difference)
+    return f"{mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+
+
+def _path(out: Path, arm: Arm) -> Path:
+    settings = asdict(arm)
+    settings.pop("name")
+    name = "-".join(str(value).replace(" ", "_") for value in settings.values())
+    return out / f"{name}.npz"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""A study of many small artefacts that a stand-in for python makes at once: what is left is Snakemake's own work."""
+
+import os
+import sys
+from pathlib import Path
+
+import yaml
+
+from tests import checkout
+
+# in place of python: notes the files that a rule wants, and makes them
+STUB = """#!/bin/sh
+while [ $# -gt 0 ]; do
+    case $1 in
+        --out|--accuracies|--table) mkdir -p "$(dirname "$2")"; echo x >"$2" ;;
+        --accuracy|--samples|--overview) mkdir -p "$(dirname "$2")"; echo x >"$2"; echo x >"$3" ;;
+        --shards) case $2 in @*) wc -l <"${2#@}" ;; esac ;;
+    esac
+    shift
+done
+"""
+SHARDS_OF_A_SLICE = 6  # real, moments, embeddings, vae_only and two sources of samples
+
+
+def make(folder: Path, classes: int, slices: int) -> dict[str, str]:
+    """A checkout in `folder` with study.yaml of `classes` of `slices` shards; the environment to run Snakemake in.
+
+    The stub makes one file a rule: `--until tabulate` is as far as it reaches.
+    """
+    checkout.copy(folder)
+    dataset = {"name": "image_folder", "root": "data", "images_per_class": 2 * slices, "images_per_shard": 2}
+    study = {
+        **checkout.REDUCED,
+        "study": "stub",
+        "dataset": {**dataset, "classes": [f"a_class_of_images_{n:04d}" for n in range(classes)]},
+        "seeds": [0],
+        "analyses": [],
+        "geometry": {"images_per_class": 0},
+        "scaling": {"enabled": False},
+        "transfer": {"enabled": False},
+    }
+    (folder / "study.yaml").write_text(yaml.safe_dump(study))
+    # steps find the stub and no warm server
+    (folder / "workflow" / "warm.py").write_text("def start():\n    pass\n")
+    for name in ("data", "bin"):
+        (folder / name).mkdir()
+    (folder / "bin" / "python").write_text(STUB)
+    (folder / "bin" / "python").chmod(0o755)
+    return {**os.environ, "PATH": f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def command(*arguments: str) -> list[str]:
+    """Snakemake on the study, as far as the stub reaches."""
+    study = ["--configfile", "study.yaml", "--scheduler", "greedy", "--until", "tabulate"]
+    return [sys.executable, "-m", "snakemake", *study, *arguments]
