@@ -114,6 +114,8 @@ def test_limits_are_those_of_the_study():
     assert "(3 seeds): another choice of the 100 real images" in text
     assert "16 px" in text
     assert "up to 10 images for each real one" in text
-    assert "miniature" in text
+    assert "a miniature that has only seen typeset digits" in text
+    natural = {**pages.CONFIG, "base_model": {"path": "resources/mini-sd-natural"}}
+    assert "a miniature that has only seen photographs of 32 px" in " ".join(answer.limits(table, natural))
     elsewhere = {**pages.CONFIG, "base_model": {"path": "models/sd-1.4"}}
     assert "miniature" not in " ".join(answer.limits(table, elsewhere))

@@ -22,7 +22,7 @@ def test_saving_replaces_the_whole_folder(pipeline, tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "left over").touch()
-    model_folder.save(pipeline, folder, "card", Image.new("RGB", (4, 4)))
+    model_folder.save(pipeline, folder, "card", {"samples.png": Image.new("RGB", (4, 4))})
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert not (folder / "left over").exists()
     assert (folder / "README.md").read_text() == "card"
@@ -35,7 +35,7 @@ def test_a_failed_save_leaves_the_old_folder(pipeline, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "old").touch()
     with pytest.raises(AttributeError):
-        model_folder.save(pipeline, tmp_path / "model", "card", samples=None)
+        model_folder.save(pipeline, tmp_path / "model", "card", pictures=None)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert (tmp_path / "model" / "old").exists()
 

@@ -50,8 +50,8 @@ def checkpoint(folder, name="part"):
     return pretraining.Checkpoint(folder / f"{name}.pt", settings="these")
 
 
-def train_vae(vae, images, at, visits=48):
-    settings = {"batch_size": 8, "lr": 1e-2, "kl_weight": 1e-4, "ema_decay": 0.5, "seed": 0}
+def train_vae(vae, images, at, visits=48, falling=1.0):
+    settings = {"batch_size": 8, "lr": 1e-2, "kl_weight": 1e-4, "ema_decay": 0.5, "seed": 0, "falling": falling}
     return pretraining.train_vae(vae, images, visits=visits, checkpoint=at, **settings)
 
 
@@ -122,9 +122,35 @@ def test_a_checkpoint_of_other_settings_is_refused(tiny, printed, tmp_path):
         train_vae(tiny.vae, printed[0], replace(at, settings="others"))
 
 
+def test_while_the_rate_is_held_the_number_of_visits_may_still_change(tiny, printed, tmp_path, monkeypatch):
+    """Killed at step 4 of 10, gone on to 6: the same weights as 6 from the beginning, bit for bit."""
+    initial = weights(tiny.vae)
+    train_vae(tiny.vae, printed[0], checkpoint(tmp_path, "short"), visits=48, falling=0.2)
+    unbroken = weights(tiny.vae)
+    tiny.vae.load_state_dict({name.removeprefix("0."): weight for name, weight in initial.items()})
+    killed_at(monkeypatch, 4)
+    with pytest.raises(KeyboardInterrupt):
+        train_vae(tiny.vae, printed[0], checkpoint(tmp_path, "changed"), visits=80, falling=0.2)
+    monkeypatch.undo()
+    train_vae(tiny.vae, printed[0], checkpoint(tmp_path, "changed"), visits=48, falling=0.2)
+    torch.testing.assert_close(weights(tiny.vae), unbroken, rtol=0, atol=0)
+    with pytest.raises(ValueError, match=r"changed\.pt: must go on to 6 steps, to which its rate is falling; got 10"):
+        train_vae(tiny.vae, printed[0], checkpoint(tmp_path, "changed"), visits=80, falling=0.2)
+
+
+def test_the_rate_is_held_and_then_falls_to_zero_by_half_a_cosine():
+    whole = [pretraining._rate(step, 1000, 1.0) for step in range(1000)]
+    late = [pretraining._rate(step, 1000, 0.25) for step in range(1000)]
+    assert late[:100] == [(step + 1) / 100 for step in range(100)]
+    assert late[100:751] == [1.0] * 651
+    np.testing.assert_allclose(late[750:], [(1 + np.cos(np.pi * i / 250)) / 2 for i in range(250)], atol=1e-12)
+    np.testing.assert_allclose(whole[100:], [(1 + np.cos(np.pi * i / 1000)) / 2 for i in range(100, 1000)], atol=1e-12)
+
+
 def test_the_step_makes_a_folder_that_stable_diffusion_s_code_loads(tmp_path, monkeypatch):
     options = {
         **{"seed": 0, "images": 20, "image_size": 16, "max_tokens": 12, "text_width": 8, "text_layers": 1},
+        **{"latent_channels": 4, "falling": 1.0, "precision": "fp32"},
         **{
             "vae_channels": [8, 8],
             "vae_visits": 16,

@@ -5,6 +5,7 @@ A verdict needs an interval that excludes zero. What is not told apart is called
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -62,9 +63,10 @@ def limits(table: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
             f"Generated sets hold up to {most} images for each real one; every set trains for the same number of "
             "optimiser steps."
         )
-    if "mini-sd" in config["base_model"]["path"]:
+    seen = {"mini-sd-digits": "typeset digits", "mini-sd-natural": "photographs of 32 px"}
+    if (model := Path(config["base_model"]["path"]).name) in seen:
         said.append(
-            "The base model is a miniature that has only seen typeset digits: the numbers say whether the phenomenon "
+            f"The base model is a miniature that has only seen {seen[model]}: the numbers say whether the phenomenon "
             "and the remedy are there, not how large they are for Stable Diffusion on photographs."
         )
     return said

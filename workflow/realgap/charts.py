@@ -52,6 +52,21 @@ def fidelity(answered: pd.DataFrame, control: str = "real") -> plt.Figure:
     return intervals(shown, "metric", facets, zero=own.to_dict(), n="bootstrap over images; dotted: real", columns=4)
 
 
+def losses(traces: Mapping[str, Sequence[float]]) -> plt.Figure:
+    """The loss of every optimiser step of each part as grey, the mean over each hundredth of training as a line."""
+    sns.set_theme(style="whitegrid", context="notebook")
+    figure, grid = plt.subplots(1, len(traces), figsize=(4.2 * len(traces), 3), squeeze=False)
+    for axes, (part, values) in zip(grid[0], traces.items(), strict=True):
+        bounds = np.linspace(0, len(values), min(100, len(values)) + 1).astype(int)
+        means = [np.mean(values[low:high]) for low, high in zip(bounds, bounds[1:], strict=False)]
+        axes.plot(np.arange(1, len(values) + 1), values, color="#b0b0b0", linewidth=0.5)
+        axes.plot((bounds[:-1] + bounds[1:] + 1) / 2, means, color=COLOURS["diffusion_inversion"])
+        axes.set(title=part, xlabel="optimiser step", ylabel="loss", yscale="log")
+        sns.despine(ax=axes, left=True)
+    figure.tight_layout()
+    return figure
+
+
 def by_class_heat(measured: pd.DataFrame, metrics: Sequence[str], class_names: Sequence[str]) -> plt.Figure:
     """Differences to the control per class (rows of analyses.fidelity.measurements): a heat map a metric.
 

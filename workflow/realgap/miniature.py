@@ -11,7 +11,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from realgap.streams import stream
 
 
-def make_tokenizer(captions: Sequence[str], max_tokens: int, vocabulary: int = 2000) -> CLIPTokenizer:
+def make_tokenizer(captions: Sequence[str], max_tokens: int, vocabulary: int = 5000) -> CLIPTokenizer:
     """CLIP's byte-pair encoding learnt on `captions`; a word seen twice or more becomes one token.
 
     Other words are spelt out; prompts are cut and padded to `max_tokens`, the start and end included.
@@ -40,25 +40,29 @@ def make_text_encoder(tokenizer: CLIPTokenizer, width: int, layers: int, seed: i
         return CLIPTextModel(config)
 
 
-def make_vae(image_size: int, channels: Sequence[int], seed: int) -> AutoencoderKL:
-    """A VAE with 4 latent channels; each entry of `channels` after the first halves the side once."""
+def make_vae(image_size: int, channels: Sequence[int], seed: int, latent_channels: int = 4) -> AutoencoderKL:
+    """A VAE; each entry of `channels` after the first halves the side once."""
     with _initial_weights(seed, "vae"):
         return AutoencoderKL(
             down_block_types=("DownEncoderBlock2D",) * len(channels),
             up_block_types=("UpDecoderBlock2D",) * len(channels),
             block_out_channels=tuple(channels),
             layers_per_block=1,
-            latent_channels=4,
+            latent_channels=latent_channels,
             norm_num_groups=8,
             sample_size=image_size,
         )
 
 
-def make_unet(latent_size: int, channels: Sequence[int], width: int, seed: int) -> UNet2DConditionModel:
+def make_unet(
+    latent_size: int, channels: Sequence[int], width: int, seed: int, latent_channels: int = 4
+) -> UNet2DConditionModel:
     """A UNet with cross-attention to tokens of `width` at every level, each half the side of the last."""
     with _initial_weights(seed, "unet"):
         return UNet2DConditionModel(
             sample_size=latent_size,
+            in_channels=latent_channels,
+            out_channels=latent_channels,
             down_block_types=("CrossAttnDownBlock2D",) * len(channels),
             up_block_types=("CrossAttnUpBlock2D",) * len(channels),
             block_out_channels=tuple(channels),

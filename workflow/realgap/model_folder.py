@@ -1,6 +1,7 @@
 """A model folder in diffusers' own layout, with a model card and a picture of samples, written whole."""
 
 import datetime
+import io
 import os
 import platform
 import tempfile
@@ -12,15 +13,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline
+from matplotlib import pyplot as plt
 from PIL import Image
 
-from realgap.pretraining import Trace
+from realgap.pretraining import Trace, encode
 from realgap.streams import stream
 
 
-def save(pipeline: StableDiffusionPipeline, folder: Path, card: str, samples: Image.Image) -> None:
-    """Save the pipeline with `card` as README.md and `samples` as samples.png; `folder` is replaced whole."""
+def save(
+    pipeline: StableDiffusionPipeline,
+    folder: Path,
+    card: str,
+    pictures: Mapping[str, Image.Image],
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Save the pipeline with `card` as README.md and pictures by their files' names; `folder` is replaced whole.
+
+    Weights are stored, and from then on held, in `dtype`.
+    """
+    for part in modules(pipeline).values():
+        part.to(dtype)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
         whole, old = Path(beside) / "new", Path(beside) / "old"
@@ -28,7 +41,8 @@ def save(pipeline: StableDiffusionPipeline, folder: Path, card: str, samples: Im
         # vocab.json and merges.txt, as Stable Diffusion 1.4 has them beside tokenizer.json
         pipeline.tokenizer.backend_tokenizer.model.save(str(whole / "tokenizer"))
         (whole / "README.md").write_text(card)
-        samples.save(whole / "samples.png", optimize=True)
+        for name, picture in pictures.items():
+            picture.save(whole / name, optimize=True)
         _settle(whole)
         if folder.exists():
             folder.rename(old)
@@ -60,16 +74,47 @@ def sample_grid(
     return Image.fromarray(np.concatenate(rows))
 
 
+def reconstructions(vae: AutoencoderKL, images: np.ndarray) -> Image.Image:
+    """Images uint8 (n, h, w, 3) in a row, and below each what the VAE makes of its posterior's mean."""
+    with torch.no_grad():
+        decoded = vae.decode(encode(vae, images)[0]).sample
+    restored = ((decoded.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return Image.fromarray(np.concatenate([np.concatenate([*row], axis=1) for row in (images, restored)]))
+
+
+def round_to_half(pipeline: StableDiffusionPipeline) -> None:
+    """Round all weights in place to what half precision holds, so that pictures are of the model as it is stored."""
+    for part in modules(pipeline).values():
+        part.to(torch.float16).to(torch.float32)
+
+
+def modules(pipeline: StableDiffusionPipeline) -> dict[str, torch.nn.Module]:
+    """The parts that have weights, by name."""
+    return {name: part for name, part in pipeline.components.items() if isinstance(part, torch.nn.Module)}
+
+
+def drawn(figure: plt.Figure) -> Image.Image:
+    """A matplotlib figure as a picture; closes it."""
+    content = io.BytesIO()
+    figure.savefig(content, dpi=100, bbox_inches="tight")
+    plt.close(figure)
+    return Image.open(content).convert("RGB")
+
+
 def fill_card(
-    template: str, pipeline: StableDiffusionPipeline, settings: Mapping[str, Any], traces: Mapping[str, Trace]
+    template: str,
+    pipeline: StableDiffusionPipeline,
+    settings: Mapping[str, Any],
+    traces: Mapping[str, Trace],
+    **facts: str,
 ) -> str:
     """The model card: `template` with its $names filled in; KeyError if it asks for another than these.
 
-    They are parts, settings, losses (tables), times, machine, versions and date.
+    They are parts, settings, losses (tables), times, machine, versions and date, and the `facts`.
     """
-    modules = {name: part for name, part in pipeline.components.items() if isinstance(part, torch.nn.Module)}
     parts = {
-        name: (type(part).__name__, f"{sum(p.numel() for p in part.parameters()):,}") for name, part in modules.items()
+        name: (type(part).__name__, f"{sum(p.numel() for p in part.parameters()):,}")
+        for name, part in modules(pipeline).items()
     }
     return Template(template).substitute(
         parts=_table(("part", "class", "parameters"), [(name, *facts) for name, facts in parts.items()]),
@@ -82,6 +127,7 @@ def fill_card(
         machine=f"{_processor()}, {torch.get_num_threads()} thread(s)",
         versions=", ".join(f"{name} {version(name)}" for name in ("torch", "diffusers", "transformers")),
         date=datetime.date.today().isoformat(),
+        **facts,
     )
 
 

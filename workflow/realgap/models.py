@@ -142,7 +142,15 @@ def embed_prompts(folder: str | Path, prompts: Sequence[str], device: torch.devi
 
 def _load(part: Any, folder: str | Path, name: str) -> Any:
     _require(folder, name)
-    settings = _LOAD if name in ("vae", "unet") else {"use_safetensors": True, "local_files_only": True}
+    settings = (
+        _LOAD
+        if name in ("vae", "unet")
+        else {
+            "use_safetensors": True,
+            "local_files_only": True,
+            "dtype": torch.float32,  # whatever it is stored in, as diffusers does with the other two
+        }
+    )
     try:
         loaded = part.from_pretrained(Path(folder) / name, **settings)
     except (OSError, ValueError, RuntimeError) as error:

@@ -60,3 +60,107 @@ rule pretrain_base:
     shell:
         "python -m scripts.pretrain --options {params.options:q} --card {params.card:q} --out {output.index:q}"
         " --benchmark {params.benchmark:q} > {log:q} 2>&1"
+
+
+NATURAL = config["pretraining_natural"]
+
+if NATURAL["root"]:
+
+    # photographs are the user's to bring: without them the shipped model is all there is
+    rule collect_natural:
+        input:
+            ancient(NATURAL["root"]),
+            captions=NATURAL["captions"],
+        output:
+            "results/pretraining/natural/photographs.h5",
+        log:
+            "results/pretraining/logs/collect_natural.log",
+        benchmark:
+            "results/pretraining/benchmarks/collect_natural.tsv"
+        conda:
+            "../../envs/realgap.yaml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 6000 * attempt,
+            runtime=60,
+        params:
+            options=options({key: NATURAL[key] for key in ("root", "captions", "image_size")}),
+            code=provenance.code("scripts.collect"),
+        message:
+            "Collect the photographs of {input[0]}"
+        shell:
+            "python -m scripts.collect --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+
+    rule screen_natural:
+        input:
+            photographs="results/pretraining/natural/photographs.h5",
+            unseen=ancient(f"{NATURAL['unseen_root']}/{catalog.ARCHIVES[NATURAL['unseen']].marker}"),
+        output:
+            table="results/pretraining/natural/screening.csv",
+            figure=multiext("results/pretraining/natural/screening", ".png", ".svg"),
+        log:
+            "results/pretraining/logs/screen_natural.log",
+        benchmark:
+            "results/pretraining/benchmarks/screen_natural.tsv"
+        conda:
+            "../../envs/realgap.yaml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 6000 * attempt,
+            runtime=60,
+        params:
+            options=options({key: NATURAL[key] for key in ("unseen", "unseen_root", "image_size", "near")}, pairs=32),
+            code=provenance.code("scripts.screen"),
+        message:
+            "Look for images of {NATURAL[unseen]} among the photographs"
+        shell:
+            "python -m scripts.screen --photographs {input.photographs:q} --options {params.options:q}"
+            " --table {output.table:q} --figure {output.figure:q} > {log:q} 2>&1"
+
+    rule pretrain_natural:
+        input:
+            photographs="results/pretraining/natural/photographs.h5",
+            screened="results/pretraining/natural/screening.csv",
+            captions=NATURAL["captions"],
+        output:
+            expand(
+                "resources/mini-sd-natural/{file}",
+                file=[
+                    "README.md",
+                    "samples.png",
+                    "reconstructions.png",
+                    "losses.png",
+                    "scheduler/scheduler_config.json",
+                    "tokenizer/tokenizer.json",
+                    "tokenizer/tokenizer_config.json",
+                    "tokenizer/vocab.json",
+                    "tokenizer/merges.txt",
+                    "text_encoder/model.safetensors",
+                    "text_encoder/config.json",
+                    "unet/diffusion_pytorch_model.safetensors",
+                    "unet/config.json",
+                    "vae/diffusion_pytorch_model.safetensors",
+                    "vae/config.json",
+                ],
+            ),
+            index="resources/mini-sd-natural/model_index.json",
+        log:
+            "results/pretraining/logs/pretrain_natural.log",
+        conda:
+            "../../envs/realgap.yaml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 6000 * attempt,
+            runtime=180,
+        params:
+            options=options(without(NATURAL, "root", "captions", "unseen", "unseen_root", "near")),
+            code=provenance.code("scripts.pretrain_natural"),
+            # as above
+            card="workflow/docs/mini-sd-natural.md",
+            benchmark="results/pretraining/benchmarks/pretrain_natural.tsv",
+        message:
+            "Pre-train the miniature Stable Diffusion on photographs (shipped; more than an hour)"
+        shell:
+            "python -m scripts.pretrain_natural --photographs {input.photographs:q} --screened {input.screened:q}"
+            " --captions {input.captions:q} --options {params.options:q} --card {params.card:q}"
+            " --out {output.index:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

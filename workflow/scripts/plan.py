@@ -12,7 +12,7 @@ from typing import Any
 from realgap import bill, plan, steps
 
 # of Snakemake's list: its sums, and what comes with the project
-NO_STEPS = ("all", "total", "pretrain_base")
+NO_STEPS = ("all", "total", "pretrain_base", "collect_natural", "screen_natural", "pretrain_natural")
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,16 @@
 """Pre-train the miniature Stable Diffusion of the default study on typeset digits."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from realgap import miniature, model_folder, pretraining, steps, typeset
+import numpy as np
+from diffusers import StableDiffusionPipeline
+
+from realgap import devices, miniature, model_folder, pretraining, steps, typeset
+
+FREE = ("vae_visits", "unet_visits", "prompts")  # what may be changed between two parts of a training
 
 
 @dataclass(frozen=True)
@@ -17,6 +23,7 @@ class Options:
     max_tokens: int
     text_width: int
     text_layers: int
+    latent_channels: int
     vae_channels: list[int]
     vae_visits: int
     vae_lr: float
@@ -27,43 +34,62 @@ class Options:
     unet_lr: float
     unet_ema_decay: float
     batch_size: int
+    falling: float
+    precision: str
 
 
 def main() -> None:
     files, o = steps.parse(__doc__, Options, card={"type": Path}, out=steps.BASE_MODEL)
-    checkpoints = [
-        pretraining.Checkpoint(files.out.with_name(f".{files.out.name}.{part}.pt"), json.dumps(asdict(o)))
-        for part in ("vae", "unet")
-    ]
     images, labels = typeset.render(o.images, o.image_size, o.seed)
-    captions = typeset.captions(labels, o.seed)
-
-    tokenizer = miniature.make_tokenizer(captions, o.max_tokens)
-    latent_size = o.image_size >> (len(o.vae_channels) - 1)
-    pipeline = miniature.assemble(
-        miniature.make_vae(o.image_size, o.vae_channels, o.seed),
-        miniature.make_text_encoder(tokenizer, o.text_width, o.text_layers, o.seed),
-        tokenizer,
-        miniature.make_unet(latent_size, o.unet_channels, o.text_width, o.seed),
-    )
-    vae_settings = {"lr": o.vae_lr, "ema_decay": o.vae_ema_decay, "kl_weight": o.kl_weight}
-    unet_settings = {"lr": o.unet_lr, "ema_decay": o.unet_ema_decay}
-    common = {"batch_size": o.batch_size, "seed": o.seed}
-    traces = {
-        "VAE": pretraining.train_vae(
-            pipeline.vae, images, visits=o.vae_visits, checkpoint=checkpoints[0], **vae_settings, **common
-        ),
-        "UNet": pretraining.train_denoiser(
-            pipeline, images, captions, visits=o.unet_visits, checkpoint=checkpoints[1], **unet_settings, **common
-        ),
-    }
+    pipeline, traces = train(images, typeset.captions(labels, o.seed), o, files.out)
 
     card = model_folder.fill_card(files.card.read_text(), pipeline, asdict(o), traces)
     prompts = [f"a photo of the digit {name}" for name in typeset.CLASS_NAMES]
     samples = model_folder.sample_grid(pipeline, prompts, columns=8, guidance_scale=2.0, seed=o.seed)
-    model_folder.save(pipeline, files.out, card, samples.convert("L"))  # grey digits: a third of the bytes
-    for checkpoint in checkpoints:
+    # grey digits: a third of the bytes
+    model_folder.save(pipeline, files.out, card, {"samples.png": samples.convert("L")})
+    forget(files.out, o)
+
+
+def train(
+    images: np.ndarray, captions: Sequence[str], o: Options, out: Path
+) -> tuple[StableDiffusionPipeline, dict[str, pretraining.Trace]]:
+    """A model of uint8 (n, h, w, 3) images with k * n captions, and what its training went through, by part.
+
+    Its state is kept in hidden files beside the folder `out`, from which a killed run goes on: see `forget`.
+    """
+    tokenizer = miniature.make_tokenizer(captions, o.max_tokens)
+    latent_size = o.image_size >> (len(o.vae_channels) - 1)
+    pipeline = miniature.assemble(
+        miniature.make_vae(o.image_size, o.vae_channels, o.seed, o.latent_channels),
+        miniature.make_text_encoder(tokenizer, o.text_width, o.text_layers, o.seed),
+        tokenizer,
+        miniature.make_unet(latent_size, o.unet_channels, o.text_width, o.seed, o.latent_channels),
+    )
+    vae_settings = {"lr": o.vae_lr, "ema_decay": o.vae_ema_decay, "kl_weight": o.kl_weight}
+    unet_settings = {"lr": o.unet_lr, "ema_decay": o.unet_ema_decay}
+    dtype = devices.pick_dtype(o.precision, pipeline.device, training=True)
+    common = {"batch_size": o.batch_size, "seed": o.seed, "dtype": dtype, "falling": o.falling}
+    of_vae, of_unet = _checkpoints(out, o)
+    return pipeline, {
+        "VAE": pretraining.train_vae(
+            pipeline.vae, images, visits=o.vae_visits, checkpoint=of_vae, **vae_settings, **common
+        ),
+        "UNet": pretraining.train_denoiser(
+            pipeline, images, captions, visits=o.unet_visits, checkpoint=of_unet, **unet_settings, **common
+        ),
+    }
+
+
+def forget(out: Path, o: Options) -> None:
+    """Delete what a killed run would have gone on from, once the folder is whole."""
+    for checkpoint in _checkpoints(out, o):
         checkpoint.path.unlink()
+
+
+def _checkpoints(out: Path, o: Options) -> list[pretraining.Checkpoint]:
+    settings = json.dumps({name: value for name, value in asdict(o).items() if name not in FREE}, sort_keys=True)
+    return [pretraining.Checkpoint(out.with_name(f".{out.name}.{part}.pt"), settings) for part in ("vae", "unet")]
 
 
 if __name__ == "__main__":

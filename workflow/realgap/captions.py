@@ -1,0 +1,114 @@
+"""Captions of photographs in folders: what the folder holds, what kind of thing that is, and how the image looks.
+
+A model is steered by what its captions vary. Class names alone teach it ten or two hundred directions; half of the
+captions therefore also say which colours an image has where, in words that are read off its pixels, so that an
+inverted embedding can move colours and shapes about as well as classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from realgap.streams import stream
+
+VARIANTS = 4  # captions drawn for each image
+LOOKS_SHARE = 0.6  # of the captions say how the image looks
+ROW_SHARE = 0.8  # of the rows of such a caption are told; the others are left open
+SUBJECTS = ("{name}", "{name}, a {kind}", "{kind}")
+TEMPLATES = (
+    "{}",
+    "a {}",
+    "a photo of a {}",
+    "a small photo of a {}",
+    "a close-up photo of a {}",
+    "a photo of a {} outdoors",
+    "a picture of one {}",
+)
+ROWS = ("top", "upper", "lower", "bottom")  # a grid of four by four cells, each with a colour
+
+# sRGB; one word each, so that it is one token
+COLOURS = {
+    "black": (12, 12, 12),
+    "charcoal": (55, 55, 55),
+    "grey": (110, 110, 110),
+    "silver": (170, 170, 170),
+    "white": (240, 240, 240),
+    "navy": (30, 40, 85),
+    "blue": (60, 100, 175),
+    "azure": (140, 180, 225),
+    "teal": (50, 115, 115),
+    "forest": (35, 60, 30),
+    "green": (80, 125, 60),
+    "olive": (110, 110, 65),
+    "lime": (155, 185, 90),
+    "umber": (60, 42, 28),
+    "brown": (112, 82, 55),
+    "tan": (165, 138, 105),
+    "cream": (222, 205, 175),
+    "maroon": (95, 30, 30),
+    "red": (185, 50, 45),
+    "orange": (220, 130, 50),
+    "yellow": (228, 200, 75),
+    "pink": (215, 150, 155),
+    "purple": (110, 75, 130),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the images of a folder show: a name, and the kind of thing it is (its hypernym in plain words)."""
+
+    name: str
+    kind: str
+
+
+def read_table(path: str | Path) -> dict[str, Entry]:
+    """folder -> Entry, from tab-separated lines folder, name, kind below a header. ValueError names a wrong line."""
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    if not lines or lines[0].split("\t") != ["folder", "name", "kind"]:
+        raise ValueError(f"{path}: must begin with the columns folder, name, kind, separated by tabs")
+    entries: dict[str, Entry] = {}
+    for number, line in enumerate(lines[1:], start=2):
+        cells = [cell.strip() for cell in line.split("\t")]
+        if len(cells) != 3 or not all(cells):
+            raise ValueError(f"{path}: line {number} must be a folder, a name and a kind, got {line!r}")
+        if cells[0] in entries:
+            raise ValueError(f"{path}: line {number} must name a folder of its own, got {cells[0]} twice")
+        entries[cells[0]] = Entry(*cells[1:])
+    return entries
+
+
+def write(images: np.ndarray, entries: Sequence[Entry], image_ids: np.ndarray, seed: int) -> list[str]:
+    """VARIANTS captions for each of `images` uint8 (n, h, w, 3): first one for every image, then the next for every.
+
+    Captions of an image depend on (seed, its id, its pixels, its entry) only.
+    """
+    colours = cells(images)
+    return [
+        _caption(entry, names, stream(seed, "photo_caption", image_id, variant))
+        for variant in range(VARIANTS)
+        for entry, names, image_id in zip(entries, colours, image_ids, strict=True)
+    ]
+
+
+def cells(images: np.ndarray) -> np.ndarray:
+    """The colour word of each cell of a four by four grid: str (n, 4, 4) of uint8 (n, h, w, 3), h and w at least 4."""
+    n, height, width, _ = images.shape
+    high, wide = height // len(ROWS), width // len(ROWS)
+    cut = images[:, : high * len(ROWS), : wide * len(ROWS)]
+    means = cut.reshape(n, len(ROWS), high, len(ROWS), wide, 3).mean(axis=(2, 4), dtype=np.float32)
+    palette = np.array(list(COLOURS.values()), dtype=np.float32)
+    # |mean - colour|^2 without |mean|^2, which all colours share
+    distances = (palette**2).sum(axis=1) - 2 * means @ palette.T
+    return np.array(list(COLOURS))[distances.argmin(axis=-1)]
+
+
+def _caption(entry: Entry, colours: np.ndarray, random: np.random.Generator) -> str:
+    subject = SUBJECTS[random.integers(len(SUBJECTS))].format(name=entry.name, kind=entry.kind)
+    said = TEMPLATES[random.integers(len(TEMPLATES))].format(subject)
+    if random.random() >= LOOKS_SHARE:
+        return said
+    told = random.random(len(ROWS)) < ROW_SHARE
+    return ", ".join([said, *(f"{row} {' '.join(colours[i])}" for i, row in enumerate(ROWS) if told[i])])

@@ -1,0 +1,34 @@
+"""Collect the photographs of an ImageFolder in one shard, each with its folder as label, for pre-training."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from realgap import captions, datasets, loaders, shards, steps
+
+
+@dataclass(frozen=True)
+class Options:
+    root: str
+    captions: str
+    image_size: int
+
+
+def main() -> None:
+    args, options = steps.parse(__doc__, Options, out={})
+    photographs = loaders.image_folder(Path(options.root), "train")
+    table = captions.read_table(options.captions)
+    if unknown := [name for name in photographs.class_names if name not in table]:
+        raise ValueError(f"{options.captions}: must have a line for the folder {unknown[0]} of {options.root}")
+    rows = range(len(photographs.labels))
+    arrays = datasets.take(photographs, rows, options.image_size)
+    made = {
+        "step": "collect",
+        "source": "real",
+        "classes": list(photographs.class_names),
+        "options": {"image_size": options.image_size},
+    }
+    shards.write(args.out, "images", arrays, made)
+
+
+if __name__ == "__main__":
+    steps.run(main)

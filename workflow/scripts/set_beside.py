@@ -1,0 +1,33 @@
+"""Set studies beside the accuracies that were reported: a table, and a section of the report or a page of the docs."""
+
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from realgap import files, sections, steps, tables
+from realgap.analyses import reported as analysis
+
+
+def main() -> None:
+    optional = {"required": False}
+    args, _ = steps.parse(
+        __doc__,
+        **{"reported": {}, "studies": {"nargs": "+", "type": Path, "metavar": "FOLDER"}, "table": optional},
+        **{"section": optional, "page": optional, "template": optional, "default": optional},
+    )
+    studies = {folder.name: pd.read_csv(folder / "accuracies.csv") for folder in args.studies}
+    joined = analysis.beside(pd.read_csv(args.reported), studies)
+    if args.table:
+        tables.save(args.table, joined)
+    if args.section:
+        sections.save(args.section, analysis.section(joined))
+    if args.page:
+        default = yaml.safe_load(Path(args.default).read_text(encoding="utf-8"))
+        setups = {folder.name: analysis.setup(default, folder) for folder in args.studies}
+        text = Path(args.template).read_text(encoding="utf-8").replace("$tables", analysis.page(joined, setups))
+        files.write(args.page, text.encode())
+
+
+if __name__ == "__main__":
+    steps.run(main)
