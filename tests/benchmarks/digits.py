@@ -156,8 +156,8 @@ class Digits:
 
     def distances(self, generated: np.ndarray) -> dict[str, float]:
         """Kernel distance to the test images and the share of them that is covered, by a classifier of real ones."""
-        real, _ = self._features_of_test
-        own, _ = features.penultimate(self._judge, generated, **self._running())
+        real = self._features_of_test
+        own = features.penultimate(self._judge, generated, **self._running())
         return {
             "kernel_distance": fidelity.kernel_distance(real, own),
             "coverage": 100 * float(fidelity.coverage(real, own, k=5).coverage.mean()),
@@ -168,7 +168,7 @@ class Digits:
         return self._trained(self.images, seed=100)
 
     @cached_property
-    def _features_of_test(self) -> tuple[np.ndarray, np.ndarray]:
+    def _features_of_test(self) -> np.ndarray:
         return features.penultimate(self._judge, self.test["images"], **self._running())
 
     def _trained(self, data: dict[str, np.ndarray], seed: int) -> nn.Module:
