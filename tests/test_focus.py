@@ -66,6 +66,11 @@ def test_effective_area_of_equal_cells_is_their_share():
     assert numbers["gini"] == pytest.approx(10 / 16)
 
 
+def test_half_maximum_area_counts_what_is_above_half_and_nothing_below():
+    maps = np.array([[[1.0, 0.51], [0.49, 0.35]]])
+    assert focus(maps)["half_maximum_area"] == pytest.approx(2 / 4)
+
+
 def test_gini_is_the_mean_absolute_difference():
     flat = np.random.default_rng(0).random(64)
     expected = np.abs(flat[:, None] - flat).mean() / (2 * flat.mean())
