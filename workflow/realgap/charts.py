@@ -61,7 +61,7 @@ def losses(traces: Mapping[str, Sequence[float]]) -> plt.Figure:
         means = [np.mean(values[low:high]) for low, high in zip(bounds, bounds[1:], strict=False)]
         axes.plot(np.arange(1, len(values) + 1), values, color="#b0b0b0", linewidth=0.5)
         axes.plot((bounds[:-1] + bounds[1:] + 1) / 2, means, color=COLOURS["diffusion_inversion"])
-        axes.set(title=part, xlabel="optimiser step", ylabel="loss", yscale="log")
+        axes.set(title=part, xlabel="optimiser step", ylabel="loss", ylim=(0, 1.5 * means[len(means) // 10]))
         sns.despine(ax=axes, left=True)
     figure.tight_layout()
     return figure
