@@ -56,8 +56,13 @@ def begin(project, *command, cwd=None, run=None, **more):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
+        preexec_fn=_heed,
     )
+
+
+def _heed():
+    for number in (signal.SIGINT, signal.SIGHUP):  # ignored where tests run in the background, or under nohup
+        signal.signal(number, signal.SIG_DFL)
 
 
 def call(project, *command, stdin="", **settings):
@@ -244,7 +249,7 @@ def test_the_conda_file_says_the_same():
 def test_everything_that_is_asked_for_is_pinned():
     names = {Requirement(pin).name for pin in conda_pins.pins()}
     lines = (ENVS / "requirements.in").read_text().splitlines()
-    asked = {line for line in lines if line and not line.startswith("#")}
+    asked = {Requirement(line).name for line in lines if line and not line.startswith("#")}
     assert asked
     assert asked <= names
 
