@@ -171,3 +171,33 @@ def test_given_a_folder_the_workflow_plans_the_three_steps(tmp_path, folder, cif
         "screen_natural": 1,
         "pretrain_natural": 1,
     }
+
+
+def test_the_shipped_folder_is_small_and_in_half_precision():
+    found = [path for path in SHIPPED.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in found) <= 24e6
+    assert {path.suffix for path in found} == {".safetensors", ".json", ".txt", ".md", ".png"}
+    for path in SHIPPED.glob("*/*.safetensors"):
+        assert {weight.dtype for weight in load(path.read_bytes()).values()} == {torch.float16}
+
+
+def test_the_shipped_vae_keeps_photographs_it_has_not_seen(cifar10_root):
+    images = loaders.cifar10(cifar10_root, "test").images[:200]
+    vae = models.load_vae(SHIPPED, torch.device("cpu"), torch.float32)
+    mean, _ = models.encode(vae, images, 32)
+    decoded = models.decode(vae, torch.from_numpy(mean) * vae.config.scaling_factor, 32)
+    psnr_db = 10 * np.log10(255**2 / ((decoded.astype(float) - images) ** 2).mean(axis=(1, 2, 3)))
+    assert psnr_db.mean() > 26
+
+
+def test_the_shipped_model_puts_colours_where_the_prompt_says():
+    """What embeddings steer: above sky, below grass, and the other way round."""
+    up = "a photo of a landscape, top azure azure azure azure, bottom green green green green"
+    down = "a photo of a landscape, top green green green green, bottom azure azure azure azure"
+    pipeline = StableDiffusionPipeline.from_pretrained(SHIPPED, safety_checker=None, dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    generators = [torch.Generator().manual_seed(i) for i in range(16)]
+    settings = {"num_inference_steps": 12, "guidance_scale": 2.0, "output_type": "np"}
+    images = pipeline([up] * 8 + [down] * 8, generator=generators, **settings).images
+    bluer = images[:, :8, :, 2].mean(axis=(1, 2)) - images[:, 24:, :, 2].mean(axis=(1, 2))
+    assert bluer[:8].min() > 0 > bluer[8:].max()
