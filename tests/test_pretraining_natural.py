@@ -12,8 +12,9 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 from safetensors.torch import load
+from transformers import CLIPTokenizer
 
-from realgap import loaders, miniature, models, pretraining
+from realgap import loaders, miniature, models, pretraining, streams
 from scripts import pretrain
 from tests import checkout
 from tests.test_screening import photographs
@@ -129,6 +130,36 @@ def settings(precision):
     known = {name: value for name, value in OPTIONS.items() if name != "prompts"}
     more = {"vae_visits": 480, "unet_visits": 480, "vae_lr": 1e-2, "unet_lr": 1e-2, "precision": precision}
     return pretrain.Options(**{**known, **more})
+
+
+def test_a_killed_run_goes_on_with_its_own_tokenizer(tmp_path, monkeypatch):
+    """Two tokenizers of the same captions number equally frequent words differently: weights fit their own alone."""
+    words = [f"a {first}{second}" for first in "bcdfg" for second in "aeiou"] * 2
+    images, options = photographs(10, seed=0), settings("fp32")
+    monkeypatch.setattr(pretraining, "CHECKPOINT_EVERY", 10)
+
+    def killed(seed, purpose, *item):
+        if (purpose, item) == ("train_denoiser", (25,)):
+            raise KeyboardInterrupt
+        return streams.stream(seed, purpose, *item)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pretraining, "stream", killed)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain.train(images, words, options, tmp_path / "killed")
+    kept = CLIPTokenizer.from_pretrained(tmp_path / ".killed.tokenizer")
+    with monkeypatch.context() as patch:
+        patch.setattr(miniature, "make_tokenizer", lambda *arguments: pytest.fail("a second tokenizer was made"))
+        resumed, _ = pretrain.train(images, words, options, tmp_path / "killed")
+    with monkeypatch.context() as patch:
+        patch.setattr(miniature, "make_tokenizer", lambda *arguments: kept)
+        unbroken, _ = pretrain.train(images, words, options, tmp_path / "unbroken")
+    assert resumed.tokenizer.get_vocab() == kept.get_vocab()
+    for part in ("vae", "unet", "text_encoder"):
+        one, other = (getattr(pipeline, part).state_dict() for pipeline in (resumed, unbroken))
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    pretrain.forget(tmp_path / "killed", options)
+    assert not list(tmp_path.glob(".killed*"))
 
 
 def test_every_caption_of_an_image_is_used(tmp_path):

@@ -1,12 +1,14 @@
 """Pre-train the miniature Stable Diffusion of the default study on typeset digits."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from diffusers import StableDiffusionPipeline
+from transformers import CLIPTokenizer
 
 from realgap import devices, miniature, model_folder, pretraining, steps, typeset
 
@@ -58,7 +60,8 @@ def train(
 
     Its state is kept in hidden files beside the folder `out`, from which a killed run goes on: see `forget`.
     """
-    tokenizer = miniature.make_tokenizer(captions, o.max_tokens)
+    of_vae, of_unet = _checkpoints(out, o)
+    tokenizer = _tokenizer(_tokenizer_folder(out), captions, o.max_tokens, begun=of_vae.path.exists())
     latent_size = o.image_size >> (len(o.vae_channels) - 1)
     pipeline = miniature.assemble(
         miniature.make_vae(o.image_size, o.vae_channels, o.seed, o.latent_channels),
@@ -70,7 +73,6 @@ def train(
     unet_settings = {"lr": o.unet_lr, "ema_decay": o.unet_ema_decay}
     dtype = devices.pick_dtype(o.precision, pipeline.device, training=True)
     common = {"batch_size": o.batch_size, "seed": o.seed, "dtype": dtype, "falling": o.falling}
-    of_vae, of_unet = _checkpoints(out, o)
     return pipeline, {
         "VAE": pretraining.train_vae(
             pipeline.vae, images, visits=o.vae_visits, checkpoint=of_vae, **vae_settings, **common
@@ -85,6 +87,24 @@ def forget(out: Path, o: Options) -> None:
     """Delete what a killed run would have gone on from, once the folder is whole."""
     for checkpoint in _checkpoints(out, o):
         checkpoint.path.unlink()
+    shutil.rmtree(_tokenizer_folder(out))
+
+
+def _tokenizer(folder: Path, captions: Sequence[str], max_tokens: int, begun: bool) -> CLIPTokenizer:
+    """The tokenizer of a run that has begun, or a new one, kept in `folder`.
+
+    Made twice of the same captions, two tokenizers give equally frequent words other numbers.
+    """
+    if begun and folder.exists():
+        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    tokenizer = miniature.make_tokenizer(captions, max_tokens)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def _tokenizer_folder(out: Path) -> Path:
+    return out.with_name(f".{out.name}.tokenizer")
 
 
 def _checkpoints(out: Path, o: Options) -> list[pretraining.Checkpoint]:
