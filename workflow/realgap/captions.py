@@ -1,6 +1,6 @@
 """Captions of photographs in folders: what the folder holds, what kind of thing that is, and how the image looks.
 
-A model is steered by what its captions vary. Class names alone teach it ten or two hundred directions; half of the
+A model is steered by what its captions vary. Class names alone teach it ten or two hundred directions; six in ten
 captions therefore also say which colours an image has where, in words that are read off its pixels, so that an
 inverted embedding can move colours and shapes about as well as classes.
 """

@@ -17,6 +17,7 @@ from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusio
 from matplotlib import pyplot as plt
 from PIL import Image
 
+from realgap import markdown
 from realgap.pretraining import Trace, encode
 from realgap.streams import stream
 
@@ -117,9 +118,9 @@ def fill_card(
         for name, part in modules(pipeline).items()
     }
     return Template(template).substitute(
-        parts=_table(("part", "class", "parameters"), [(name, *facts) for name, facts in parts.items()]),
-        settings=_table(("setting", "value"), [(f"`{key}`", value) for key, value in settings.items()]),
-        losses=_table(
+        parts=markdown.table(("part", "class", "parameters"), [(name, *part) for name, part in parts.items()]),
+        settings=markdown.table(("setting", "value"), [(f"`{key}`", value) for key, value in settings.items()]),
+        losses=markdown.table(
             ("loss over each tenth of training", *(f"{10 * i}%" for i in range(1, 11))),
             [(name, *(f"{loss:.4f}" for loss in _tenths(trace.losses))) for name, trace in traces.items()],
         ),
@@ -144,12 +145,6 @@ def _tenths(losses: Sequence[float]) -> list[float]:
     """Mean loss over each tenth of training, of at least one step."""
     bounds = [i * len(losses) // 10 for i in range(11)]
     return [float(np.mean(losses[low : max(high, low + 1)])) for low, high in zip(bounds, bounds[1:], strict=False)]
-
-
-def _table(header: Sequence[Any], rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 def _processor() -> str:

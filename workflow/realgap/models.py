@@ -15,21 +15,22 @@ from torch.nn import functional as F
 
 Predict = Callable[..., torch.Tensor]  # as `denoiser` makes it
 
-_LOAD = {"use_safetensors": True, "local_files_only": True, "low_cpu_mem_usage": False}
+# images the VAE takes at once; halved where they do not fit
+VAE_BATCH_SIZE = 64
 
 
 def load_vae(folder: str | Path, device: torch.device, dtype: torch.dtype) -> Any:
     """The frozen AutoencoderKL of a base model."""
     from diffusers import AutoencoderKL
 
-    return _freeze(_load(AutoencoderKL, folder, "vae"), device, dtype)
+    return _freeze(_load(AutoencoderKL, folder, "vae", low_cpu_mem_usage=False), device, dtype)
 
 
 def load_unet(folder: str | Path, device: torch.device, dtype: torch.dtype) -> Any:
     """The frozen UNet2DConditionModel of a base model."""
     from diffusers import UNet2DConditionModel
 
-    return _freeze(_load(UNet2DConditionModel, folder, "unet"), device, dtype)
+    return _freeze(_load(UNet2DConditionModel, folder, "unet", low_cpu_mem_usage=False), device, dtype)
 
 
 def denoiser(unet: Any) -> Predict:
@@ -135,24 +136,16 @@ def embed_prompts(folder: str | Path, prompts: Sequence[str], device: torch.devi
 
     _require(folder, "tokenizer")
     tokenizer = CLIPTokenizer.from_pretrained(Path(folder) / "tokenizer", local_files_only=True)
-    encoder = _load(CLIPTextModel, folder, "text_encoder").to(device).eval()
+    # whatever it is stored in, as diffusers does with the other two
+    encoder = _load(CLIPTextModel, folder, "text_encoder", dtype=torch.float32).to(device).eval()
     tokens = tokenizer(list(prompts), padding="max_length", truncation=True, return_tensors="pt")
     return encoder(tokens.input_ids.to(device))[0].float()
 
 
-def _load(part: Any, folder: str | Path, name: str) -> Any:
+def _load(part: Any, folder: str | Path, name: str, **settings: Any) -> Any:
     _require(folder, name)
-    settings = (
-        _LOAD
-        if name in ("vae", "unet")
-        else {
-            "use_safetensors": True,
-            "local_files_only": True,
-            "dtype": torch.float32,  # whatever it is stored in, as diffusers does with the other two
-        }
-    )
     try:
-        loaded = part.from_pretrained(Path(folder) / name, **settings)
+        loaded = part.from_pretrained(Path(folder) / name, use_safetensors=True, local_files_only=True, **settings)
     except (OSError, ValueError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{Path(folder) / name}: could not be loaded as {part.__name__}: {first}") from error

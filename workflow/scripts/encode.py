@@ -6,8 +6,6 @@ import numpy as np
 
 from realgap import devices, models, provenance, shards, steps
 
-BATCH_SIZE = 64  # halved where it does not fit
-
 
 @dataclass(frozen=True)
 class Options:
@@ -22,7 +20,7 @@ def main() -> None:
     vae = models.load_vae(args.base_model, device, devices.pick_dtype(options.precision, device))
     real = shards.read(args.images, "images")
     batches = devices.in_batches(
-        lambda rows: models.encode(vae, real["images"][rows], options.resolution), len(real), BATCH_SIZE
+        lambda rows: models.encode(vae, real["images"][rows], options.resolution), len(real), models.VAE_BATCH_SIZE
     )
     mean, std = (np.concatenate(moments) for moments in zip(*batches, strict=True))
     for image_id, *moments in zip(real["image_ids"], mean, std, strict=True):

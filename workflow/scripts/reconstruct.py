@@ -7,8 +7,6 @@ import torch
 
 from realgap import devices, models, provenance, shards, steps
 
-BATCH_SIZE = 64  # halved where it does not fit
-
 
 @dataclass(frozen=True)
 class Options:
@@ -26,7 +24,7 @@ def main() -> None:
     rows = slice(options.images)
     latents = torch.from_numpy(moments["mean"][rows]).to(device) * vae.config.scaling_factor
     batches = devices.in_batches(
-        lambda batch: models.decode(vae, latents[batch], options.image_size), len(latents), BATCH_SIZE
+        lambda batch: models.decode(vae, latents[batch], options.image_size), len(latents), models.VAE_BATCH_SIZE
     )
     images = np.concatenate(list(batches))
     arrays = {

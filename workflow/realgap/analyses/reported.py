@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from realgap import statistics
+from realgap import markdown, statistics
 from realgap.answer import percent, points
 from realgap.figures import name
 from realgap.sections import Section, Table
@@ -127,7 +127,8 @@ def page(joined: pd.DataFrame, setups: Mapping[str, Mapping[str, Any]]) -> str:
     for column, label in (("n_real", "real images"), ("n_test", "test images"), ("n_seeds", "seeds")):
         facts.append([label, *(_count(counts.loc[study, column]) for study in studies)])
     claims = "\n".join(f"- {sentence}" for sentence in verdicts(joined))
-    return f"{_table(lines)}\n\n{claims}\n\n{_table(facts)}\n"
+    numbers, differences = (markdown.table(header, rows) for header, *rows in (lines, facts))
+    return f"{numbers}\n\n{claims}\n\n{differences}\n"
 
 
 def _published(reported: pd.DataFrame, training_set: str) -> dict[str, Any]:
@@ -192,8 +193,3 @@ def _cell(row: pd.Series) -> str:
 
 def _count(value: float) -> str:
     return NOT_STATED if np.isnan(value) else f"{int(value):,}"
-
-
-def _table(lines: list[list[str]]) -> str:
-    header, *rows = lines
-    return "\n".join("| " + " | ".join(line) + " |" for line in [header, ["---"] * len(header), *rows])
