@@ -30,7 +30,21 @@ def load_unet(folder: str | Path, device: torch.device, dtype: torch.dtype) -> A
     """The frozen UNet2DConditionModel of a base model."""
     from diffusers import UNet2DConditionModel
 
-    return _freeze(_load(UNet2DConditionModel, folder, "unet", low_cpu_mem_usage=False), device, dtype)
+    unet = _freeze(_load(UNet2DConditionModel, folder, "unet", low_cpu_mem_usage=False), device, dtype)
+    write_out_attention(unet, dtype)
+    return unet
+
+
+def write_out_attention(part: Any, dtype: torch.dtype) -> None:
+    """Let a UNet or VAE that computes in bf16 on a CPU write attention out as products of matrices.
+
+    torch's fused attention takes half of a visit there, most of it backwards; on a GPU and in float32 it is the faster
+    one (workflow/docs/speed.md).
+    """
+    from diffusers.models.attention_processor import AttnProcessor
+
+    if part.device.type == "cpu" and dtype != torch.float32:
+        part.set_attn_processor(AttnProcessor())
 
 
 def denoiser(unet: Any) -> Predict:

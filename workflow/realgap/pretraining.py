@@ -4,11 +4,10 @@ Weights, their averages and the optimiser are fp32; the networks may compute in 
 from a stream named by seed and step, so a run that was killed and resumed ends in the same weights, bit for bit.
 """
 
-import contextlib
 import io
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,11 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 from transformers import CLIPTokenizer
 
-from realgap import devices, files
+from realgap import devices, files, models
 from realgap.streams import stream
 
 CHECKPOINT_EVERY = 200  # optimiser steps
@@ -94,13 +92,14 @@ def train_vae(
     def loss_at(step: int) -> torch.Tensor:
         random = stream(seed, "train_vae", step)
         pixel_values = _pixel_values(images[random.integers(len(images), size=batch_size)]).to(vae.device)
-        with _computing(vae.device, dtype):
+        with devices.autocast(vae.device, dtype):
             posterior = vae.encode(pixel_values).latent_dist
             noise = _normal(random, posterior.mean.shape).to(vae.device)
             decoded = vae.decode(posterior.mean + posterior.std * noise).sample.float()
         kl = posterior.kl().float().mean() / pixel_values[0].numel()
         return functional.l1_loss(decoded, pixel_values) + functional.mse_loss(decoded, pixel_values) + kl_weight * kl
 
+    models.write_out_attention(vae, dtype)
     steps = math.ceil(visits / batch_size)
     trace = fit(vae, loss_at, steps, lr, ema_decay, checkpoint, falling)
     mean, std = encode(vae, images[:SCALED_BY])
@@ -146,10 +145,11 @@ def train_denoiser(
         empty = torch.from_numpy(random.random(batch_size) < EMPTY_PROMPT_SHARE)
         prompts = torch.where(empty[:, None], empty_ids, ids[picks]).to(unet.device)
         noisy = scheduler.add_noise(latents, noise, timesteps).to(unet.device)
-        with _computing(unet.device, dtype):
+        with devices.autocast(unet.device, dtype):
             predicted = unet(noisy, timesteps.to(unet.device), text_encoder(prompts).last_hidden_state).sample.float()
         return functional.mse_loss(predicted, _target(scheduler, latents, noise, timesteps).to(unet.device))
 
+    models.write_out_attention(unet, dtype)
     both = torch.nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
     return fit(both, loss_at, math.ceil(visits / batch_size), lr, ema_decay, checkpoint, falling)
 
@@ -202,18 +202,6 @@ def fit(
     module.load_state_dict(average.module.state_dict())
     module.eval()
     return trace
-
-
-@contextlib.contextmanager
-def _computing(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
-    """In bf16 on a processor, torch's fused attention takes two fifths of a small UNet's step: go without.
-
-    64 images a step, 8 x 8 latents, [64, 128] channels: 84 images/s fused, 121 plain; in fp32 82 and 83.
-    """
-    plain = device.type == "cpu" and dtype != torch.float32
-    attention = sdpa_kernel(SDPBackend.MATH) if plain else contextlib.nullcontext()
-    with attention, devices.autocast(device, dtype):
-        yield
 
 
 def _held(steps: int, falling: float) -> float:
