@@ -167,7 +167,7 @@ def test_the_ablation_pairs_images_and_seeds(tmp_path):
     assert "| 300 | 100 | 0.2100 | +5.00 (+5.00 to +5.00) | 91.0 (86.0 to 96.0) | -1.0 (-1.0 to -1.0) |" in lines[3]
 
 
-def test_every_stage_of_the_issue_has_a_module():
+def test_every_stage_has_a_module():
     from tests.benchmarks.__main__ import STAGES
 
     for stage in STAGES:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from PIL import Image
 
 from realgap import models
@@ -54,6 +55,25 @@ def test_half_precision_predicts_in_float32(base_model):
     predicted = models.denoiser(unet)(torch.zeros(1, 4, 8, 8), torch.tensor([5]), torch.ones(1, 3, 8))
     assert predicted.dtype == torch.float32
     assert predicted.isfinite().all()
+
+
+def test_attention_written_out_is_no_further_from_float32_than_the_fused_one(base_model, unet):
+    """In bf16 on a CPU, the one place where it is used; with and without a mask."""
+    generator = torch.Generator().manual_seed(0)
+    latents, timesteps = torch.randn(8, 4, 8, 8, generator=generator), torch.arange(0, 1_000, 125)
+    conditioning = 3 * torch.randn(8, 5, 8, generator=generator)
+    mask = torch.ones(8, 5, dtype=torch.bool)
+    mask[:, 2:] = False
+    written, fused = (models.load_unet(base_model, CPU, torch.bfloat16) for _ in range(2))
+    fused.set_attn_processor(AttnProcessor2_0())
+    processors = [{type(used) for used in loaded.attn_processors.values()} for loaded in (written, unet)]
+    assert processors == [{AttnProcessor}, {AttnProcessor2_0}]
+    for given in (None, mask):
+        exact, ours, theirs = (
+            models.denoiser(loaded)(latents, timesteps, conditioning, given) for loaded in (unet, written, fused)
+        )
+        assert 0 < (ours - exact).norm() < 1.2 * (theirs - exact).norm()
+        assert (ours - exact).norm() < 0.05 * exact.norm()
 
 
 def test_encoding_is_that_of_diffusers_and_ignores_the_batch(base_model, vae):

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
+from realgap import markdown
+
 DEVICES = {"cpu": "CPU", "cuda": "one GPU"}
-APART = ("levers", "workflow")  # stages with a table of their own
+APART = ("levers", "workflow", "steps")  # stages with a table of their own
 GPU_COMMAND = "`envs/run python -m tests.benchmarks --device cuda`"
 
 
@@ -29,18 +31,17 @@ def table(results: dict) -> str:
     """Markdown: how many times faster ours is, by device, and under it where and when that was measured."""
     by_device = {device: {(r["contest"], r["baseline"]): r for r in races(results, device)} for device in DEVICES}
     keys = list(dict.fromkeys(key for rows in by_device.values() for key in rows))
-    lines = [
-        "| stage | against | CPU, times faster | in CPU time | to reach | share of a matmul | one GPU |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    header = ["stage", "against", "CPU, times faster", "in CPU time", "to reach", "share of a matmul", "one GPU"]
+    rows = []
     for contest, baseline in keys:
         cpu, gpu = (by_device[device].get((contest, baseline)) for device in DEVICES)
-        lines.append(f"| {contest} | {baseline} | {' | '.join(_cells(cpu))} | {_interval(gpu)} |")
-    text = "\n".join(lines) + "\n"
+        rows.append([contest, baseline, *_cells(cpu), _interval(gpu)])
+    text = markdown.table(header, rows) + "\n"
     for device, name in DEVICES.items():
         text += "\n" + (_said(results[device], name) if device in results else f"{name}: not run; {GPU_COMMAND}") + "\n"
     levers = [text_of for device in DEVICES if (text_of := _levers(results.get(device, {}).get("levers")))]
-    return text + "".join(levers) + _workflow(results.get("cpu", {}).get("workflow"))
+    apart = results.get("cpu", {})
+    return text + "".join(levers) + _workflow(apart.get("workflow")) + _steps(apart.get("steps"))
 
 
 def plot(results: dict) -> plt.Figure:
@@ -100,22 +101,36 @@ def _said(stages: dict, name: str) -> str:
 def _levers(stage: dict | None) -> str:
     if not stage:
         return ""
-    lines = ["", "| lever | against | times faster | in CPU time | share of a matmul |", "|---|---|---|---|---|"]
+    rows = []
     for row in stage["rows"]:
         ratio, cpu, _, share = _cells(row)
-        lines.append(f"| {row['contest']} | {row['baseline']} | {ratio} | {cpu} | {share} |")
-    return "\n".join(lines) + "\n"
+        rows.append([row["contest"], row["baseline"], ratio, cpu, share])
+    return _below(["lever", "against", "times faster", "in CPU time", "share of a matmul"], rows)
 
 
 def _workflow(stage: dict | None) -> str:
     if not stage:
         return ""
-    lines = [
-        "",
-        "| shards | `snakemake -n`, s | in CPU s | nothing to do, s | in CPU s |",
-        "|---|---|---|---|---|",
-    ]
+    rows = []
     for row in stage["rows"]:
-        dry, again = (f"{row[f'{key}_s']:.1f} | {row[f'{key}_cpu_s']:.1f}" for key in ("dry_run", "rerun"))
-        lines.append(f"| {row['shards']:,} | {dry} | {again} |")
-    return "\n".join(lines) + "\n"
+        times = (f"{row[f'{key}_{unit}']:.1f}" for key in ("dry_run", "rerun") for unit in ("s", "cpu_s"))
+        rows.append([f"{row['shards']:,}", *times])
+    return _below(["shards", "`snakemake -n`, s", "in CPU s", "nothing to do, s", "in CPU s"], rows)
+
+
+def _steps(stage: dict | None) -> str:
+    if not stage:
+        return ""
+    imports = [[f"`{row['import']}`", f"{row['cpu_s']:.1f}"] for row in stage["rows"] if "import" in row]
+    steps = [
+        [row["step"], f"{row['cpu_s']:.1f}", f"{row['few_mb']:,.0f}", f"{row['many_mb']:,.0f}"]
+        for row in stage["rows"]
+        if "step" in row
+    ]
+    header = ["step", "CPU s, few images", "peak memory, MB", "with ten times as many images, MB"]
+    return _below(["interpreter", "CPU s"], imports) + _below(header, steps)
+
+
+def _below(header: list[str], rows: list[list[str]]) -> str:
+    """A table that follows another text."""
+    return "\n" + markdown.table(header, rows) + "\n"

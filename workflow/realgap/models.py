@@ -23,14 +23,14 @@ def load_vae(folder: str | Path, device: torch.device, dtype: torch.dtype) -> An
     """The frozen AutoencoderKL of a base model."""
     from diffusers import AutoencoderKL
 
-    return _freeze(_load(AutoencoderKL, folder, "vae", low_cpu_mem_usage=False), device, dtype)
+    return _freeze(_load(AutoencoderKL, folder, "vae", torch_dtype=dtype, low_cpu_mem_usage=False), device)
 
 
 def load_unet(folder: str | Path, device: torch.device, dtype: torch.dtype) -> Any:
     """The frozen UNet2DConditionModel of a base model."""
     from diffusers import UNet2DConditionModel
 
-    unet = _freeze(_load(UNet2DConditionModel, folder, "unet", low_cpu_mem_usage=False), device, dtype)
+    unet = _freeze(_load(UNet2DConditionModel, folder, "unet", torch_dtype=dtype, low_cpu_mem_usage=False), device)
     write_out_attention(unet, dtype)
     return unet
 
@@ -190,9 +190,9 @@ def _scheduler_config(folder: str | Path) -> dict[str, Any]:
     return config
 
 
-def _freeze(part: Any, device: torch.device, dtype: torch.dtype) -> Any:
+def _freeze(part: Any, device: torch.device) -> Any:
     """Without weight gradients the backward pass to the conditioning costs 1.4 to 1.5 times less."""
-    return part.to(device, dtype).eval().requires_grad_(False)
+    return part.to(device).eval().requires_grad_(False)
 
 
 def _resize(pixels: torch.Tensor, size: int) -> torch.Tensor:
