@@ -52,16 +52,18 @@ ARMS = [
     _default("default"),
     _default("default, stratified", timesteps="stratified"),
     _default("default, importance", timesteps="importance"),
+    _default("default, both", timesteps="stratified importance"),
     *(
         _default(f"{start}, {timesteps}", start=start, timesteps=timesteps, visits=visits)
-        for start, timesteps in (
-            ("prompt", "uniform"),
-            ("prompt", "stratified"),
-            ("class mean", "stratified"),
-            ("encoder", "stratified"),
+        for start, timesteps, several in (
+            ("prompt", "uniform", (160, 80, 40)),
+            ("prompt", "stratified", (600, 160, 80, 40)),
+            ("class mean", "stratified", (160, 80, 40)),
+            ("encoder", "stratified", (600, 320, 160, 80, 40)),
         )
-        for visits in (160, 80, 40)
+        for visits in several
     ),
+    _default("prompt, stratified, rate 0.2", timesteps="stratified", visits=600, lr=0.2),
     _default("default, sampled by PNDM", scheduler="pndm", num_inference_steps=100),
     _default("default, 24 steps", num_inference_steps=24),
 ]
