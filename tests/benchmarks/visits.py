@@ -63,7 +63,11 @@ ARMS = [
         )
         for visits in several
     ),
-    _default("prompt, stratified, rate 0.2", timesteps="stratified", visits=600, lr=0.2),
+    *(
+        _default(f"prompt, stratified, rate {lr}", timesteps="stratified", visits=visits, lr=lr)
+        for lr in (0.2, 0.4)
+        for visits in (600, 320)
+    ),
     _default("default, sampled by PNDM", scheduler="pndm", num_inference_steps=100),
     _default("default, 24 steps", num_inference_steps=24),
 ]
