@@ -23,6 +23,8 @@ MODEL = checkout.ROOT / CONFIG["base_model"]["path"]
 PAIRS = 64  # of timestep and noise, on which embeddings are judged; no run sees them
 BINS = 32  # of time, in which the size of gradients is measured
 SMALL = "small"  # the name of a network that trains fifty times as fast as a ResNet-18
+# how the others are inverted, to which the encoder is fitted and whose class means are starts
+OF_OTHERS = {"visits": 320, "lr": 0.1, "lr_schedule": "cosine"}
 SETTINGS_OF_SMALL = {"steps": 300, "batch_size": 64, "lr": 0.05}
 
 
@@ -95,9 +97,8 @@ class Digits:
 
     @cached_property
     def inverted(self) -> np.ndarray:
-        """Embeddings of the others by the default settings."""
-        chosen = {key: CONFIG["inversion"][key] for key in ("lr", "lr_schedule", "visits")}
-        return self.invert(self.others, self.start("prompt", self.others), "uniform", None, **chosen).result()
+        """Embeddings of the others."""
+        return self.invert(self.others, self.start("prompt", self.others), "uniform", None, **OF_OTHERS).result()
 
     @cached_property
     def importance(self) -> np.ndarray:

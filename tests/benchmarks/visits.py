@@ -68,6 +68,10 @@ ARMS = [
         for lr in (0.2, 0.4)
         for visits in (600, 320)
     ),
+    *(
+        _default(f"{start}, both, rate {lr}", start=start, timesteps="stratified importance", visits=600, lr=lr)
+        for start, lr in (("prompt", 0.2), ("prompt", 0.4), ("encoder", 0.4))
+    ),
     _default("default, sampled by PNDM", scheduler="pndm", num_inference_steps=100),
     _default("default, 24 steps", num_inference_steps=24),
 ]
