@@ -83,8 +83,8 @@ def careful(
 ) -> Callable[[], object]:
     """What a careful user of diffusers writes: the UNet frozen, the posterior cached, diffusers' own attention."""
     device = subject.device
-    unet = UNet2DConditionModel.from_pretrained(subject.folder / "unet", torch_dtype=dtype).to(device).eval()
-    vae = AutoencoderKL.from_pretrained(subject.folder / "vae", torch_dtype=dtype).to(device).eval()
+    unet = UNet2DConditionModel.from_pretrained(subject.folder / "unet", dtype=dtype).to(device).eval()
+    vae = AutoencoderKL.from_pretrained(subject.folder / "vae", dtype=dtype).to(device).eval()
     unet.requires_grad_(False)
     vae.requires_grad_(False)
     scheduler = DDPMScheduler.from_pretrained(subject.folder / "scheduler")

@@ -70,7 +70,7 @@ def ours(subject: subjects.Subject, conditioning: np.ndarray, dtype: torch.dtype
 def pipeline(
     subject: subjects.Subject, conditioning: np.ndarray, dtype: torch.dtype, folder: Path
 ) -> Callable[[], object]:
-    pipe = StableDiffusionPipeline.from_pretrained(subject.folder, torch_dtype=dtype, safety_checker=None)
+    pipe = StableDiffusionPipeline.from_pretrained(subject.folder, dtype=dtype, safety_checker=None)
     pipe.scheduler = models.scheduler(subject.folder, "dpmsolver++")
     pipe.to(subject.device)
     pipe.set_progress_bar_config(disable=True)

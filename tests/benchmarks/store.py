@@ -11,7 +11,7 @@ from PIL import Image
 from realgap import shards
 from tests.benchmarks.harness import Contest
 
-N, SIZE = 1_000, 32
+N, SIZE = 5_000, 32  # 500 real images and 10 variants of each
 
 
 def contests(device: torch.device, folder: Path) -> Iterator[Contest]:

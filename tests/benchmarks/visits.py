@@ -1,7 +1,8 @@
 """Fewer visits at equal quality, on the digits study: `python -m tests.benchmarks.visits`.
 
-Each arm differs from the published setting (a random start, uniform timesteps, a constant rate of 0.03, 3,000 visits)
-or from the default one in what its name says. An arm that is finished is kept (--out) and not run again.
+An arm differs from the published setting (a random start, uniform timesteps, a constant rate of 0.03, 3,000 visits) in
+what its name says, or is named by where it starts, its timesteps and the rate from which it falls to zero. An arm that
+is finished is kept (--out) and not run again.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from realgap import files
+from realgap import files, markdown
 from realgap.statistics import mean_interval, paired_difference
 
 SEEDS = 5
@@ -32,8 +33,10 @@ class Arm:
     num_inference_steps: int = 12
 
 
-def _default(name: str, **changes: object) -> Arm:
-    return Arm(name, **{"start": "prompt", "lr": 0.1, "lr_schedule": "cosine", "visits": 320, **changes})
+def _begun(start: str, timesteps: str, visits: int, lr: float = 0.1, **changes: object) -> Arm:
+    """From a start, with a rate that falls to zero."""
+    name = f"{start}, {timesteps}, rate {lr}" + "".join(f", {value}" for value in changes.values())
+    return Arm(name, start, timesteps, lr, "cosine", visits, **changes)
 
 
 REFERENCE = "published"
@@ -49,31 +52,24 @@ ARMS = [
     Arm("rate: cosine", lr_schedule="cosine"),
     Arm("rate: 0.1, cosine", lr=0.1, lr_schedule="cosine"),
     Arm("early stopping", visits=3_000, patience=3),
-    _default("default"),
-    _default("default, stratified", timesteps="stratified"),
-    _default("default, importance", timesteps="importance"),
-    _default("default, both", timesteps="stratified importance"),
     *(
-        _default(f"{start}, {timesteps}", start=start, timesteps=timesteps, visits=visits)
-        for start, timesteps, several in (
-            ("prompt", "uniform", (160, 80, 40)),
-            ("prompt", "stratified", (600, 160, 80, 40)),
-            ("class mean", "stratified", (160, 80, 40)),
-            ("encoder", "stratified", (600, 320, 160, 80, 40)),
+        _begun(start, timesteps, visits, lr)
+        for start, timesteps, lr, several in (
+            ("prompt", "uniform", 0.1, (320, 160, 80, 40)),
+            ("prompt", "importance", 0.1, (320,)),
+            ("prompt", "stratified importance", 0.1, (320,)),
+            ("prompt", "stratified", 0.1, (600, 320, 160, 80, 40)),
+            ("class mean", "stratified", 0.1, (320, 80)),
+            ("encoder", "stratified", 0.1, (600, 320, 160, 80, 40)),
+            ("prompt", "stratified", 0.2, (600, 320)),
+            ("prompt", "stratified", 0.4, (600, 320)),
+            ("prompt", "stratified importance", 0.2, (600,)),
+            ("prompt", "stratified importance", 0.4, (600,)),
+            ("encoder", "stratified importance", 0.4, (600,)),
         )
         for visits in several
     ),
-    *(
-        _default(f"prompt, stratified, rate {lr}", timesteps="stratified", visits=visits, lr=lr)
-        for lr in (0.2, 0.4)
-        for visits in (600, 320)
-    ),
-    *(
-        _default(f"{start}, both, rate {lr}", start=start, timesteps="stratified importance", visits=600, lr=lr)
-        for start, lr in (("prompt", 0.2), ("prompt", 0.4), ("encoder", 0.4))
-    ),
-    _default("default, sampled by PNDM", scheduler="pndm", num_inference_steps=100),
-    _default("default, 24 steps", num_inference_steps=24),
+    _begun("prompt", "stratified", 320, 0.2, scheduler="pndm", num_inference_steps=100),
 ]
 
 
@@ -124,13 +120,11 @@ def run(arms: list[Arm], out: Path, per_class: int, classifier: str) -> None:
 
 def table(out: Path) -> str:
     """Markdown, a row for each finished arm; differences to the published setting, paired by image and by seed."""
-    lines = [
-        "| setting | visits | n | loss on the fixed set | difference, % of it | accuracy, % | difference, points "
-        "| covered, % | CPU s |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    header = ["setting", "visits", "n", "loss on the fixed set", "difference, % of it", "accuracy, %"]
+    header += ["difference, points", "covered, %", "CPU s"]
     done = {arm: np.load(_path(out, arm)) for arm in ARMS if _path(out, arm).exists()}
     reference = next((found for arm, found in done.items() if arm.name == REFERENCE), None)
+    rows = []
     for arm, found in done.items():
         visits = f"{found['visits'].mean():,.0f}"
         row = [arm.name, visits, str(len(found["losses"])), f"{found['losses'].mean():.4f}"]
@@ -142,8 +136,8 @@ def table(out: Path) -> str:
         mean, low, high = mean_interval(found["accuracies"])
         row += [loss, f"{mean:.1f} ({low:.1f} to {high:.1f})", accuracy]
         row += [f"{float(found['coverage']):.0f}", f"{float(found['cpu_s']):.0f}"]
-        lines.append(f"| {' | '.join(row)} |")
-    return "\n".join(lines)
+        rows.append(row)
+    return markdown.table(header, rows)
 
 
 def _signed(difference: tuple[float, float, float], scale: float, digits: int) -> str:

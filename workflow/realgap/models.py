@@ -23,14 +23,14 @@ def load_vae(folder: str | Path, device: torch.device, dtype: torch.dtype) -> An
     """The frozen AutoencoderKL of a base model."""
     from diffusers import AutoencoderKL
 
-    return _freeze(_load(AutoencoderKL, folder, "vae", torch_dtype=dtype, low_cpu_mem_usage=False), device)
+    return _freeze(_load(AutoencoderKL, folder, "vae", dtype=dtype, low_cpu_mem_usage=False), device)
 
 
 def load_unet(folder: str | Path, device: torch.device, dtype: torch.dtype) -> Any:
     """The frozen UNet2DConditionModel of a base model."""
     from diffusers import UNet2DConditionModel
 
-    unet = _freeze(_load(UNet2DConditionModel, folder, "unet", torch_dtype=dtype, low_cpu_mem_usage=False), device)
+    unet = _freeze(_load(UNet2DConditionModel, folder, "unet", dtype=dtype, low_cpu_mem_usage=False), device)
     write_out_attention(unet, dtype)
     return unet
 
