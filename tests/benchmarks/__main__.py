@@ -20,7 +20,7 @@ from tests.benchmarks import report
 from tests.benchmarks.harness import MATMUL, judge, race
 
 RACES = ("inversion", "sampling", "classifier", "attention", "fidelity", "store", "geometry")
-STAGES = (*RACES, "levers", "workflow", "steps")
+STAGES = (*RACES, *report.APART)
 MATMUL_SIDE = {"cpu": 1024, "cuda": 8192}
 
 
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks.json"))
     parser.add_argument(
-        "--stage", nargs="+", choices=STAGES, default=RACES, help="default: all but levers, workflow and steps"
+        "--stage", nargs="+", choices=STAGES, default=RACES, help=f"default: all but {', '.join(report.APART)}"
     )
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=1, help="of torch on a CPU (default: %(default)s)")
@@ -56,6 +56,8 @@ def _measure(stage: str, device: torch.device, folder: Path, args: argparse.Name
         return {**about, "rows": module.measure(folder, tuple(args.shards), min(3, args.rounds))}
     if stage == "steps":
         return {**about, "rows": module.measure(folder)}
+    if stage == "accuracy":
+        return {**about, "rows": module.measure(device, folder)}
     side, rows = MATMUL_SIDE[device.type], []
     left, right = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
     for contest in module.contests(device, folder):

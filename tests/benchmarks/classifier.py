@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from torchvision import transforms
@@ -17,6 +18,7 @@ from realgap import classifiers, devices, flops
 from tests.benchmarks import subjects
 from tests.benchmarks.harness import Contest
 
+T0 = "T0 (ImageFolder, PIL, workers, fp32)"
 SETTINGS = {"lr": 0.015, "momentum": 0.9, "weight_decay": 0.0005}
 
 
@@ -35,19 +37,25 @@ def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
         f"{steps} steps of ResNet-18, batch {batch_size}, {size} px",
         steps * batch_size,
         {
-            f"ours ({str(auto).removeprefix('torch.')})": ours(images, labels, steps, batch_size, device, auto),
-            "T0 (ImageFolder, PIL, workers, fp32)": image_folder(images, labels, steps, batch_size, device, folder),
+            f"ours ({str(auto).removeprefix('torch.')})": ours(images, labels, steps, batch_size, device, auto)[1],
+            T0: image_folder(images, labels, steps, batch_size, device, folder)[1],
         },
-        {"T0 (ImageFolder, PIL, workers, fp32)": 2.0 if device.type == "cpu" else 5.0},
+        {T0: 2.0 if device.type == "cpu" else 5.0},
         flop=3 * flops.resnet("resnet18", size, 10, cifar_stem=True) * steps * batch_size,
     )
 
 
 def ours(
-    images: np.ndarray, labels: np.ndarray, steps: int, batch_size: int, device: torch.device, dtype: torch.dtype
-) -> Callable[[], object]:
-    """One long training, of which a call does the next few steps."""
-    model = classifiers.initialise(classifiers.build("resnet18", 10, images.shape[1]), seed=0)
+    images: np.ndarray,
+    labels: np.ndarray,
+    steps: int,
+    batch_size: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    seed: int = 0,
+) -> tuple[nn.Module, Callable[[], object]]:
+    """A network in one long training, and a call that does the next few steps of it."""
+    model = classifiers.initialise(classifiers.build("resnet18", 10, images.shape[1]), seed)
     run = classifiers.train(
         model,
         [(images, labels)],
@@ -59,16 +67,22 @@ def ours(
         label_smoothing=0.0,
         crop_padding=1,
         horizontal_flip=False,
-        seed=0,
+        seed=seed,
         device=device,
         dtype=dtype,
     )
-    return lambda: [float(loss) for loss in islice(run, steps)]
+    return model, lambda: [float(loss) for loss in islice(run, steps)]
 
 
 def image_folder(
-    images: np.ndarray, labels: np.ndarray, steps: int, batch_size: int, device: torch.device, folder: Path
-) -> Callable[[], object]:
+    images: np.ndarray,
+    labels: np.ndarray,
+    steps: int,
+    batch_size: int,
+    device: torch.device,
+    folder: Path,
+    seed: int = 0,
+) -> tuple[nn.Module, Callable[[], object]]:
     """torchvision's classical recipe: a folder of PNG files, PIL transforms in worker processes."""
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
         path = folder / "images" / str(label) / f"{number:05d}.png"
@@ -89,9 +103,10 @@ def image_folder(
         num_workers=max(1, min(8, os.cpu_count() - 1)),
         persistent_workers=True,
         pin_memory=device.type == "cuda",
+        generator=torch.Generator().manual_seed(seed),
     )
     batches = chain.from_iterable(repeat(loader))
-    model = classifiers.initialise(classifiers.build("resnet18", 10, images.shape[1]), seed=0).to(device).train()
+    model = classifiers.initialise(classifiers.build("resnet18", 10, images.shape[1]), seed).to(device).train()
     optimizer = torch.optim.SGD(model.parameters(), **SETTINGS, nesterov=True)
 
     def call() -> list[float]:
@@ -105,4 +120,4 @@ def image_folder(
             losses.append(loss.detach())
         return [float(loss) for loss in losses]
 
-    return call
+    return model, call

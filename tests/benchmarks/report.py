@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 from realgap import markdown
 
 DEVICES = {"cpu": "CPU", "cuda": "one GPU"}
-APART = ("levers", "workflow", "steps")  # stages with a table of their own
+APART = ("levers", "accuracy", "workflow", "steps")  # stages with a table of their own
 GPU_COMMAND = "`envs/run python -m tests.benchmarks --device cuda`"
 
 
@@ -41,7 +41,13 @@ def table(results: dict) -> str:
         text += "\n" + (_said(results[device], name) if device in results else f"{name}: not run; {GPU_COMMAND}") + "\n"
     levers = [text_of for device in DEVICES if (text_of := _levers(results.get(device, {}).get("levers")))]
     apart = results.get("cpu", {})
-    return text + "".join(levers) + _workflow(apart.get("workflow")) + _steps(apart.get("steps"))
+    return (
+        text
+        + "".join(levers)
+        + _accuracy(apart.get("accuracy"))
+        + _workflow(apart.get("workflow"))
+        + _steps(apart.get("steps"))
+    )
 
 
 def plot(results: dict) -> plt.Figure:
@@ -106,6 +112,19 @@ def _levers(stage: dict | None) -> str:
         ratio, cpu, _, share = _cells(row)
         rows.append([row["contest"], row["baseline"], ratio, cpu, share])
     return _below(["lever", "against", "times faster", "in CPU time", "share of a matmul"], rows)
+
+
+def _accuracy(stage: dict | None) -> str:
+    if not stage:
+        return ""
+    rows = []
+    for row in stage["rows"]:
+        mean, low, high = row["accuracy"]
+        difference = "–"
+        if "difference" in row:
+            difference = "{:+.1f} ({:+.1f} to {:+.1f})".format(*row["difference"])
+        rows.append([row["training"], len(row["accuracies"]), f"{mean:.1f} ({low:.1f} to {high:.1f})", difference])
+    return _below(["classifier, equal steps", "seeds", "accuracy, %", "difference, points"], rows)
 
 
 def _workflow(stage: dict | None) -> str:
