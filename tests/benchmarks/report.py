@@ -91,8 +91,8 @@ def _interval(row: dict | None) -> str:
 
 
 def _said(stages: dict, name: str) -> str:
-    """Hardware, dates and rounds of what was measured on a device."""
-    of = list(stages.values())
+    """Hardware, dates and rounds of the races on a device."""
+    of = [stage for stage_name, stage in stages.items() if stage_name not in APART] or list(stages.values())
     hardware = ", ".join(sorted({f"{s['hardware']}, {s['cores']} cores, {s['threads']} thread(s)" for s in of}))
     dates = sorted({s["date"] for s in of})
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"

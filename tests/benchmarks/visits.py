@@ -55,17 +55,12 @@ ARMS = [
     *(
         _begun(start, timesteps, visits, lr)
         for start, timesteps, lr, several in (
-            ("prompt", "uniform", 0.1, (320, 160, 80, 40)),
-            ("prompt", "importance", 0.1, (320,)),
-            ("prompt", "stratified importance", 0.1, (320,)),
+            ("prompt", "uniform", 0.1, (320,)),
             ("prompt", "stratified", 0.1, (600, 320, 160, 80, 40)),
-            ("class mean", "stratified", 0.1, (320, 80)),
             ("encoder", "stratified", 0.1, (600, 320, 160, 80, 40)),
             ("prompt", "stratified", 0.2, (600, 320)),
             ("prompt", "stratified", 0.4, (600, 320)),
             ("prompt", "stratified importance", 0.2, (600,)),
-            ("prompt", "stratified importance", 0.4, (600,)),
-            ("encoder", "stratified importance", 0.4, (600,)),
         )
         for visits in several
     ),

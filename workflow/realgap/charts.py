@@ -62,6 +62,7 @@ def losses(traces: Mapping[str, Sequence[float]]) -> plt.Figure:
         axes.plot(np.arange(1, len(values) + 1), values, color="#b0b0b0", linewidth=0.5)
         axes.plot((bounds[:-1] + bounds[1:] + 1) / 2, means, color=COLOURS["diffusion_inversion"])
         axes.set(title=part, xlabel="optimiser step", ylabel="loss", ylim=(0, 1.5 * means[len(means) // 10]))
+        axes.locator_params(axis="x", nbins=5)  # numbers of many steps would touch
         sns.despine(ax=axes, left=True)
     figure.tight_layout()
     return figure
