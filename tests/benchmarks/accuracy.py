@@ -18,10 +18,10 @@ def measure(device: torch.device, folder: Path) -> list[dict]:
     data, test = subjects.digits(per_class=100), subjects.digits(per_class=70, start=100)
     given = data["images"], data["labels"], STEPS, BATCH_SIZE, device
     auto = devices.pick_dtype("auto", device, training=True)
-    named, accuracies = f"ours ({str(auto).removeprefix('torch.')})", {}
+    accuracies = {}
     for seed in range(SEEDS):
         trained = {
-            named: ours(*given, auto, seed),
+            subjects.ours_in(auto): ours(*given, auto, seed),
             T0: image_folder(*given, folder / str(seed), seed),
         }
         for name, (model, train) in trained.items():

@@ -37,7 +37,7 @@ def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
         f"{steps} steps of ResNet-18, batch {batch_size}, {size} px",
         steps * batch_size,
         {
-            f"ours ({str(auto).removeprefix('torch.')})": ours(images, labels, steps, batch_size, device, auto)[1],
+            subjects.ours_in(auto): ours(images, labels, steps, batch_size, device, auto)[1],
             T0: image_folder(images, labels, steps, batch_size, device, folder)[1],
         },
         {T0: 2.0 if device.type == "cpu" else 5.0},

@@ -5,6 +5,8 @@ a while slows all of them alike. The first call of each is not counted: it compi
 """
 
 import os
+import resource
+import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +18,16 @@ from realgap.statistics import bootstrap_interval
 from realgap.streams import stream
 
 MATMUL = "bf16 matmul"
+
+
+def timed(command: Sequence[str], **options: object) -> tuple[float, float, str]:
+    """Wall clock and CPU seconds of a command, its children included, and what it said; it must succeed."""
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    wall_s, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return wall_s, cpu_s, done.stdout + done.stderr
 
 
 @dataclass(frozen=True)

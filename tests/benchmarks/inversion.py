@@ -38,7 +38,7 @@ def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
         "inversion, equal visits",
         f"{visits} visits of {n} images, latents {subject.latent_size} x {subject.latent_size}",
         n * visits,
-        {f"ours ({str(auto).removeprefix('torch.')})": ours(subject, images, auto), **others},
+        {subjects.ours_in(auto): ours(subject, images, auto), **others},
         {"P1 (careful diffusers loop)": 1.2 if device.type == "cpu" else 2.0},
         flop=(forward + backward) * n * visits,
     )

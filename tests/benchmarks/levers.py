@@ -21,7 +21,7 @@ def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
     subject = subjects.subject(device, folder)
     auto = devices.pick_dtype("auto", device)
     forward, backward = flops.unet(subject.unet, subject.latent_size, subject.num_tokens)
-    eager = f"eager ({str(auto).removeprefix('torch.')})"
+    eager = f"eager ({subjects.precision(auto)})"
     for batch in BATCHES[device.type]:
         visiting = {name: partial(make, subject, auto, batch) for name, make in _levers(device).items()}
         for name, make in visiting.items():

@@ -23,8 +23,12 @@ def write(results: dict, out: Path) -> None:
 
 def races(results: dict, device: str) -> list[dict]:
     """The rows of all stages beside baselines, in the order they were measured."""
-    stages = results.get(device, {})
-    return [row for name, stage in stages.items() if name not in APART for row in stage["rows"]]
+    return [row for stage in _raced(results.get(device, {})) for row in stage["rows"]]
+
+
+def _raced(stages: dict) -> list[dict]:
+    """The stages beside baselines, in the order they were measured."""
+    return [stage for name, stage in stages.items() if name not in APART]
 
 
 def table(results: dict) -> str:
@@ -92,7 +96,7 @@ def _interval(row: dict | None) -> str:
 
 def _said(stages: dict, name: str) -> str:
     """Hardware, dates and rounds of the races on a device."""
-    of = [stage for stage_name, stage in stages.items() if stage_name not in APART] or list(stages.values())
+    of = _raced(stages) or list(stages.values())
     hardware = ", ".join(sorted({f"{s['hardware']}, {s['cores']} cores, {s['threads']} thread(s)" for s in of}))
     dates = sorted({s["date"] for s in of})
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"

@@ -23,7 +23,6 @@ def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
     width = subject.unet["cross_attention_dim"]
     conditioning = random.standard_normal((n, subject.num_tokens, width), np.float32)
     auto = devices.pick_dtype("auto", device)
-    named = f"ours ({str(auto).removeprefix('torch.')})"
     half = torch.float32 if device.type == "cpu" else torch.bfloat16
     forward, _ = flops.unet(subject.unet, subject.latent_size, subject.num_tokens)
     others = {"S0 (StableDiffusionPipeline to PNG)": pipeline(subject, conditioning, half, folder)}
@@ -33,7 +32,7 @@ def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
         "sampling, equal steps",
         f"{n} images of {subject.resolution} px kept at {subject.image_size}, {STEPS} steps with guidance",
         n,
-        {named: ours(subject, conditioning, auto, folder), **others},
+        {subjects.ours_in(auto): ours(subject, conditioning, auto, folder), **others},
         {"S0 (StableDiffusionPipeline to PNG)": 1.3 if device.type == "cpu" else 2.0},
         flop=n * (2 * STEPS * forward + flops.vae_decoder(subject.vae, subject.resolution)),
     )

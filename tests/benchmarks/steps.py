@@ -4,8 +4,6 @@ A small study runs twice, with few images in a shard and with ten times as many.
 its imports and of what it loads; a peak of memory that grows with ten times the images is that of the shard.
 """
 
-import resource
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import yaml
 
 from realgap import accounting
 from tests import checkout
+from tests.benchmarks.harness import timed
 
 IMPORTS = ("pass", "import numpy", "import torch", "import torch, torchvision", "import torch, diffusers.models")
 FEW, MANY = 12, 120  # images in a shard of real ones, and a tenth of those in one of generated ones
@@ -30,12 +29,14 @@ PLAINLY = ("--software-deployment-method", "env-modules")
 
 def measure(folder: Path) -> list[dict]:
     """Rows of imports (CPU seconds), then of steps in the order they ran (CPU seconds and peaks in MB)."""
-    rows = [{"import": code, "cpu_s": min(_cpu_s(code) for _ in range(3))} for code in IMPORTS]
+    rows = []
+    for code in IMPORTS:
+        cpu_s = min(timed([sys.executable, "-c", code])[1] for _ in range(3))
+        rows.append({"import": code, "cpu_s": round(cpu_s, 2)})
     few, many = (_peaks(folder / str(images), images) for images in (FEW, MANY))
     for rule, used in few.items():
         grown = many[rule]["peak_memory_mb"]
-        row = {"step": rule, "cpu_s": used["cpu_s"], "few_mb": used["peak_memory_mb"], "many_mb": grown}
-        rows.append({key: value if isinstance(value, str) else round(float(value), 2) for key, value in row.items()})
+        rows.append({"step": rule, "cpu_s": used["cpu_s"], "few_mb": used["peak_memory_mb"], "many_mb": grown})
         print(" ", rows[-1], flush=True)
     return rows
 
@@ -49,11 +50,4 @@ def _peaks(folder: Path, images: int) -> dict[str, dict[str, float]]:
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     jobs = accounting.read_jobs(folder / "results/reduced")
     ran = jobs.dropna(subset="cpu_s").sort_values("start").groupby("stage", sort=False)
-    return ran.agg({"cpu_s": "median", "peak_memory_mb": "max"}).to_dict("index")
-
-
-def _cpu_s(code: str) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", code], check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2)
+    return ran.agg({"cpu_s": "median", "peak_memory_mb": "max"}).round(2).to_dict("index")

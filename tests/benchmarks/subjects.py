@@ -44,6 +44,15 @@ def subject(device: torch.device, folder: Path) -> Subject:
     return Subject(_full_size(folder / "stable-diffusion-1.4"), 128, 32, 5, 256, device)
 
 
+def ours_in(dtype: torch.dtype) -> str:
+    """What ours is called in a race, with the precision it computes in."""
+    return f"ours ({precision(dtype)})"
+
+
+def precision(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 def digits(per_class: int, start: int = 0) -> dict[str, np.ndarray]:
     """Arrays of an "images" shard: `per_class` real digits of each class from number `start` on, 16 px."""
     dataset = loaders.digits(None, "train")

@@ -1,14 +1,12 @@
 """Snakemake itself: a dry run and a rerun with nothing to do, on stub studies of ever more shards."""
 
 import re
-import resource
-import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
 
 from tests import stub_study
+from tests.benchmarks.harness import timed
 
 SLICES = 4  # of a class, or fewer: what one job inverts
 
@@ -35,11 +33,4 @@ def measure(folder: Path, sizes: tuple[int, ...], repeats: int) -> list[dict]:
 
 
 def _timed(folder: Path, environment: dict[str, str], *arguments: str) -> tuple[float, float, str]:
-    """Wall clock and CPU seconds of a Snakemake, and what it said."""
-    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    command = stub_study.command(*arguments)
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    wall_s, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return wall_s, cpu_s, done.stdout + done.stderr
+    return timed(stub_study.command(*arguments), cwd=folder, env=environment)
