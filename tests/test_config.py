@@ -200,6 +200,37 @@ def test_the_real_command_stops_before_any_job_without_a_traceback(tmp_path, tex
     assert not (ROOT / "results" / "never-made").exists()
 
 
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("dataset.images_per_class", "5", 5),
+        ("dataset.test_images_per_class", "null", None),
+        ("scaling.enabled", "true", True),
+        ("scaling.enabled", "True", True),
+        ("inversion.lr", "0.5", 0.5),
+        ("study", "007", "007"),  # may be a text
+        ("dataset.images_per_class", "a: b: c", "a: b: c"),  # not YAML
+    ],
+)
+def test_what_the_command_line_gives_as_text_gets_its_type(key, text, value):
+    section, _, last = key.rpartition(".")
+    config = changed(key, text)
+    configuration.give_types(config, {section: {last: text}} if section else {last: text})
+    assert config == changed(key, value)
+    in_a_file = changed(key, text)
+    configuration.give_types(in_a_file, {})
+    assert in_a_file == changed(key, text)
+
+
+@pytest.mark.parametrize(
+    "given", ["scaling={enabled: true, multiples: [1, 2]}", 'scaling={"enabled": true}', "seeds=[7]"]
+)
+def test_the_real_command_takes_keys_in_braces_and_brackets(given):
+    command = ["snakemake", "--dry-run", "--quiet", "all", "--config", given, "--", "results/digits/test.h5"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert not done.returncode, done.stdout + done.stderr
+
+
 def test_every_key_of_the_default_config_has_a_comment_above_it():
     lines = (ROOT / "config.yaml").read_text().splitlines()
     keys = [n for n, line in enumerate(lines) if ":" in line and not line.strip().startswith(("#", "-"))]

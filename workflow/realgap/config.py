@@ -2,7 +2,8 @@
 
 import math
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,30 @@ def check(config: Mapping[str, Any]) -> None:
     if errors:
         raise ValueError(_sentence(errors[0]))
     _check_across_keys(config)
+
+
+def give_types(config: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Read texts in `config` as YAML does where the schema wants none, in place, if `given` has them.
+
+    given: what `--config key='{...}'` added. Snakemake reads all that is inside of the braces as text.
+    """
+    schema = yaml.safe_load(SCHEMA.read_text())
+    for error in list(_Validator(schema).iter_errors(config)):
+        *above, key = error.absolute_path or [None]
+        if not isinstance(error.instance, str) or _at(given, error.absolute_path) != error.instance:
+            continue
+        with suppress(yaml.YAMLError):
+            _at(config, above)[key] = yaml.safe_load(error.instance)
+
+
+def _at(config: Any, path: Iterable[str | int]) -> Any:
+    """The value at a path of keys and indices; None where there is no such place."""
+    for key in path:
+        try:
+            config = config[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return config
 
 
 def parts(training_set: str) -> list[str]:

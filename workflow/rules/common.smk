@@ -18,6 +18,7 @@ from realgap import catalog, drivers, failures, files, plan, provenance, request
 sys.path.pop(0)
 
 try:
+    configuration.give_types(config, workflow.config_settings.config)
     configuration.check(config)
 except ValueError as error:
     sys.exit(str(error))
