@@ -10,7 +10,7 @@ import torch
 from realgap.plan import ARCHITECTURES
 from tests import checkout
 from tests.benchmarks import harness, report, visits
-from tests.benchmarks.digits import warped
+from tests.benchmarks.study import warped
 
 PUBLISHED = checkout.ROOT / "results/published/benchmarks"
 

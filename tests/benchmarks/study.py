@@ -1,25 +1,39 @@
-"""The digits study in one process, on the images that settings are chosen on: invert, sample, train, measure.
+"""A study in one process, for choosing its settings: invert, sample, train, measure.
 
-10 real images of each class are inverted, or fewer; as many others stand for images that were inverted before; 600 are
-tested on. None of these numbers is one of the default study, which has another seed.
+It is tested on images that the shipped study is not tested on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import yaml
 from sklearn.linear_model import RidgeCV
+from snakemake.utils import update_config
 from torch import nn
 
-from realgap import catalog, classifiers, devices, features, fidelity, inversion, models, sampling, steps, streams
+from realgap import (
+    catalog,
+    classifiers,
+    config,
+    datasets,
+    devices,
+    features,
+    fidelity,
+    inversion,
+    loaders,
+    models,
+    sampling,
+    steps,
+    streams,
+)
 from tests import checkout
 from tests.benchmarks.subjects import digits
 
 CPU = torch.device("cpu")
-CONFIG = yaml.safe_load((checkout.ROOT / "config.yaml").read_text())
-MODEL = checkout.ROOT / CONFIG["base_model"]["path"]
 PAIRS = 64  # of timestep and noise, on which embeddings are judged; no run sees them
 BINS = 32  # of time, in which the size of gradients is measured
 SMALL = "small"  # the name of a network that trains fifty times as fast as a ResNet-18
@@ -27,27 +41,50 @@ SMALL = "small"  # the name of a network that trains fifty times as fast as a Re
 OF_OTHERS = {"visits": 320, "lr": 0.1, "lr_schedule": "cosine"}
 SETTINGS_OF_SMALL = {"steps": 300, "batch_size": 64, "lr": 0.05}
 
+Images = dict[str, np.ndarray]  # arrays of an "images" shard
 
-class Digits:
-    """Everything that does not depend on how images are inverted."""
 
-    def __init__(self, per_class: int, classifier: str) -> None:
-        self.classifier = classifier
+def of_digits(per_class: int, classifier: str) -> "Study":
+    """The default study on other images than its own: some of each class, as many inverted before, 600 to test on."""
+    others, test = digits(per_class, start=10), digits(per_class=60, start=40)
+    return Study(_config(), digits(per_class), others, test, classifier)
+
+
+def of_cifar10(root: Path, per_class: int, tested: int, classifier: str) -> "Study":
+    """`resources/studies/cifar10-mini.yaml` on its own images or the first of them, tested on others of that split."""
+    settings = _config("cifar10-mini")
+    dataset, seed = loaders.cifar10(root, "train"), settings["seed"]
+    chosen = [datasets.training_rows(dataset, name, 0, per_class, seed, tested) for name in catalog.CIFAR10]
+    held_out = datasets.validation_rows(dataset, catalog.CIFAR10, tested, seed)
+    size = settings["dataset"]["image_size"]
+    images, test = (datasets.take(dataset, rows, size) for rows in (np.concatenate(chosen), held_out))
+    return Study(settings, images, None, test, classifier)
+
+
+class Study:
+    """Everything that does not depend on how images are inverted.
+
+    images are inverted, others stand for images that were inverted before, test is real and seen by no one.
+    """
+
+    def __init__(self, config: dict[str, Any], images: Images, others: Images, test: Images, classifier: str) -> None:
+        self.config, self.classifier = config, classifier
+        self.images, self.others, self.test = images, others, test
+        self.model = checkout.ROOT / config["base_model"]["path"]
         self.dtype = devices.pick_dtype("auto", CPU)
-        self.images, self.others = digits(per_class), digits(per_class, start=10)
-        self.test = digits(per_class=60, start=40)
-        self.vae, self.unet = (load(MODEL, CPU, self.dtype) for load in (models.load_vae, models.load_unet))
-        self.exact = models.denoiser(models.load_unet(MODEL, CPU, torch.float32))
-        self.alphas_cumprod, self.prediction_type = models.noise_schedule(MODEL)
-        self.scaling_factor = models.scaling_factor(MODEL)
-        self.prompts = self._prompts()
+        self.vae, self.unet = (load(self.model, CPU, self.dtype) for load in (models.load_vae, models.load_unet))
+        self.exact = models.denoiser(models.load_unet(self.model, CPU, torch.float32))
+        self.alphas_cumprod, self.prediction_type = models.noise_schedule(self.model)
+        self.scaling_factor = models.scaling_factor(self.model)
 
-    def moments(self, images: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        return models.encode(self.vae, images["images"], CONFIG["base_model"]["resolution"])
+    def moments(self, images: Images) -> tuple[np.ndarray, np.ndarray]:
+        return models.encode(self.vae, images["images"], self.config["base_model"]["resolution"])
 
-    def invert(
-        self, images: dict[str, np.ndarray], start: np.ndarray, timesteps: str, patience: int | None, **settings
-    ):
+    def reconstruct(self, mean: np.ndarray) -> np.ndarray:
+        """What the VAE alone makes of latents, uint8 (n, h, w, 3)."""
+        return self._decode(torch.from_numpy(mean) * self.scaling_factor)
+
+    def invert(self, images: Images, start: np.ndarray, timesteps: str, patience: int | None, **settings):
         """The state at the end; timesteps may be "importance" or "stratified importance" too."""
         predict, alphas_cumprod = models.denoiser(self.unet), self.alphas_cumprod
         if "importance" in timesteps:
@@ -55,7 +92,7 @@ class Digits:
             timesteps = "stratified" if "stratified" in timesteps else "uniform"
         stopping = None
         if patience is not None:
-            stopping = inversion.EarlyStopping(patience, CONFIG["inversion"]["early_stopping_tolerance"], pairs=16)
+            stopping = inversion.EarlyStopping(patience, self.config["inversion"]["early_stopping_tolerance"], pairs=16)
         state = inversion.begin(start, settings["visits"], stopping is not None)
         run = inversion.invert(
             state,
@@ -65,7 +102,7 @@ class Digits:
             alphas_cumprod,
             prediction_type=self.prediction_type,
             scaling_factor=self.scaling_factor,
-            weight_decay=CONFIG["inversion"]["weight_decay"],
+            weight_decay=self.config["inversion"]["weight_decay"],
             timesteps=timesteps,
             seed=0,
             batch_size=100,
@@ -77,9 +114,9 @@ class Digits:
             pass
         return state
 
-    def start(self, name: str, images: dict[str, np.ndarray]) -> np.ndarray:
+    def start(self, name: str, images: Images) -> np.ndarray:
         """Where embeddings begin, float32 (n, tokens, width)."""
-        settings = CONFIG["inversion"]
+        settings = self.config["inversion"]
         if name == "random":
             width = self.unet.config.cross_attention_dim
             return inversion.random_start(
@@ -88,7 +125,7 @@ class Digits:
         if name == "prompt":
             return self.prompts[images["labels"]]
         if name == "class mean":
-            means = [self.inverted[self.others["labels"] == label].mean(axis=0) for label in range(10)]
+            means = [self.inverted[self.others["labels"] == label].mean(axis=0) for label in self.labels]
             return np.stack(means)[images["labels"]]
         assert name == "encoder", name
         seen = self._seen(self.others)
@@ -113,7 +150,7 @@ class Digits:
         return np.repeat(sizes, -(-len(self.alphas_cumprod) // BINS))[: len(self.alphas_cumprod)]
 
     @torch.no_grad()
-    def fixed_loss(self, embeddings: np.ndarray, images: dict[str, np.ndarray]) -> np.ndarray:
+    def fixed_loss(self, embeddings: np.ndarray, images: Images) -> np.ndarray:
         """Mean loss of each image on PAIRS of timestep and noise, in float32, (n,)."""
         mean, _ = self.moments(images)
         given = torch.from_numpy(embeddings)
@@ -123,35 +160,42 @@ class Digits:
         ]
         return torch.stack(losses).mean(dim=0).numpy()
 
-    def generate(self, embeddings: np.ndarray, scheduler: str, num_inference_steps: int) -> dict[str, np.ndarray]:
-        """What a study samples from these embeddings: 10 images for each."""
-        settings, drawn, labels = CONFIG["sampling"]["diffusion_inversion"], [], []
-        shape = models.latent_shape(MODEL, self.vae, self.unet, CONFIG["base_model"]["resolution"])
-        for label in range(10):
+    def generate(self, embeddings: np.ndarray, **changes: Any) -> Images:
+        """What the study samples from these embeddings; changes are of its settings for inverted embeddings."""
+        settings = {**self.config["sampling"]["diffusion_inversion"], **changes}
+        variants = settings.pop("variants", self.config["sampling"]["variants"])
+        shape = models.latent_shape(self.model, self.vae, self.unet, self.config["base_model"]["resolution"])
+        drawn, sources = [], []
+        for label in self.labels:
             rows = np.flatnonzero(self.images["labels"] == label)
             own, ids = embeddings[rows], self.images["image_ids"][rows]
-            items = sampling.items(ids, CONFIG["sampling"]["variants"])
+            items = sampling.items(ids, variants)
             mixing = {key: settings[key] for key in ("embedding_noise", "mixing_weight")}
             drawn += sampling.sample(
                 sampling.initial_latents(items, shape, seed=0),
                 sampling.mix(items, own, ids, seed=0, **mixing),
                 own.mean(axis=0),
                 models.denoiser(self.unet),
-                models.scheduler(MODEL, scheduler),
-                lambda latents: models.decode(self.vae, latents, CONFIG["dataset"]["image_size"]),
-                num_inference_steps=num_inference_steps,
+                models.scheduler(self.model, settings["scheduler"]),
+                self._decode,
+                num_inference_steps=settings["num_inference_steps"],
                 guidance_scale=settings["guidance_scale"],
-                batch_size=CONFIG["sampling"]["batch_size"],
+                batch_size=self.config["sampling"]["batch_size"],
                 device=CPU,
             )
-            labels += [label] * len(items)
-        return {"images": np.concatenate(drawn), "labels": np.array(labels)}
+            sources.append(np.repeat(rows, variants))
+        rows = np.concatenate(sources)
+        return {"images": np.concatenate(drawn), "labels": self.images["labels"][rows], "sources": rows}
 
-    def accuracies(self, data: dict[str, np.ndarray], seeds: Iterable[int]) -> np.ndarray:
-        """Of classifiers trained on images with labels, on the 600 real test images, in %, (seeds,)."""
+    def accuracies(self, parts: Sequence[Images], seeds: Iterable[int], real_share: float = 0.5) -> np.ndarray:
+        """Of classifiers trained on images with labels, on the real test images, in %, (seeds,).
+
+        Of two parts, real and generated, the first is real_share of each batch.
+        """
+        shares = [1.0] if len(parts) == 1 else [real_share, 1 - real_share]
         found = []
         for seed in seeds:
-            logits = classifiers.predict(self._trained(data, seed), self.test["images"], **self._running())
+            logits = classifiers.predict(self._trained(parts, shares, seed), self.test["images"], **self._running())
             found.append(100 * float((logits.argmax(axis=1) == self.test["labels"]).mean()))
         return np.array(found)
 
@@ -166,38 +210,48 @@ class Digits:
 
     @cached_property
     def _judge(self) -> nn.Module:
-        return self._trained(self.images, seed=100)
+        return self._trained([self.images], [1.0], seed=100)
 
     @cached_property
     def _features_of_test(self) -> np.ndarray:
         return features.penultimate(self._judge, self.test["images"], **self._running())
 
-    def _trained(self, data: dict[str, np.ndarray], seed: int) -> nn.Module:
-        settings = {k: v for k, v in CONFIG["classifier"].items() if k not in ("architecture", "real_share")}
+    def _trained(self, parts: Sequence[Images], shares: Sequence[float], seed: int) -> nn.Module:
+        settings = {k: v for k, v in self.config["classifier"].items() if k not in ("architecture", "real_share")}
+        size = self.test["images"].shape[1]
         if self.classifier == SMALL:
-            model, settings = small_network(), {**settings, **SETTINGS_OF_SMALL}
+            model, settings = small_network(size), {**settings, **SETTINGS_OF_SMALL}
         else:
-            model = classifiers.build(self.classifier, 10, data["images"].shape[1])
+            model = classifiers.build(self.classifier, len(self.labels), size)
         classifiers.initialise(model, seed)
         dtype = devices.pick_dtype("auto", CPU, training=True)
-        parts = [(data["images"], data["labels"])]
-        for _ in classifiers.train(model, parts, [1.0], **settings, seed=seed, device=CPU, dtype=dtype):
+        arrays = [(part["images"], part["labels"]) for part in parts]
+        for _ in classifiers.train(model, arrays, shares, **settings, seed=seed, device=CPU, dtype=dtype):
             pass
         return model
 
     def _running(self) -> dict:
         return {"batch_size": 200, "device": CPU, "dtype": devices.pick_dtype("auto", CPU)}
 
-    def _seen(self, images: dict[str, np.ndarray]) -> np.ndarray:
+    def _decode(self, latents: torch.Tensor) -> np.ndarray:
+        return models.decode(self.vae, latents, self.config["dataset"]["image_size"])
+
+    def _seen(self, images: Images) -> np.ndarray:
         """What the encoder sees: the posterior's mean and the class, (n, features)."""
         mean, _ = self.moments(images)
-        return np.hstack([mean.reshape(len(mean), -1), 10 * np.eye(10)[images["labels"]]])
+        return np.hstack([mean.reshape(len(mean), -1), 10 * np.eye(len(self.labels))[images["labels"]]])
 
-    def _prompts(self) -> np.ndarray:
-        """The first tokens of each class's prompt, (10, tokens, width)."""
-        templates = checkout.ROOT / CONFIG["sampling"]["stable_diffusion"]["templates"]
-        texts = [steps.prompts(str(templates), name)[0] for name in catalog.DIGITS]
-        return models.embed_prompts(MODEL, texts, CPU)[:, : CONFIG["inversion"]["num_tokens"]].numpy()
+    @property
+    def labels(self) -> range:
+        return range(len(config.classes(self.config)))
+
+    @cached_property
+    def prompts(self) -> np.ndarray:
+        """The first tokens of each class's prompt, (classes, tokens, width)."""
+        templates = checkout.ROOT / self.config["sampling"]["stable_diffusion"]["templates"]
+        texts = [steps.prompts(str(templates), name)[0] for name in config.classes(self.config)]
+        embedded = models.embed_prompts(self.model, texts, CPU)
+        return embedded[:, : self.config["inversion"]["num_tokens"]].numpy()
 
     def _loss(
         self, embeddings: torch.Tensor, mean: np.ndarray, image_ids: np.ndarray, u: float, purpose: str, predict
@@ -211,10 +265,11 @@ class Digits:
         return (predicted - target).square().flatten(1).mean(dim=1)
 
 
-def small_network() -> nn.Module:
-    """Three convolutions for images of 16 px."""
+def small_network(size: int) -> nn.Module:
+    """Three convolutions for images of 16 px, four for 32 px."""
+    widths = [3, 32, 64, 128, 128][: size.bit_length() - 1]
     layers: list[nn.Module] = []
-    for width, out in ((3, 32), (32, 64), (64, 128)):
+    for width, out in zip(widths[:-1], widths[1:], strict=True):
         layers += [nn.Conv2d(width, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU(), nn.MaxPool2d(2)]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * 4, 10))
 
@@ -239,3 +294,11 @@ def warped(
         return predicted.detach() + w * (predicted - predicted.detach())
 
     return predict_warped, alphas_cumprod[at]
+
+
+def _config(study: str | None = None) -> dict[str, Any]:
+    """The default study's configuration, or what a shipped study makes of it."""
+    merged = yaml.safe_load((checkout.ROOT / "config.yaml").read_text())
+    if study:
+        update_config(merged, yaml.safe_load((checkout.ROOT / f"resources/studies/{study}.yaml").read_text()))
+    return merged

@@ -84,9 +84,9 @@ def main() -> None:
 
 def run(arms: list[Arm], out: Path, per_class: int, classifier: str) -> None:
     """Every arm that is not finished yet; the modules imported here take seconds that --table does not need."""
-    from tests.benchmarks.digits import Digits
+    from tests.benchmarks import study
 
-    digits = Digits(per_class, classifier)
+    digits = study.of_digits(per_class, classifier)
     for arm in arms:
         path = _path(out, arm)
         if path.exists():
@@ -97,12 +97,14 @@ def run(arms: list[Arm], out: Path, per_class: int, classifier: str) -> None:
         keys = ("timesteps", "lr", "lr_schedule", "visits", "patience")
         state = digits.invert(digits.images, start, **{key: getattr(arm, key) for key in keys})
         inverted = time.process_time()
-        generated = digits.generate(state.result(), arm.scheduler, arm.num_inference_steps)
+        generated = digits.generate(
+            state.result(), scheduler=arm.scheduler, num_inference_steps=arm.num_inference_steps
+        )
         found = {
             "visits": state.visits(arm.visits),
             "first_losses": digits.fixed_loss(start, digits.images),
             "losses": digits.fixed_loss(state.result(), digits.images),
-            "accuracies": digits.accuracies(generated, range(SEEDS)),
+            "accuracies": digits.accuracies([generated], range(SEEDS)),
             **digits.distances(generated["images"]),
             "cpu_s": inverted - prepared,
         }

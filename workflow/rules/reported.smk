@@ -1,7 +1,7 @@
 if "reported" in config["analyses"]:
     SECTIONS.append("reported")
 
-# finished studies that are kept with the project, for the page of the docs
+# finished studies that are kept with the project
 PUBLISHED = [
     str(path.parent)
     for path in sorted(
@@ -14,6 +14,7 @@ rule set_beside:
     input:
         reported="resources/reported/cifar10.csv",
         accuracies=rules.tabulate.output.accuracies,
+        others=[f"{folder}/accuracies.csv" for folder in PUBLISHED if Path(folder).name != config["study"]],
     output:
         table=report(f"{OUT}/reported/table.csv", caption="../report/reported.rst", category="Reported numbers"),
         section=f"{OUT}/sections/reported.json",
@@ -28,12 +29,12 @@ rule set_beside:
         mem_mb=1000,
         runtime=10,
     params:
-        study=lambda w, input: str(Path(input.accuracies).parent),
+        studies=lambda w, input: [str(Path(path).parent) for path in (input.accuracies, *input.others)],
         code=provenance.code("scripts.set_beside"),
     message:
-        "Set the study beside the reported accuracies"
+        "Set the study beside the reported accuracies and the published studies"
     shell:
-        "python -m scripts.set_beside --reported {input.reported:q} --studies {params.study:q}"
+        "python -m scripts.set_beside --reported {input.reported:q} --studies {params.studies:q}"
         " --table {output.table:q} --section {output.section:q} > {log:q} 2>&1"
 
 

@@ -78,7 +78,7 @@ def verdicts(joined: pd.DataFrame) -> list[str]:
 
 
 def section(joined: pd.DataFrame) -> Section:
-    """The report's section: this study's ratios beside the reported ones."""
+    """The report's section: ratios of this study and of other finished ones beside the reported ones."""
     return Section(
         name="reported",
         title="How do these numbers stand beside the reported ones?",
