@@ -9,7 +9,7 @@ import torch
 
 from realgap.plan import ARCHITECTURES
 from tests import checkout
-from tests.benchmarks import harness, report, visits
+from tests.benchmarks import harness, photographs, report, visits
 from tests.benchmarks.study import warped
 
 PUBLISHED = checkout.ROOT / "results/published/benchmarks"
@@ -173,3 +173,29 @@ def test_every_stage_has_a_module():
     for stage in STAGES:
         assert (checkout.ROOT / "tests" / "benchmarks" / f"{stage}.py").exists()
     assert (ARCHITECTURES / "stable-diffusion-1" / "unet" / "config.json").exists()
+
+
+def test_what_limits_photographs_is_paired_by_seed_with_real_images_alone(tmp_path):
+    def finished(name, alone, with_real):
+        arm = next(arm for arm in photographs.ARMS if arm.name == name)
+        found = {"n": 20, "losses": np.full(20, np.nan), "psnr": np.full(20, 25.0)}
+        np.savez(photographs.kept_in(tmp_path, arm), alone=alone, with_real=with_real, **found)
+
+    finished("VAE only", [49.0, 51.0, 53.0], [51.0, 54.0, 54.0])
+    assert "| VAE only | 20 | – | 25.0 | 51.0 (46.0 to 56.0) | – | – |" in photographs.table(tmp_path)
+    finished("real", [50.0, 52.0, 54.0], [50.0, 52.0, 54.0])
+    assert "| -1.0 (-1.0 to -1.0) | 0.981 | 53.0 (48.7 to 57.3) | +1.0 (" in photographs.table(tmp_path)
+    assert "| real | 20 | – | – | 52.0 (47.0 to 57.0) | – | – |" in photographs.table(tmp_path)
+
+
+def test_a_linear_code_of_all_numbers_and_a_blur_of_flat_images_change_nothing():
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(photographs.linear_code(images, numbers=48), images)
+    errors = [np.square(photographs.linear_code(images, n).astype(float) - images).mean() for n in (24, 12, 1)]
+    assert 0 < errors[0] < errors[1] < errors[2]
+    flat = np.broadcast_to(images[:, :1, :1], images.shape)
+    np.testing.assert_array_equal([photographs.blurred(image, 2) for image in flat], flat)
+    halves = np.zeros((8, 8, 3), np.uint8)
+    halves[:, 4:] = 200
+    assert photographs.blurred(halves, 1).std() == 0

@@ -30,7 +30,7 @@ VARIANTS = 3
 class Arm:
     """Where images come from and, of inverted ones, what differs from the study."""
 
-    name: str
+    name: str  # its file's too
     source: str = "inverted"  # or what is done to the real images: see `_altered`
     amount: int = 0  # of that
     num_tokens: int = 44
@@ -54,7 +54,8 @@ ARMS = [
     *(Arm(f"mixing weight {weight}", sampling={"mixing_weight": weight}) for weight in (0.0, 0.3)),
     *(Arm(f"guidance {scale}", sampling={"guidance_scale": scale}) for scale in (1.0, 2.0)),
     Arm("no noise, no mixing, no guidance", sampling={"embedding_noise": 0, "mixing_weight": 0, "guidance_scale": 1}),
-    *(Arm(f"{variants} images for each", sampling={"variants": variants}) for variants in (1, 10)),
+    Arm("1 image for each", sampling={"variants": 1}),
+    Arm("10 images for each", sampling={"variants": 10}),
     Arm("50 sampling steps", sampling={"num_inference_steps": 50}),
     *(Arm(f"real images are {share:.0%} of a batch", real_share=share) for share in (0.75, 0.9)),
 ]
@@ -82,7 +83,7 @@ def main() -> None:
 def run(arms: list[Arm], study: "Study", out: Path) -> None:
     """Every arm that is not finished yet."""
     for arm in arms:
-        path = _path(out, arm)
+        path = kept_in(out, arm)
         if path.exists():
             continue
         begin = time.process_time()
@@ -116,20 +117,20 @@ def _altered(arm: Arm, study: "Study") -> np.ndarray:
     if arm.source == "VAE":
         return study.reconstruct(study.moments(study.images)[0])
     if arm.source == "blurred":
-        return np.stack([_blurred(image, arm.amount) for image in images])
+        return np.stack([blurred(image, arm.amount) for image in images])
     if arm.source == "linear code":
-        return _linear_code(images, arm.amount)
+        return linear_code(images, arm.amount)
     assert arm.source == "real", arm.source
     return images
 
 
-def _blurred(image: np.ndarray, side: int) -> np.ndarray:
+def blurred(image: np.ndarray, side: int) -> np.ndarray:
     """By area to side x side px, and back."""
     small = Image.fromarray(image).resize((side, side), Image.Resampling.BOX)
     return np.asarray(small.resize(image.shape[:2], Image.Resampling.BICUBIC))
 
 
-def _linear_code(images: np.ndarray, numbers: int, side: int = 4) -> np.ndarray:
+def linear_code(images: np.ndarray, numbers: int, side: int = 4) -> np.ndarray:
     """Principal components of patches of side x side px."""
     n, size = len(images), images.shape[1] // side
     cut = images.reshape(n, size, side, size, side, 3).transpose(0, 1, 3, 2, 4, 5)
@@ -156,7 +157,7 @@ def table(out: Path) -> str:
     """Markdown, a row for each finished arm; differences to real images alone, paired by seed."""
     header = ["training images", "n", "last loss", "dB to its real image", "alone, %", "to real, points", "ratio"]
     header += ["with the real ones, %", "to real, points"]
-    done = {arm.name: np.load(_path(out, arm)) for arm in ARMS if _path(out, arm).exists()}
+    done = {arm.name: np.load(kept_in(out, arm)) for arm in ARMS if kept_in(out, arm).exists()}
     reference = done.get(REFERENCE)
     rows = []
     for name, found in done.items():
@@ -177,7 +178,7 @@ def table(out: Path) -> str:
     return markdown.table(header, rows)
 
 
-def _path(out: Path, arm: Arm) -> Path:
+def kept_in(out: Path, arm: Arm) -> Path:
     return out / f"{arm.name.replace(' ', '-').replace(',', '')}.npz"
 
 
