@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from realgap import markdown, statistics
-from realgap.answer import percent, points
+from realgap.answer import bare, interval, percent, points
 from realgap.figures import name
 from realgap.sections import Section, Table
 
@@ -147,12 +147,12 @@ def _measured(own: pd.DataFrame, real: pd.DataFrame) -> dict[str, Any]:
     row = {column: int(own[column].iloc[0]) for column in ("n_real", "n_generated", "n_test")}
     row["n_seeds"] = len(own)
     accuracy, theirs = own.accuracy.to_numpy(), real.accuracy.to_numpy()
-    for what, interval in {
+    for what, values in {
         "accuracy": statistics.mean_interval(accuracy),
         "ratio": statistics.mean_interval(accuracy / theirs),
         "difference": statistics.paired_difference(accuracy, theirs),
     }.items():
-        row |= dict(zip((what, f"{what}_low", f"{what}_high"), interval, strict=True))
+        row |= dict(zip((what, f"{what}_low", f"{what}_high"), values, strict=True))
     return row
 
 
@@ -185,10 +185,13 @@ def _bounds(low: str, high: str, value: float) -> str:
 
 
 def _cell(row: pd.Series) -> str:
+    accuracy = percent(row.accuracy)
+    if not np.isnan(row.accuracy_low):
+        accuracy += f" ({interval(row.accuracy_low, row.accuracy_high, bare)})"
     if row.training_set == "real":
-        return percent(row.accuracy)
-    interval = "" if np.isnan(row.ratio_low) else f" ({row.ratio_low:.3f} to {row.ratio_high:.3f})"
-    return f"{percent(row.accuracy)}; ratio {row.ratio:.3f}{interval}"
+        return accuracy
+    of_ratio = "" if np.isnan(row.ratio_low) else f" ({row.ratio_low:.3f} to {row.ratio_high:.3f})"
+    return f"{accuracy}; ratio {row.ratio:.3f}{of_ratio}"
 
 
 def _count(value: float) -> str:
