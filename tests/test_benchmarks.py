@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from realgap.images import resampled
 from realgap.plan import ARCHITECTURES
 from tests import checkout
 from tests.benchmarks import harness, photographs, report, visits
@@ -195,7 +196,7 @@ def test_a_linear_code_of_all_numbers_and_a_blur_of_flat_images_change_nothing()
     errors = [np.square(photographs.linear_code(images, n).astype(float) - images).mean() for n in (24, 12, 1)]
     assert 0 < errors[0] < errors[1] < errors[2]
     flat = np.broadcast_to(images[:, :1, :1], images.shape)
-    np.testing.assert_array_equal([photographs.blurred(image, 2) for image in flat], flat)
-    halves = np.zeros((8, 8, 3), np.uint8)
-    halves[:, 4:] = 200
-    assert photographs.blurred(halves, 1).std() == 0
+    np.testing.assert_array_equal(resampled(flat, 4), flat)
+    halves = np.zeros((1, 8, 8, 3), np.uint8)
+    halves[:, :, 4:] = 200
+    assert resampled(halves, 8).std() == 0

@@ -2,22 +2,22 @@
 
 The study of `resources/studies/cifar10-mini.yaml` on its own real images, or the first of them, with a small classifier
 that is tested on other images of the training split: none of CIFAR-10's test images is looked at. An arm differs from
-that study in what its name says, and draws three images for each real one unless it says otherwise. An arm that is
-finished is kept (--out) and not run again.
+that study in what its name says; unless it says otherwise it draws three images for each real one, and half of a batch
+is real where both are trained on. An arm that is finished is kept (--out) and not run again.
 """
 
-import argparse
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 from sklearn.decomposition import PCA
 
-from realgap import files, markdown
+from realgap import markdown
+from realgap.images import resampled
 from realgap.statistics import mean_interval, paired_difference
+from tests.benchmarks import arms
 
 if TYPE_CHECKING:
     from tests.benchmarks.study import Images, Study
@@ -62,14 +62,9 @@ ARMS = [
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arms.parser(__doc__, "results/photographs", per_class=100, classifier="small")
     parser.add_argument("--root", type=Path, default=Path("resources/cifar10"), help="default: %(default)s")
-    parser.add_argument("--out", type=Path, default=Path("results/photographs"), help="folder (default: %(default)s)")
-    parser.add_argument("--arms", nargs="*", help="names; default: all")
-    parser.add_argument("--per-class", type=int, default=100, help="images that are inverted (default: %(default)s)")
     parser.add_argument("--tested", type=int, default=300, help="images of each class (default: %(default)s)")
-    parser.add_argument("--classifier", default="small", help="four convolutions, or resnet18 (default: %(default)s)")
-    parser.add_argument("--table", action="store_true", help="print the table of the finished arms, run nothing")
     args = parser.parse_args()
     out = args.out / f"{args.classifier}-{args.per_class}"
     if not args.table:
@@ -80,9 +75,9 @@ def main() -> None:
     print(table(out))
 
 
-def run(arms: list[Arm], study: "Study", out: Path) -> None:
+def run(chosen: list[Arm], study: "Study", out: Path) -> None:
     """Every arm that is not finished yet."""
-    for arm in arms:
+    for arm in chosen:
         path = kept_in(out, arm)
         if path.exists():
             continue
@@ -97,8 +92,7 @@ def run(arms: list[Arm], study: "Study", out: Path) -> None:
             "with_real": study.accuracies([study.images, generated], range(SEEDS), arm.real_share),
             "cpu_s": time.process_time() - begin,
         }
-        with files.whole(path) as beside:
-            np.savez(beside, **found)
+        arms.keep(path, found)
         print(f"{arm.name}: {found['alone'].mean():.1f} %, {found['cpu_s']:.0f} CPU s", flush=True)
 
 
@@ -117,17 +111,11 @@ def _altered(arm: Arm, study: "Study") -> np.ndarray:
     if arm.source == "VAE":
         return study.reconstruct(study.moments(study.images)[0])
     if arm.source == "blurred":
-        return np.stack([blurred(image, arm.amount) for image in images])
+        return resampled(images, images.shape[1] // arm.amount)
     if arm.source == "linear code":
         return linear_code(images, arm.amount)
     assert arm.source == "real", arm.source
     return images
-
-
-def blurred(image: np.ndarray, side: int) -> np.ndarray:
-    """By area to side x side px, and back."""
-    small = Image.fromarray(image).resize((side, side), Image.Resampling.BOX)
-    return np.asarray(small.resize(image.shape[:2], Image.Resampling.BICUBIC))
 
 
 def linear_code(images: np.ndarray, numbers: int, side: int = 4) -> np.ndarray:
@@ -147,8 +135,7 @@ def _inverted(arm: Arm, study: "Study", out: Path) -> tuple[np.ndarray, np.ndarr
         start = study.start("prompt", study.images)[:, : arm.num_tokens]
         settings = {key: study.config["inversion"][key] for key in ("timesteps", "lr", "lr_schedule")}
         state = study.invert(study.images, start, patience=None, visits=arm.visits, **settings)
-        with files.whole(path) as beside:
-            np.savez(beside, losses=state.losses[:, -1], embeddings=state.result())
+        arms.keep(path, {"losses": state.losses[:, -1], "embeddings": state.result()})
     kept = np.load(path)
     return kept["losses"], kept["embeddings"]
 
@@ -161,19 +148,16 @@ def table(out: Path) -> str:
     reference = done.get(REFERENCE)
     rows = []
     for name, found in done.items():
-        of_images = ["–", "–"] if name == REFERENCE else [f"{found['psnr'].mean():.1f}"]
-        if len(of_images) == 1:
-            loss = found["losses"].mean()
-            of_images = ["–" if np.isnan(loss) else f"{loss:.3f}", *of_images]
-        row = [name, f"{int(found['n']):,}", *of_images]
+        loss = "–" if np.isnan(found["losses"]).all() else f"{found['losses'].mean():.3f}"
+        closeness = "–" if name == REFERENCE else f"{found['psnr'].mean():.1f}"
+        row = [name, f"{int(found['n']):,}", loss, closeness]
         for key in ("alone", "with_real"):
             to_real, ratio = "–", "–"
-            if reference is not None and not (name == REFERENCE and key == "alone"):
-                mean, low, high = paired_difference(found[key], reference["alone"])
-                to_real = f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+            if reference is not None and (name, key) != (REFERENCE, "alone"):
+                to_real = arms.spread(paired_difference(found[key], reference["alone"]), sign="+")
                 ratio = f"{(found[key] / reference['alone']).mean():.3f}"
-            mean, low, high = mean_interval(found[key])
-            row += [f"{mean:.1f} ({low:.1f} to {high:.1f})", to_real] + ([ratio] if key == "alone" else [])
+            row += [arms.spread(mean_interval(found[key])), to_real]
+            row += [ratio] if key == "alone" else []
         rows.append(row)
     return markdown.table(header, rows)
 

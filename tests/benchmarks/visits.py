@@ -5,15 +5,15 @@ what its name says, or is named by where it starts, its timesteps and the rate f
 is finished is kept (--out) and not run again.
 """
 
-import argparse
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from realgap import files, markdown
+from realgap import markdown
 from realgap.statistics import mean_interval, paired_difference
+from tests.benchmarks import arms
 
 SEEDS = 5
 
@@ -69,25 +69,19 @@ ARMS = [
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("results/visits"), help="folder (default: %(default)s)")
-    parser.add_argument("--arms", nargs="*", help="names; default: all")
-    parser.add_argument("--per-class", type=int, default=10, help="images that are inverted (default: %(default)s)")
-    parser.add_argument("--classifier", default="resnet18", help="or small, a network of three convolutions")
-    parser.add_argument("--table", action="store_true", help="print the table of the finished arms, run nothing")
-    args = parser.parse_args()
+    args = arms.parser(__doc__, "results/visits", per_class=10, classifier="resnet18").parse_args()
     out = args.out / f"{args.classifier}-{args.per_class}"
     if not args.table:
         run([arm for arm in ARMS if not args.arms or arm.name in args.arms], out, args.per_class, args.classifier)
     print(table(out))
 
 
-def run(arms: list[Arm], out: Path, per_class: int, classifier: str) -> None:
+def run(chosen: list[Arm], out: Path, per_class: int, classifier: str) -> None:
     """Every arm that is not finished yet; the modules imported here take seconds that --table does not need."""
     from tests.benchmarks import study
 
     digits = study.of_digits(per_class, classifier)
-    for arm in arms:
+    for arm in chosen:
         path = _path(out, arm)
         if path.exists():
             continue
@@ -108,8 +102,7 @@ def run(arms: list[Arm], out: Path, per_class: int, classifier: str) -> None:
             **digits.distances(generated["images"]),
             "cpu_s": inverted - prepared,
         }
-        with files.whole(path) as beside:
-            np.savez(beside, **found)
+        arms.keep(path, found)
         spent = time.process_time() - begin
         said = f"loss {found['losses'].mean():.4f}, {found['accuracies'].mean():.1f} %"
         print(f"{arm.name}: {said}, {inverted - prepared:.0f} of {spent:.0f} CPU s", flush=True)
@@ -128,18 +121,12 @@ def table(out: Path) -> str:
         loss = accuracy = "–"
         if reference is not None and arm.name != REFERENCE:
             scale = 100 / reference["losses"].mean()
-            loss = _signed(paired_difference(found["losses"], reference["losses"]), scale, 2)
-            accuracy = _signed(paired_difference(found["accuracies"], reference["accuracies"]), 1, 1)
-        mean, low, high = mean_interval(found["accuracies"])
-        row += [loss, f"{mean:.1f} ({low:.1f} to {high:.1f})", accuracy]
+            loss = arms.spread(paired_difference(found["losses"], reference["losses"]), 2, "+", scale)
+            accuracy = arms.spread(paired_difference(found["accuracies"], reference["accuracies"]), 1, "+")
+        row += [loss, arms.spread(mean_interval(found["accuracies"])), accuracy]
         row += [f"{float(found['coverage']):.0f}", f"{float(found['cpu_s']):.0f}"]
         rows.append(row)
     return markdown.table(header, rows)
-
-
-def _signed(difference: tuple[float, float, float], scale: float, digits: int) -> str:
-    mean, low, high = (scale * value for value in difference)
-    return f"{mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
 
 
 def _path(out: Path, arm: Arm) -> Path:

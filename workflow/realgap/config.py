@@ -4,6 +4,7 @@ import math
 import reprlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,14 @@ _TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
 _Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=_TYPES)
 
 
+@cache
+def _validator() -> jsonschema.protocols.Validator:
+    return _Validator(yaml.safe_load(SCHEMA.read_text()))
+
+
 def check(config: Mapping[str, Any]) -> None:
     """Raise ValueError with one line that names key, what it must be and what it is."""
-    schema = yaml.safe_load(SCHEMA.read_text())
-    errors = sorted(_Validator(schema).iter_errors(config), key=lambda e: list(map(str, e.path)))
+    errors = sorted(_validator().iter_errors(config), key=lambda e: list(map(str, e.path)))
     if errors:
         raise ValueError(_sentence(errors[0]))
     _check_across_keys(config)
@@ -43,8 +48,9 @@ def give_types(config: Mapping[str, Any], given: Mapping[str, Any]) -> None:
 
     given: what `--config key='{...}'` added. Snakemake reads all that is inside of the braces as text.
     """
-    schema = yaml.safe_load(SCHEMA.read_text())
-    for error in list(_Validator(schema).iter_errors(config)):
+    if not given:
+        return
+    for error in list(_validator().iter_errors(config)):
         *above, key = error.absolute_path or [None]
         if not isinstance(error.instance, str) or _at(given, error.absolute_path) != error.instance:
             continue

@@ -30,11 +30,11 @@ def resize(images: Sequence[np.ndarray], size: int) -> np.ndarray:
     return np.stack([_resize_one(image, size) for image in images])
 
 
-def resampled(images: np.ndarray) -> np.ndarray:
-    """uint8 (n, h, w, 3) at half the side by area and back to the whole, bicubic: what resampling alone does."""
+def resampled(images: np.ndarray, factor: int = 2) -> np.ndarray:
+    """uint8 (n, h, w, 3), the sides divided by `factor` by area and back, bicubic: what resampling alone does."""
     height, width = images.shape[1:3]
-    half = (max(1, width // 2), max(1, height // 2))
-    small = (Image.fromarray(image).resize(half, Image.Resampling.BOX) for image in images)
+    size = (max(1, width // factor), max(1, height // factor))
+    small = (Image.fromarray(image).resize(size, Image.Resampling.BOX) for image in images)
     return np.stack([np.asarray(image.resize((width, height), Image.Resampling.BICUBIC)) for image in small])
 
 
