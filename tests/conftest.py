@@ -120,11 +120,14 @@ def invert_arguments(tmp_path, base_model):
     from realgap import shards
 
     random = np.random.default_rng(0)
+    about = {"labels": np.zeros(3, np.int64), "image_ids": np.array([4, 9, 2])}
+    images = {"images": random.integers(256, size=(3, 32, 32, 3), dtype=np.uint8), **about}
+    images["variants"] = np.zeros(3, np.int32)
+    shards.write(tmp_path / "images.h5", "images", images, {"step": "test"})
     arrays = {
         "mean": random.standard_normal((3, 4, 8, 8), np.float32),
         "std": np.full((3, 4, 8, 8), 0.1, np.float32),
-        "labels": np.zeros(3, np.int64),
-        "image_ids": np.array([4, 9, 2]),
+        **about,
     }
     shards.write(tmp_path / "moments.h5", "moments", arrays, {"step": "test"})
     (tmp_path / "templates.txt").write_text("a {}\n")
@@ -148,6 +151,7 @@ def invert_arguments(tmp_path, base_model):
         "precision": "fp32",
     }
     files = {
+        "images": tmp_path / "images.h5",
         "moments": tmp_path / "moments.h5",
         "base-model": base_model / "model_index.json",
         "templates": tmp_path / "templates.txt",

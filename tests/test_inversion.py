@@ -1,12 +1,13 @@
 """realgap.inversion: one embedding per image, which owns its optimiser and its random streams."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
 import torch
 
-from realgap import inversion, models, streams
+from realgap import captions, inversion, models, shards, streams
 
 CPU = torch.device("cpu")
 IDS = np.array([7, 3, 11, 4, 20])
@@ -351,3 +352,31 @@ def test_the_start_given_is_not_changed():
     before = given.copy()
     inversion.begin(given, 10).embeddings[:] = 0
     np.testing.assert_array_equal(given, before)
+
+
+def at_rest(arguments, **changes):
+    """The command line of an inversion that hardly moves from where it starts."""
+    options = arguments.index("--options") + 1
+    still = {"visits": 1, "lr": 1e-12, "weight_decay": 0.0, **changes}
+    return [*arguments[:options], json.dumps(json.loads(arguments[options]) | still), *arguments[options + 1 :]]
+
+
+def test_an_embedding_starts_at_the_prompt_of_its_class_or_of_its_own_looks(
+    tmp_path, base_model, invert_arguments, run_step
+):
+    texts = captions.looks(shards.read(tmp_path / "images.h5", "images")["images"], "one")
+    assert len(set(texts)) == 3
+    for name, prompts in (("prompt", ["a one"] * 3), ("looks", texts)):
+        out = tmp_path / f"{name}.h5"
+        run_step("scripts.invert", *at_rest(invert_arguments(out), start=name))
+        expected = models.embed_prompts(base_model, prompts, CPU)[:, :2].numpy()
+        np.testing.assert_allclose(shards.read(out, "embeddings")["embeddings"], expected, atol=1e-6)
+
+
+def test_looks_of_other_images_are_refused(tmp_path, invert_arguments, run_step):
+    images = shards.read(tmp_path / "images.h5", "images")
+    others = {**images.arrays, "image_ids": images["image_ids"] + 1}
+    shards.write(tmp_path / "images.h5", "images", others, {"step": "test"})
+    with pytest.raises(ValueError, match=r"moments.h5: must be of the images of .*images.h5, in their order"):
+        run_step("scripts.invert", *at_rest(invert_arguments(tmp_path / "never.h5"), start="looks"))
+    assert not (tmp_path / "never.h5").exists()

@@ -33,7 +33,8 @@ class Arm:
     name: str  # its file's too
     source: str = "inverted"  # or what is done to the real images: see `_altered`
     amount: int = 0  # of that
-    num_tokens: int = 44
+    num_tokens: int = 77
+    start: str = "looks"
     visits: int = 400
     sampling: dict[str, Any] = field(default_factory=dict)
     real_share: float = 0.5  # of a batch, together with the real images
@@ -46,6 +47,8 @@ ARMS = [
     Arm("12 numbers for 4 x 4 px, the best linear code", "linear code", 12),
     *(Arm(f"real, blurred to {side} px", "blurred", side) for side in (16, 8, 4)),
     Arm("as in the study"),
+    Arm("start: class prompt", start="prompt"),
+    Arm("prompts of looks, not inverted", visits=0),
     Arm("16 tokens", num_tokens=16),
     Arm("5 tokens", num_tokens=5),
     Arm("100 visits", visits=100),
@@ -130,9 +133,11 @@ def linear_code(images: np.ndarray, numbers: int, side: int = 4) -> np.ndarray:
 
 def _inverted(arm: Arm, study: "Study", out: Path) -> tuple[np.ndarray, np.ndarray]:
     """Losses (n,) and embeddings (n, tokens, width), kept for the arms that sample from the same ones."""
-    path = out / f"inverted-{arm.num_tokens}-{arm.visits}.npz"
+    start = study.start(arm.start, study.images)[:, : arm.num_tokens]
+    if not arm.visits:
+        return np.full(len(start), np.nan), start
+    path = out / f"inverted-{arm.start}-{arm.num_tokens}-{arm.visits}.npz"
     if not path.exists():
-        start = study.start("prompt", study.images)[:, : arm.num_tokens]
         settings = {key: study.config["inversion"][key] for key in ("timesteps", "lr", "lr_schedule")}
         state = study.invert(study.images, start, patience=None, visits=arm.visits, **settings)
         arms.keep(path, {"losses": state.losses[:, -1], "embeddings": state.result()})

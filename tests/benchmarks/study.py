@@ -16,6 +16,7 @@ from snakemake.utils import update_config
 from torch import nn
 
 from realgap import (
+    captions,
     catalog,
     classifiers,
     config,
@@ -124,6 +125,12 @@ class Study:
             )
         if name == "prompt":
             return self.prompts[images["labels"]]
+        if name == "looks":
+            starts = np.empty((len(images["labels"]), *self.prompts.shape[1:]), np.float32)
+            for label, class_name in enumerate(config.classes(self.config)):
+                rows = images["labels"] == label
+                starts[rows] = self._embed(captions.looks(images["images"][rows], class_name))
+            return starts
         if name == "class mean":
             means = [self.inverted[self.others["labels"] == label].mean(axis=0) for label in self.labels]
             return np.stack(means)[images["labels"]]
@@ -250,8 +257,10 @@ class Study:
         """The first tokens of each class's prompt, (classes, tokens, width)."""
         templates = checkout.ROOT / self.config["sampling"]["stable_diffusion"]["templates"]
         texts = [steps.prompts(str(templates), name)[0] for name in config.classes(self.config)]
-        embedded = models.embed_prompts(self.model, texts, CPU)
-        return embedded[:, : self.config["inversion"]["num_tokens"]].numpy()
+        return self._embed(texts)
+
+    def _embed(self, texts: Sequence[str]) -> np.ndarray:
+        return models.embed_prompts(self.model, texts, CPU)[:, : self.config["inversion"]["num_tokens"]].numpy()
 
     def _loss(
         self, embeddings: torch.Tensor, mean: np.ndarray, image_ids: np.ndarray, u: float, purpose: str, predict

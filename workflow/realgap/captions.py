@@ -1,8 +1,8 @@
 """Captions of photographs in folders: what the folder holds, what kind of thing that is, and how the image looks.
 
 A model is steered by what its captions vary. Class names alone teach it ten or two hundred directions; six in ten
-captions therefore also say which colours an image has where, in words that are read off its pixels, so that an
-inverted embedding can move colours and shapes about as well as classes.
+captions therefore begin with a word for each cell of a grid, read off its pixels: its colour, and towards which side it
+grows lighter and how sharply. So an inverted embedding can move colours and edges about as well as classes.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,6 @@ from realgap.streams import stream
 
 VARIANTS = 4  # captions drawn for each image
 LOOKS_SHARE = 0.6  # of the captions say how the image looks
-ROW_SHARE = 0.8  # of the rows of such a caption are told; the others are left open
 SUBJECTS = ("{name}", "{name}, a {kind}", "{kind}")
 TEMPLATES = (
     "{}",
@@ -26,9 +25,13 @@ TEMPLATES = (
     "a photo of a {} outdoors",
     "a picture of one {}",
 )
-ROWS = ("top", "upper", "lower", "bottom")  # a grid of four by four cells, each with a colour
+GRID = 8  # cells a side; their words follow each other row by row, from the top left
+SIDES = ("east", "southeast", "south", "southwest", "west", "northwest", "north", "northeast")
+# Grey levels, root mean square, by which a cell departs from its mean along its slope: from the first on the side that
+# is lighter is told ("tan" becomes "tanwest"), from the second on as an edge ("tanwestedge").
+SLOPES = (6, 25)
 
-# sRGB; one word each, so that it is one token
+# sRGB; a cell's word is one token
 COLOURS = {
     "black": (12, 12, 12),
     "charcoal": (55, 55, 55),
@@ -85,30 +88,49 @@ def write(images: np.ndarray, entries: Sequence[Entry], image_ids: np.ndarray, s
 
     Captions of an image depend on (seed, its id, its pixels, its entry) only.
     """
-    colours = cells(images)
+    words = cells(images)
     return [
-        _caption(entry, names, stream(seed, "photo_caption", image_id, variant))
+        _caption(entry, grid, stream(seed, "photo_caption", image_id, variant))
         for variant in range(VARIANTS)
-        for entry, names, image_id in zip(entries, colours, image_ids, strict=True)
+        for entry, grid, image_id in zip(entries, words, image_ids, strict=True)
     ]
 
 
+def looks(images: np.ndarray, name: str) -> list[str]:
+    """A prompt for each of `images` uint8 (n, h, w, 3) of a `name` that tells its looks as captions of training do."""
+    return [_looks(words, name) for words in cells(images)]
+
+
 def cells(images: np.ndarray) -> np.ndarray:
-    """The colour word of each cell of a four by four grid: str (n, 4, 4) of uint8 (n, h, w, 3), h and w at least 4."""
+    """The word of each cell of an eight by eight grid: str (n, 8, 8) of uint8 (n, h, w, 3), h and w at least 8."""
     n, height, width, _ = images.shape
-    high, wide = height // len(ROWS), width // len(ROWS)
-    cut = images[:, : high * len(ROWS), : wide * len(ROWS)]
-    means = cut.reshape(n, len(ROWS), high, len(ROWS), wide, 3).mean(axis=(2, 4), dtype=np.float32)
+    high, wide = height // GRID, width // GRID
+    cut = images[:, : high * GRID, : wide * GRID].reshape(n, GRID, high, GRID, wide, 3)
     palette = np.array(list(COLOURS.values()), dtype=np.float32)
     # |mean - colour|^2 without |mean|^2, which all colours share
-    distances = (palette**2).sum(axis=1) - 2 * means @ palette.T
-    return np.array(list(COLOURS))[distances.argmin(axis=-1)]
+    distances = (palette**2).sum(axis=1) - 2 * cut.mean(axis=(2, 4), dtype=np.float32) @ palette.T
+    grey = cut.mean(axis=5, dtype=np.float32)
+    east = np.einsum("niajb,b->nij", grey, _ramp(wide)) / (high * wide)
+    south = np.einsum("niajb,a->nij", grey, _ramp(high)) / (high * wide)
+    side = np.round(np.arctan2(south, east) / (np.pi / 4)).astype(int) % len(SIDES)
+    names, steep = np.array(list(COLOURS))[distances.argmin(axis=-1)], np.hypot(east, south)
+    sides = np.where(steep < SLOPES[0], "", np.array(SIDES)[side])
+    return np.char.add(np.char.add(names, sides), np.where(steep < SLOPES[1], "", "edge"))
 
 
-def _caption(entry: Entry, colours: np.ndarray, random: np.random.Generator) -> str:
+def _ramp(size: int) -> np.ndarray:
+    """Positions along a side of `size` pixels, with mean 0 and mean square 1."""
+    centred = np.arange(size, dtype=np.float32) - (size - 1) / 2
+    return centred / max(np.sqrt((centred**2).mean()), 1e-9)
+
+
+def _caption(entry: Entry, words: np.ndarray, random: np.random.Generator) -> str:
     subject = SUBJECTS[random.integers(len(SUBJECTS))].format(name=entry.name, kind=entry.kind)
-    said = TEMPLATES[random.integers(len(TEMPLATES))].format(subject)
-    if random.random() >= LOOKS_SHARE:
-        return said
-    told = random.random(len(ROWS)) < ROW_SHARE
-    return ", ".join([said, *(f"{row} {' '.join(colours[i])}" for i, row in enumerate(ROWS) if told[i])])
+    template = TEMPLATES[random.integers(len(TEMPLATES))]
+    if random.random() < LOOKS_SHARE:
+        return _looks(words, subject)
+    return template.format(subject)
+
+
+def _looks(words: np.ndarray, subject: str) -> str:
+    return f"{' '.join(words.ravel())}, a {subject}"  # more would not fit into the 77 tokens of a prompt

@@ -148,7 +148,7 @@ if NATURAL["root"]:
             "results/pretraining/logs/pretrain_natural.log",
         conda:
             "../../envs/realgap.yaml"
-        threads: 1
+        threads: 2
         resources:
             mem_mb=lambda wildcards, attempt: 6000 * attempt,
             runtime=180,

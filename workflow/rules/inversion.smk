@@ -36,6 +36,7 @@ rule encode_shard:
 
 rule invert_shard:
     input:
+        images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
         moments=f"{OUT}/moments/{{class_name}}/{{shard}}.h5",
         base_model=ancient(f"{BASE_MODEL}/model_index.json"),
         templates=config["sampling"]["stable_diffusion"]["templates"],
@@ -61,6 +62,6 @@ rule invert_shard:
     message:
         "Invert class {wildcards.class_name}, shard {wildcards.shard} into embeddings"
     shell:
-        "python -m scripts.invert --moments {input.moments:q} --base-model {input.base_model:q}"
-        " --templates {input.templates:q} --options {params.options:q} --out {output:q}"
+        "python -m scripts.invert --images {input.images:q} --moments {input.moments:q}"
+        " --base-model {input.base_model:q} --templates {input.templates:q} --options {params.options:q} --out {output:q}"
         " --benchmark {params.benchmark:q} > {log:q} 2>&1"

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from realgap import checkpoints, devices, inversion, models, provenance, shards, steps
+from realgap import captions, checkpoints, devices, inversion, models, provenance, shards, steps
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class Options:
 
 
 def main() -> None:
-    args, options = steps.parse(__doc__, Options, moments={}, base_model=steps.BASE_MODEL, templates={}, out={})
+    args, options = steps.parse(
+        __doc__, Options, images={}, moments={}, base_model=steps.BASE_MODEL, templates={}, out={}
+    )
     device = devices.pick(options.device)
     moments = shards.read(args.moments, "moments")
     unet = models.load_unet(args.base_model, device, devices.pick_dtype(options.precision, device))
@@ -100,9 +102,15 @@ def _start(args, options: Options, image_ids: np.ndarray, unet, device: torch.de
     if options.start == "random":
         width = unet.config.cross_attention_dim
         return inversion.random_start(image_ids, options.num_tokens, width, options.start_scale, options.seed)
-    prompt = steps.prompts(args.templates, options.class_name)[:1]
-    embedding = models.embed_prompts(args.base_model, prompt, device)[0, : options.num_tokens].cpu().numpy()
-    return np.repeat(embedding[None], len(image_ids), axis=0)
+    if options.start == "looks":
+        real = shards.read(args.images, "images")
+        if real["image_ids"].tolist() != image_ids.tolist():
+            raise ValueError(f"{args.moments}: must be of the images of {args.images}, in their order")
+        prompts = captions.looks(real["images"], options.class_name)
+    else:
+        prompts = steps.prompts(args.templates, options.class_name)[:1]
+    embedded = models.embed_prompts(args.base_model, prompts, device)[:, : options.num_tokens].cpu().numpy()
+    return np.broadcast_to(embedded, (len(image_ids), *embedded.shape[1:]))
 
 
 if __name__ == "__main__":
