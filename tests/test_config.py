@@ -36,7 +36,7 @@ WRONG = [
     ("dataset.images_per_class", 10.0, "config: dataset.images_per_class: must be of type integer; got 10.0"),
     ("dataset.images_per_shard", 0, "config: dataset.images_per_shard: must be at least 1; got 0"),
     ("dataset.image_size", "16", "config: dataset.image_size: must be of type integer; got '16'"),
-    ("inversion.start", "mean", "config: inversion.start: must be one of prompt, random; got 'mean'"),
+    ("inversion.start", "mean", "config: inversion.start: must be one of prompt, looks, random; got 'mean'"),
     ("inversion.lr", "1e-3", "config: inversion.lr: must be of type number; got '1e-3'"),
     ("inversion.lr", 0, "config: inversion.lr: must be more than 0; got 0"),
     ("inversion.lr", float("nan"), "config: inversion.lr: must be of type number; got nan"),
