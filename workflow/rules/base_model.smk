@@ -159,7 +159,7 @@ if NATURAL["root"]:
             card="workflow/docs/mini-sd-natural.md",
             benchmark="results/pretraining/benchmarks/pretrain_natural.tsv",
         message:
-            "Pre-train the miniature Stable Diffusion on photographs (shipped; more than an hour)"
+            "Pre-train the miniature Stable Diffusion on photographs (shipped; about an hour)"
         shell:
             "python -m scripts.pretrain_natural --photographs {input.photographs:q} --screened {input.screened:q}"
             " --captions {input.captions:q} --options {params.options:q} --card {params.card:q}"
