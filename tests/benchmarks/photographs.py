@@ -33,10 +33,8 @@ class Arm:
     name: str  # its file's too
     source: str = "inverted"  # or what is done to the real images: see `_altered`
     amount: int = 0  # of that
-    num_tokens: int = 77
-    start: str = "looks"
-    visits: int = 400
-    sampling: dict[str, Any] = field(default_factory=dict)
+    inversion: dict[str, Any] = field(default_factory=dict)  # settings instead of the study's; no visits: not inverted
+    sampling: dict[str, Any] = field(default_factory=dict)  # likewise
     real_share: float = 0.5  # of a batch, together with the real images
 
 
@@ -47,12 +45,12 @@ ARMS = [
     Arm("12 numbers for 4 x 4 px, the best linear code", "linear code", 12),
     *(Arm(f"real, blurred to {side} px", "blurred", side) for side in (16, 8, 4)),
     Arm("as in the study"),
-    Arm("start: class prompt", start="prompt"),
-    Arm("prompts of looks, not inverted", visits=0),
-    Arm("16 tokens", num_tokens=16),
-    Arm("5 tokens", num_tokens=5),
-    Arm("100 visits", visits=100),
-    Arm("1,200 visits", visits=1_200),
+    Arm("start: class prompt", inversion={"start": "prompt"}),
+    Arm("prompts of looks, not inverted", inversion={"visits": 0}),
+    Arm("16 tokens", inversion={"num_tokens": 16}),
+    Arm("5 tokens", inversion={"num_tokens": 5}),
+    Arm("100 visits", inversion={"visits": 100}),
+    Arm("1,200 visits", inversion={"visits": 1_200}),
     *(Arm(f"embedding noise {noise}", sampling={"embedding_noise": noise}) for noise in (0.0, 0.3)),
     *(Arm(f"mixing weight {weight}", sampling={"mixing_weight": weight}) for weight in (0.0, 0.3)),
     *(Arm(f"guidance {scale}", sampling={"guidance_scale": scale}) for scale in (1.0, 2.0)),
@@ -133,14 +131,16 @@ def linear_code(images: np.ndarray, numbers: int, side: int = 4) -> np.ndarray:
 
 def _inverted(arm: Arm, study: "Study", out: Path) -> tuple[np.ndarray, np.ndarray]:
     """Losses (n,) and embeddings (n, tokens, width), kept for the arms that sample from the same ones."""
-    start = study.start(arm.start, study.images)[:, : arm.num_tokens]
-    if not arm.visits:
-        return np.full(len(start), np.nan), start
-    path = out / f"inverted-{arm.start}-{arm.num_tokens}-{arm.visits}.npz"
+    settings = {**study.config["inversion"], **arm.inversion}
+    path = out / f"inverted-{settings['start']}-{settings['num_tokens']}-{settings['visits']}.npz"
     if not path.exists():
-        settings = {key: study.config["inversion"][key] for key in ("timesteps", "lr", "lr_schedule")}
-        state = study.invert(study.images, start, patience=None, visits=arm.visits, **settings)
-        arms.keep(path, {"losses": state.losses[:, -1], "embeddings": state.result()})
+        start = study.start(settings["start"], study.images)[:, : settings["num_tokens"]]
+        found = {"losses": np.full(len(start), np.nan), "embeddings": start}
+        if settings["visits"]:
+            given = {key: settings[key] for key in ("timesteps", "lr", "lr_schedule", "visits")}
+            state = study.invert(study.images, start, patience=None, **given)
+            found = {"losses": state.losses[:, -1], "embeddings": state.result()}
+        arms.keep(path, found)
     kept = np.load(path)
     return kept["losses"], kept["embeddings"]
 

@@ -126,11 +126,9 @@ class Study:
         if name == "prompt":
             return self.prompts[images["labels"]]
         if name == "looks":
-            starts = np.empty((len(images["labels"]), *self.prompts.shape[1:]), np.float32)
-            for label, class_name in enumerate(config.classes(self.config)):
-                rows = images["labels"] == label
-                starts[rows] = self._embed(captions.looks(images["images"][rows], class_name))
-            return starts
+            names = config.classes(self.config)
+            own = zip(images["images"], images["labels"], strict=True)
+            return self._embed([captions.looks(image[None], names[label])[0] for image, label in own])
         if name == "class mean":
             means = [self.inverted[self.others["labels"] == label].mean(axis=0) for label in self.labels]
             return np.stack(means)[images["labels"]]
