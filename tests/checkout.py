@@ -8,7 +8,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +30,8 @@ REDUCED = {
     "detection": {"steps": 2, "folds": 2, "resamples": 20},
     "memorisation": {"resamples": 20, "pairs": 2},
     "scaling": {"enabled": True, "multiples": [1]},
+    # not the processor's: in bf16 embeddings that differ by 1e-5 move a pixel in 400 by more than one grey level
+    "compute": {"precision": "fp32"},
     "transfer": {"enabled": True, "frozen_stages": [0, 5], "fractions": [1.0, 0.5], "steps": 2},
 }
 
@@ -68,13 +69,6 @@ def changed(folder: Path, **sections: object) -> str:
         study[section] = _merge(study.get(section), value)
     (folder / "changed.yaml").write_text(yaml.safe_dump(study))
     return "changed.yaml"
-
-
-def assert_same_up_to_rounding(images: np.ndarray, others: np.ndarray) -> None:
-    """Two uint8 drawings in bf16, where embeddings that differ by 1e-5 move one pixel in 400 by more than one level."""
-    difference = np.abs(images.astype(int) - others)
-    assert difference.max() <= 6
-    assert difference.mean() <= 0.5
 
 
 def plan(folder: Path, study: str = "study.yaml") -> Counter[tuple[str, str]]:

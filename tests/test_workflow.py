@@ -111,7 +111,9 @@ def test_embeddings_and_samples_do_not_depend_on_the_cut_into_shards(finished_st
     whole = shards.read(finished_study / out, "images")
     cut = [shards.read(finished_study / RESULTS / f"samples/diffusion_inversion/zero/{k}.h5", "images") for k in (0, 1)]
     np.testing.assert_array_equal(whole["image_ids"], np.concatenate([one["image_ids"] for one in cut]))
-    checkout.assert_same_up_to_rounding(whole["images"], np.concatenate([one["images"] for one in cut]))
+    images = np.concatenate([one["images"] for one in cut]).astype(int)
+    # embeddings agree to float tolerance, which may move a pixel across a rounding edge
+    assert np.abs(whole["images"].astype(int) - images).max() <= 1
 
 
 def test_the_plan_can_be_read(finished_study):

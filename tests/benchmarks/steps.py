@@ -18,6 +18,7 @@ FEW, MANY = 12, 120  # images in a shard of real ones, and a tenth of those in o
 STUDY = {
     **checkout.REDUCED,
     "seeds": [0],
+    "compute": {"precision": "auto"},
     "sampling": {**checkout.REDUCED["sampling"], "variants": 10},
     "scaling": {"enabled": False},
     "transfer": {"enabled": False},

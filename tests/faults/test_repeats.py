@@ -40,12 +40,9 @@ def test_other_shards_give_embeddings_images_and_a_table_that_are_equal_to_float
             if kind == "embeddings":
                 both = np.concatenate([shard["embeddings"] for shard in two])
                 np.testing.assert_allclose(one["embeddings"], both, atol=1e-4)
-                continue
-            both = np.concatenate([shard["images"] for shard in two])
-            if part == "real":
-                np.testing.assert_array_equal(one["images"], both)
             else:
-                checkout.assert_same_up_to_rounding(one["images"], both)
+                both = np.concatenate([shard["images"] for shard in two]).astype(int)
+                assert np.abs(one["images"].astype(int) - both).max() <= (0 if part == "real" else 1)
     tables = [pd.read_csv(results / "accuracies.csv") for results in (cut, whole)]
     assert tables[0].drop(columns="accuracy").equals(tables[1].drop(columns="accuracy"))
     real = tables[0].training_set == "real"
