@@ -35,11 +35,16 @@ def section(table: pd.DataFrame) -> Section:
         deepest = rows[(rows.frozen_stages == rows.frozen_stages.max()) & (rows.fraction == rows.fraction.max())].iloc[
             0
         ]
-        sentences.append(
-            f"{name(training_set)}: pre-training helps most with {best.n_real:.0f} real images and "
-            f"{best.frozen_stages:.0f} frozen stages: {_against_scratch(best)}. With {deepest.frozen_stages:.0f} "
-            f"stages frozen and all {deepest.n_real:.0f} real images it reaches {_against_scratch(deepest)}."
+        said = (
+            f"{name(training_set)}: pre-training helps most with {best.n_real:,.0f} real images and "
+            f"{best.frozen_stages:.0f} frozen stages: {_against_scratch(best)}."
         )
+        if best.name != deepest.name:
+            said += (
+                f" With {deepest.frozen_stages:.0f} stages frozen and all {deepest.n_real:,.0f} real images it reaches "
+                f"{_against_scratch(deepest)}."
+            )
+        sentences.append(said)
     return Section(
         name="transfer",
         title="Which layers lose what generated images lack?",
@@ -71,7 +76,9 @@ def section(table: pd.DataFrame) -> Section:
         notes=[
             "A network whose first stages serve as well frozen as tuned has learned them from generated images; the "
             "stage from which freezing costs accuracy is where the gap lies. The best cell is chosen among "
-            f"{len(table[table.training_set != SCRATCH])}, so its difference is an optimistic one."
+            f"{len(table[table.training_set != SCRATCH])}, so its difference is an optimistic one. "
+            "Training from scratch gets the optimiser steps of a tuning (transfer.steps), few on purpose: what real "
+            'images reach in a whole training is the row "real" of the first table.'
         ],
     )
 
