@@ -32,9 +32,7 @@ def section(table: pd.DataFrame) -> Section:
     sentences = []
     for training_set, rows in table[table.training_set != SCRATCH].groupby("training_set", sort=False):
         best = rows.loc[rows.difference.idxmax()]
-        deepest = rows[(rows.frozen_stages == rows.frozen_stages.max()) & (rows.fraction == rows.fraction.max())].iloc[
-            0
-        ]
+        deepest = rows.sort_values(["frozen_stages", "fraction"]).iloc[-1]
         said = (
             f"{name(training_set)}: pre-training helps most with {best.n_real:,.0f} real images and "
             f"{best.frozen_stages:.0f} frozen stages: {_against_scratch(best)}."
