@@ -56,6 +56,7 @@ onstart:
     if heavy and workflow.local_exec and not workflow.deployment_settings.deployment_method:
         warm.start()
     follow()
+    choose_when_jobs_end()
 
 
 onerror:

@@ -1,4 +1,4 @@
-# A run on a cluster: what it will ask for, who follows it, what failed. Where that is to be had stands in slurm/.
+# A run, on a cluster above all: what it will ask for, who follows it, what failed. The sites' side is in slurm/.
 import atexit
 import logging
 from snakemake.resources import GroupResources
@@ -22,6 +22,17 @@ def follow():
     run = getattr(workflow.scheduler._executor, "run_uuid", None)
     if run:
         drivers.register(run)
+
+
+def choose_when_jobs_end():
+    """Drop Snakemake's default limit of 100 new jobs a second, if no other was asked for.
+
+    With a limit, each round in which jobs wait asks for one more a second later, and so does each job that ends: after
+    n jobs Snakemake (9.27) chooses among all that wait n times a second, in n threads.
+    """
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if limit and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
 
 
 def say_what_failed():
