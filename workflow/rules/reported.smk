@@ -1,11 +1,12 @@
 if "reported" in config["analyses"]:
     SECTIONS.append("reported")
 
-# finished studies that are kept with the project
+# finished studies that are kept with the project, the default one first
 PUBLISHED = [
     str(path.parent)
     for path in sorted(
-        Path("results/published").glob("*/accuracies.csv"), key=lambda path: path.parent.name != "digits"
+        Path("results/published").glob("*/accuracies.csv"),
+        key=lambda path: (path.parent.name != "digits", path.parent.name),
     )
 ]
 
