@@ -71,9 +71,9 @@ def changed(folder: Path, **sections: object) -> str:
     return "changed.yaml"
 
 
-def plan(folder: Path, study: str = "study.yaml") -> Counter[tuple[str, str]]:
+def plan(folder: Path, study: str = "study.yaml", target: str = "all") -> Counter[tuple[str, str]]:
     """What would be run: (rule, what of it), e.g. ("sample_shard", "diffusion_inversion-zero-0")."""
-    run = snakemake(folder, "-n", "--printshellcmds", study=study)
+    run = snakemake(folder, "-n", "--printshellcmds", target=target, study=study)
     assert run.returncode == 0, run.stdout + run.stderr
     logs = re.findall(r"> \S+/logs/(\S+)\.log 2>&1", run.stdout)
     jobs = Counter()

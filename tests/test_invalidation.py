@@ -2,8 +2,9 @@
 
 import os
 import re
-import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -165,15 +166,43 @@ def test_key_order_and_comments_of_the_config_run_nothing(study):
     assert after(study, dataset=section) == {}
 
 
-def test_deleting_a_shard_makes_that_shard_and_what_follows(study):
-    shard = study / "results/reduced/samples/stable_diffusion/zero/1.h5"
-    shutil.move(shard, study / "kept.h5")
+@contextmanager
+def deleted(path: Path) -> Iterator[None]:
+    """While the block runs."""
+    kept = path.rename(path.parents[1] / "kept")
     try:
-        plan = checkout.plan(study)
+        yield
     finally:
-        shutil.move(study / "kept.h5", shard)
+        kept.rename(path)
+
+
+def test_deleting_a_shard_makes_that_shard_and_what_follows(study):
+    with deleted(study / "results/reduced/samples/stable_diffusion/zero/1.h5"):
+        plan = checkout.plan(study)
     assert {item for rule, item in plan if rule == "sample_shard"} == {"stable_diffusion-zero-1"}
     jobs = checkout.rules(plan)
     assert jobs.pop("plot", 0) <= 1
     del jobs["sample_shard"]
     assert jobs == {rule: count for rule, count in AFTER_EMBEDDINGS.items() if rule != "plot"}
+
+
+def test_every_file_is_asked_for_by_name(study):
+    """Else one that was deleted would not be made again while all that was made of it is there."""
+    results = study / "results/reduced"
+    with deleted(results / "report.html"):
+        said = checkout.snakemake(study, "-n").stdout
+    asked = set(re.search(r"rule all:\n    input: (.*)", said)[1].split(", "))
+    made = {path for path in results.rglob("*") if path.is_file()}
+    made -= {path for folder in ("logs", "benchmarks") for path in (results / folder).rglob("*")}
+    assert asked == {str(path.relative_to(study)) for path in made}
+
+
+def test_a_training_that_was_stopped_after_a_change_is_not_passed_over(study):
+    """Its old output is gone then, and the old predictions are there."""
+    name = "classifiers/real/seed-0.safetensors"
+    with deleted(study / "results/reduced" / name):
+        alone = checkout.snakemake(study, target="results/reduced/table.csv")
+        plan = checkout.plan(study, target="table")
+    assert f"warning: results/reduced/{name}: missing and not made again" in alone.stderr
+    assert checkout.rules(plan) == {"train": 1, "evaluate": 1, "tabulate": 1}
+    assert "warning" not in checkout.snakemake(study, target="table").stderr

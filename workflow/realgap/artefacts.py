@@ -30,7 +30,7 @@ MADE_BY: dict[str, tuple[str, str | None]] = {
     "scaling/*/*/seed-*.h5": ("scale", "predictions"),
     "transfer/*/seed-*.csv": ("tune", None),
     "transfer/*.csv": ("compare_transfer", None),
-    "geometry/shadows.csv": ("judge_shadows", None),
+    "geometry/shadow*.csv": ("judge_shadows", None),
     "geometry/*.csv": ("judge_geometry", None),
     "accuracies.csv": ("tabulate", None),
     "table.csv": ("tabulate", None),

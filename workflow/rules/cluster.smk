@@ -7,6 +7,7 @@ FAILURES = failures.Recorder()
 
 if workflow.is_main_process:
     logging.getLogger("snakemake.logging").addHandler(FAILURES)
+    atexit.register(lambda: print(passed_over(), end="", file=sys.stderr))
     if not workflow.output_settings.dryrun:
         try:
             for line in drivers.take_over():
@@ -35,6 +36,22 @@ def choose_when_jobs_end():
         workflow.scheduler.job_rate_limiter = None
 
 
+def passed_over():
+    """A line, if files of the study are missing that were not asked for because what was made of them is there."""
+    dag = getattr(workflow, "_dag", None)
+    settled = [] if dag is None else [job for job in dag.jobs if not dag.needrun(job)]
+    made = sorted(file for job in settled for file in job.output if file.startswith(f"{OUT}/"))
+    missing = [file for file in made if not os.path.exists(file)]
+    if not missing:
+        return ""
+    more = f" and {len(missing) - 1} more" if missing[1:] else ""
+    return (
+        f"\nwarning: {missing[0]}{more}: missing and not made again, because what was made of it is there; that may be of"
+        " other options than this study's. `snakemake table` makes again all that the table stands on, `snakemake`"
+        " whatever is missing\n"
+    )
+
+
 def say_what_failed():
     command = failures.command_line(workflow.dag_settings.targets, sys.argv[1:])
     failed = [job for one in workflow.scheduler.failed for job in (one.jobs if one.is_group() else [one])]
@@ -60,7 +77,7 @@ def planned_requests():
             entries[id(group)] = requests.Entry(names, len(group.jobs), asked)
     if not any("slurm_partition" in entry.resources for entry in entries.values()):
         return ""
-    return "\n" + requests.table(entries.values()) + "\n"
+    return f"\n{requests.table(entries.values())}\n"
 
 
 def _on_login_node(rule):

@@ -311,7 +311,7 @@ def first_shards():
 
 # The analyses a study has, in the order of the report; each ends in a rule that writes its section.
 SECTIONS = []
-# What analyses keep besides their sections: by name, so that a deleted one is made again.
+# What their other rules leave.
 KEPT = []
 
 
@@ -319,7 +319,7 @@ def section_files():
     return expand(f"{OUT}/sections/{{section}}.json", section=SECTIONS)
 
 
-def artefacts():
+def under_table():
     """Every shard, training set, classifier and prediction of the study."""
     sources = {part for name in config["training_sets"] for part in configuration.parts(name)}
     folders = [f"{OUT}/real"] + [f"{OUT}/samples/{source}" for source in sorted(sources - {"real"})]
@@ -336,7 +336,14 @@ def artefacts():
         f"{OUT}/predictions/{{name}}/seed-{{seed}}.h5",
     ):
         files += expand(pattern, name=config["training_sets"], seed=config["seeds"])
-    return [f"{OUT}/test.h5", *files, *KEPT, *section_files()]
+    return [f"{OUT}/test.h5", *files]
+
+
+def artefacts():
+    """Every file that the study leaves."""
+    ends = [workflow.get_rule(name) for name in ("tabulate", "plot", "account", "report")]
+    ends += [one for one in workflow.rules if any(map(one.is_producer, section_files()))]
+    return [*under_table(), *KEPT, *dict.fromkeys(path for one in ends for path in one.output)]
 
 
 def filed(text):
@@ -358,9 +365,7 @@ def listed(paths):
 def verification_plan():
     """Every artefact of the study, its path below the study's folder, and the options its rule gives it now."""
     plan, names = {}, {}
-    ends = [workflow.get_rule(name) for name in ("tabulate", "plot", "account", "report")]
-    ends += [one for one in workflow.rules if any(map(one.is_producer, section_files()))]
-    for path in [*artefacts(), *(path for one in ends for path in one.output)]:
+    for path in artefacts():
         producer = next(one for one in workflow.rules if one.is_producer(path))
         made = getattr(producer.params, "options", "null")
         if callable(made):

@@ -11,6 +11,11 @@ LEARNED_DETECTOR = [config["geometry"]["detector"]] if config["geometry"]["detec
 
 if config["geometry"]["images_per_class"]:
     SECTIONS.append("geometry")
+    KEPT += expand(f"{OUT}/geometry/{{measured}}.h5", measured=MEASURED)
+    if SHADOW_PAIRS:
+        KEPT += [f"{OUT}/geometry/shadow_verdicts.csv", f"{OUT}/geometry/shadows.csv"]
+    if LINES_SHOW:
+        KEPT += multiext(f"{OUT}/figures/geometry_overlays", ".png", ".svg")
 
 
 if DATASET["name"] == "rendered":

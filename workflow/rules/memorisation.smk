@@ -1,5 +1,6 @@
 if "memorisation" in config["analyses"]:
     SECTIONS.append("memorisation")
+    KEPT.append(f"{OUT}/memorisation/membership_seeds.csv")
 
 
 rule infer_membership:

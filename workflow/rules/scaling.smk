@@ -1,8 +1,12 @@
 # training sets that can grow: those with several images generated for each real one
 GROWING = [name for name in config["training_sets"] if set(configuration.parts(name)) & set(GENERATORS)]
 MULTIPLES = [multiple for multiple in config["scaling"]["multiples"] if multiple < config["sampling"]["variants"]]
+SCALED = expand(
+    f"{OUT}/scaling/{{name}}/{{multiple}}x/seed-{{seed}}.h5", name=GROWING, multiple=MULTIPLES, seed=config["seeds"]
+)
 if config["scaling"]["enabled"] and GROWING and MULTIPLES:
     SECTIONS.append("scaling")
+    KEPT += SCALED
 
 
 wildcard_constraints:
@@ -41,12 +45,7 @@ rule compare_scaling:
     input:
         real=expand(f"{OUT}/predictions/real/seed-{{seed}}.h5", seed=config["seeds"]),
         full=expand(f"{OUT}/predictions/{{name}}/seed-{{seed}}.h5", name=GROWING, seed=config["seeds"]),
-        scaled=expand(
-            f"{OUT}/scaling/{{name}}/{{multiple}}x/seed-{{seed}}.h5",
-            name=GROWING,
-            multiple=MULTIPLES,
-            seed=config["seeds"],
-        ),
+        scaled=SCALED,
     output:
         table=report(f"{OUT}/scaling/table.csv", caption="../report/scaling_table.rst", category="Scaling"),
         gains=report(f"{OUT}/scaling/gains.csv", caption="../report/scaling_gains.rst", category="Scaling"),

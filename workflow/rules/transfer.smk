@@ -1,7 +1,11 @@
 # what is tuned: classifiers that never saw a real image, and none (trained from scratch, for comparison)
 PRETRAINED = [name for name in config["training_sets"] if "real" not in configuration.parts(name)]
+TUNED = expand(
+    f"{OUT}/transfer/{{pretrained}}/seed-{{seed}}.csv", pretrained=["scratch", *PRETRAINED], seed=config["seeds"]
+)
 if config["transfer"]["enabled"] and PRETRAINED:
     SECTIONS.append("transfer")
+    KEPT += TUNED
 
 
 wildcard_constraints:
@@ -45,11 +49,7 @@ rule tune:
 
 rule compare_transfer:
     input:
-        expand(
-            f"{OUT}/transfer/{{pretrained}}/seed-{{seed}}.csv",
-            pretrained=["scratch", *PRETRAINED],
-            seed=config["seeds"],
-        ),
+        TUNED,
     output:
         table=report(f"{OUT}/transfer/table.csv", caption="../report/transfer_table.rst", category="Transfer"),
         accuracies=report(f"{OUT}/transfer/accuracies.csv", caption="../report/observations.rst", category="Transfer"),
