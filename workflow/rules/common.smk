@@ -329,8 +329,6 @@ def under_table():
         folders.append(f"{OUT}/embeddings")
     files = [file for folder in folders for file in class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", CLASSES)]
     files += expand(f"{OUT}/training_sets/{{training_set}}.h5", training_set=config["training_sets"])
-    if config["sampling"]["full_size_per_class"]:
-        files += [file for source in sorted(sources) for file in full_size_shards(source)]
     for pattern in (
         f"{OUT}/classifiers/{{name}}/seed-{{seed}}.safetensors",
         f"{OUT}/predictions/{{name}}/seed-{{seed}}.h5",
@@ -343,7 +341,9 @@ def artefacts():
     """Every file that the study leaves."""
     ends = [workflow.get_rule(name) for name in ("tabulate", "plot", "account", "report")]
     ends += [one for one in workflow.rules if any(map(one.is_producer, section_files()))]
-    return [*under_table(), *KEPT, *dict.fromkeys(path for one in ends for path in one.output)]
+    full_size = [file for source in SHOWN for file in full_size_shards(source)]
+    of_images = full_size if config["sampling"]["full_size_per_class"] else []
+    return [*under_table(), *of_images, *KEPT, *dict.fromkeys(path for one in ends for path in one.output)]
 
 
 def filed(text):

@@ -12,6 +12,8 @@ LEARNED_DETECTOR = [config["geometry"]["detector"]] if config["geometry"]["detec
 if config["geometry"]["images_per_class"]:
     SECTIONS.append("geometry")
     KEPT += expand(f"{OUT}/geometry/{{measured}}.h5", measured=MEASURED)
+    if SHADOW_PAIRS == f"{OUT}/shadow_pairs.csv":
+        KEPT.append(SHADOW_PAIRS)
     if SHADOW_PAIRS:
         KEPT += [f"{OUT}/geometry/shadow_verdicts.csv", f"{OUT}/geometry/shadows.csv"]
     if LINES_SHOW:
