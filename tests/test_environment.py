@@ -30,6 +30,14 @@ case "$1 $2" in
 esac
 """
 
+# stands for df: a disk of the project and one of TMPDIR, or one for both, with what is free on each in GB
+DF = """#!/bin/sh
+row() { echo "/dev/a 1 1 $(($1 * 1000000000 / 1024)) 1% $2"; }
+echo "Filesystem 1024-blocks Used Available Capacity Mounted on"
+row "${STUB_FREE:-20}" /project
+if [ "${STUB_FREE_TMP:-}" ]; then row "$STUB_FREE_TMP" /tmp; else row "${STUB_FREE:-20}" /project; fi
+"""
+
 
 @pytest.fixture
 def project(tmp_path):
@@ -39,8 +47,9 @@ def project(tmp_path):
     for name in ("run", "requirements.txt"):
         shutil.copy2(ENVS / name, root / "envs" / name)
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "python3").write_text(STUB)
-    (tmp_path / "bin" / "python3").chmod(0o755)
+    for name, text in (("python3", STUB), ("df", DF)):
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
     return root
 
 
@@ -186,6 +195,26 @@ def test_an_old_python_is_refused_before_anything_is_made(project):
     assert done.returncode == 1
     assert done.stderr == "envs/run: python 3.11 or newer is needed, none found as: python3\n"
     assert not (project / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("free", "message"),
+    [
+        ({"STUB_FREE": "9"}, "10 GB must be free on the disk at /project, 9.0 GB are"),
+        ({"STUB_FREE": "6", "STUB_FREE_TMP": "4"}, "7 GB must be free on the disk at /project, 6.0 GB are"),
+        ({"STUB_FREE": "8", "STUB_FREE_TMP": "2"}, "3 GB must be free on the disk at /tmp, 2.0 GB are"),
+    ],
+)
+def test_too_little_room_is_refused_before_anything_is_installed(project, free, message):
+    done = call(project, "true", **free)
+    assert (done.returncode, done.stderr) == (1, f"envs/run: {message}\n")
+    assert installations(project) == []
+    assert not (project / ".venv").exists()
+
+
+@pytest.mark.parametrize("free", [{"STUB_FREE": "11"}, {"STUB_FREE": "8", "STUB_FREE_TMP": "4"}])
+def test_room_for_the_environment_and_for_unpacking_is_enough(project, free):
+    assert call(project, "true", **free).returncode == 0
 
 
 def test_an_active_environment_is_used_when_asked_for(project):
