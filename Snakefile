@@ -12,7 +12,7 @@ container: "realgap.sif"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/cluster.smk"
+include: "workflow/rules/run.smk"
 
 
 report: "workflow/report/workflow.rst"

@@ -1,4 +1,4 @@
-# A run, on a cluster above all: what it will ask for, who follows it, what failed. The sites' side is in slurm/.
+# A run, on this machine or a cluster: what it will ask for, who follows it, what failed, what it passed over.
 import atexit
 import logging
 from snakemake.resources import GroupResources
