@@ -71,6 +71,13 @@ def test_sentences_follow_the_intervals():
     assert "one seed cannot tell (−2.0 points to real)" in one[0]
 
 
+def test_the_section_s_sentences_are_of_the_study_itself():
+    studies = {"mine": accuracies(), "another": accuracies()}
+    written = reported.section(reported.beside(REPORTED, studies))
+    assert [sentence.split(":")[0] for sentence in written.sentences] == ["mine"] * 4
+    assert len(reported.verdicts(reported.beside(REPORTED, studies))) == 8
+
+
 def test_seeds_that_do_not_pair_are_refused():
     uneven = accuracies({"real": [0.9, 0.8], "stable_diffusion": [0.5]})
     with pytest.raises(ValueError, match="seeds: must be those of real"):

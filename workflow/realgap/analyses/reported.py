@@ -78,11 +78,15 @@ def verdicts(joined: pd.DataFrame) -> list[str]:
 
 
 def section(joined: pd.DataFrame) -> Section:
-    """The report's section: ratios of this study and of other finished ones beside the reported ones."""
+    """The report's section: ratios of this study, the first in `joined`, of other ones and of the reported one.
+
+    Its sentences are of this study alone: of the others the table says enough.
+    """
+    own = next(study for study in joined.study if study != REPORTED)
     return Section(
         name="reported",
         title="How do these numbers stand beside the reported ones?",
-        sentences=verdicts(joined),
+        sentences=verdicts(joined[joined.study.isin((REPORTED, own))]),
         tables=[
             Table(
                 "reported/table.csv",
