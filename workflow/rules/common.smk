@@ -342,8 +342,8 @@ def artefacts():
     ends = [workflow.get_rule(name) for name in ("tabulate", "plot", "account", "report")]
     ends += [one for one in workflow.rules if any(map(one.is_producer, section_files()))]
     full_size = [file for source in SHOWN for file in full_size_shards(source)]
-    of_images = full_size if config["sampling"]["full_size_per_class"] else []
-    return [*under_table(), *of_images, *KEPT, *dict.fromkeys(path for one in ends for path in one.output)]
+    # where images are of one size alone these are the shards once more
+    return list(dict.fromkeys([*under_table(), *full_size, *KEPT, *(path for one in ends for path in one.output)]))
 
 
 def filed(text):

@@ -1,4 +1,5 @@
 # A run, on this machine or a cluster: what it will ask for, who follows it, what failed, what it passed over.
+# The sites' side is in slurm/.
 import atexit
 import logging
 from snakemake.resources import GroupResources
