@@ -48,9 +48,7 @@ def _sure(
     return _wilson(share, float(of_units + of_images), float(df), n_images, confidence)
 
 
-def _wilson(
-    share: float, variance: float, df: float, n_images: int, confidence: float
-) -> tuple[float, float, float]:
+def _wilson(share: float, variance: float, df: float, n_images: int, confidence: float) -> tuple[float, float, float]:
     """Wilson's interval of as many images as give `share` this variance; `n_images` where all or none are hits."""
     spread = share * (1 - share)
     per_image = variance / spread if variance > 0 else 1 / n_images  # 1 / effective number of images
