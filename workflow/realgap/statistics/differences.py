@@ -132,7 +132,7 @@ def _unit_variance(accuracies: np.ndarray, row: int, other: int, pool: list[int]
     own = float((accuracies[row] - accuracies[other]).var(ddof=1))
     if len(pool) < 3 or row not in pool or other not in pool:
         return own, n, 2
-    total, df = _residual(accuracies[pool])
+    total, df = residual(accuracies[pool])
     rest, df_of_rest = total - own / 2 * n, df - n
     if _excess(own / 2 * n, n, rest, df_of_rest) < OWN:
         return own, n, 2
@@ -143,8 +143,8 @@ def _pool(accuracies: np.ndarray) -> list[int]:
     """Rows that scatter alike around the additive model: one after another, the row that scatters most leaves."""
     pool, n = list(range(len(accuracies))), accuracies.shape[1] - 1
     while len(pool) > 2 and n:
-        total, _ = _residual(accuracies[pool])
-        without = {row: _residual(accuracies[[one for one in pool if one != row]]) for row in pool}
+        total, _ = residual(accuracies[pool])
+        without = {row: residual(accuracies[[one for one in pool if one != row]]) for row in pool}
         worst = min(without, key=lambda row: without[row][0])
         rest, df = without[worst]
         if _excess(total - rest, n, rest, df) * len(pool) > APART:
@@ -153,7 +153,7 @@ def _pool(accuracies: np.ndarray) -> list[int]:
     return pool
 
 
-def _residual(accuracies: np.ndarray) -> tuple[float, int]:
+def residual(accuracies: np.ndarray) -> tuple[float, int]:
     """Sum of squares around row + unit, and its degrees of freedom."""
     centred = accuracies - accuracies.mean(axis=1, keepdims=True)
     centred = centred - centred.mean(axis=0)
