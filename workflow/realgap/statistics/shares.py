@@ -55,4 +55,4 @@ def _wilson(share: float, variance: float, df: float, n_images: int, confidence:
     a = stats.t.ppf((1 + confidence) / 2, df) ** 2 * per_image
     half = np.sqrt(a * spread + a**2 / 4)
     low, high = (share + a / 2 - half) / (1 + a), (share + a / 2 + half) / (1 + a)
-    return share, float(max(0.0, low)), float(min(1.0, high))
+    return share, float(min(max(0.0, low), share)), float(max(min(1.0, high), share))
