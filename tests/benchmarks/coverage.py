@@ -70,7 +70,7 @@ def _difference(world: World, row: int, rng: np.random.Generator, n_units: int) 
 def _pooled(accuracy: np.ndarray, row: int) -> tuple[float, float]:
     """The additive model with one variance for all rows, and the test images as given."""
     squares, df = differences.residual(accuracy)
-    value, half = (accuracy[row] - accuracy[0]).mean(), half_width(2 * squares / df / accuracy.shape[1], df)
+    value, half = (accuracy[row] - accuracy[0]).mean(), half_width(2 * squares / df / accuracy.shape[1], df, 0.0)
     return value - half, value + half
 
 

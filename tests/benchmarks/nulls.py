@@ -77,7 +77,7 @@ def best_cell(rng: np.random.Generator, n_units: int) -> Said:
 
 def edge(rng: np.random.Generator, n_units: int) -> Said:
     """Both keep three quarters of what is above chance: 90 to 70 % and 50 to 40 % with ten classes."""
-    near = World((0.9, 0.5), (0.1, 0.1), images=300).correct(rng, n_units)
+    near = World((0.9, 1), (0.1, 0.1), images=300).correct(rng, n_units)
     far = World((0.7, 0.4), (0.1, 0.1), images=300).correct(rng, n_units)
     found = falls.kept(near[1], far[1], near[0], far[0], chance=0.1)
     fall = near.mean(axis=2) - far.mean(axis=2)
@@ -144,13 +144,13 @@ KINDS: list[tuple[Callable[..., Said], tuple[int, ...], float]] = [
     (lambda rng, n: rows(rng, n, noisy=True), (3, 10), 1),
     (gap, (3, 10), 1),
     (pair, (3, 10), 1),
-    (cells, (3, 10), 0.5),
-    (best_cell, (3, 10), 0.5),
+    (cells, (3, 10), 1),
+    (best_cell, (3, 10), 1),
     (edge, (3, 10), 1),
-    (calibration, (3, 10), 0.5),
+    (calibration, (3, 10), 1),
     (attention, (3, 10), 1),
-    (membership, (3, 10), 0.5),
-    (sets, (1,), 0.3),
+    (membership, (3, 10), 1),
+    (sets, (1,), 1),
 ]
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from realgap.statistics.crossed import degrees_of_freedom, half_width, variances
+from realgap.statistics.crossed import half_width, p_value, variances
 
 
 def grid(rng, units, items, unit=0.0, item=0.0, both=0.0):
@@ -52,16 +52,34 @@ def test_one_unit_knows_its_items_only():
     assert of_items == pytest.approx(0.25 / 4)
 
 
-def test_degrees_of_freedom_are_welchs():
-    x, y = np.random.default_rng(4).normal(size=(2, 6)) * [[1], [4]]
-    expected = stats.ttest_ind(x, y, equal_var=False).df
-    parts = [x.var(ddof=1) / 6, y.var(ddof=1) / 6]
-    assert degrees_of_freedom(parts, [5, 5]) == pytest.approx(expected)
-    assert degrees_of_freedom([0.2, 0.0], [2, 5]) == pytest.approx(2)
+@pytest.mark.parametrize("df", [1, 2, 5, 50, 10_000])
+def test_without_items_it_is_students_t_far_into_the_tail(df):
+    for t in (1, 2, 4, 6):
+        assert p_value(t, 1.0, df) == pytest.approx(2 * stats.t.sf(t, df), rel=1e-3)
+    assert half_width(0.25, df) == pytest.approx(stats.t.ppf(0.975, df) / 2, rel=1e-4)
 
 
-def test_half_a_width_is_students():
-    assert half_width(0.25, 2) == pytest.approx(4.302653 / 2, rel=1e-6)
+def test_without_units_it_is_the_normal_distribution():
+    assert p_value(1.959964, 0.0, 2, 1.0) == pytest.approx(0.05, rel=1e-3)
+    assert half_width(0.0, 2, 4.0, confidence=0.9) == pytest.approx(2 * 1.644854, rel=1e-4)
+    assert p_value(0.0, 0.0, 2, 0.0) == pytest.approx(1, abs=1e-4)
+    assert half_width(0.0, 2, 0.0) == 0
+
+
+def test_it_agrees_with_a_draw_of_what_the_units_variance_may_be():
+    rng = np.random.default_rng(5)
+    true = 0.8 * 3 / rng.chisquare(3, 400_000)
+    expected = (2 * stats.norm.sf(2.5 / np.sqrt(true + 0.5))).mean()
+    assert p_value(2.5, 0.8, 3, 0.5) == pytest.approx(expected, rel=0.01)
+    assert p_value(half_width(0.8, 3, 0.5), 0.8, 3, 0.5) == pytest.approx(0.05, rel=1e-4)
+
+
+@pytest.mark.parametrize("ratio", [0.1, 1.0, 10.0])
+def test_three_units_that_happen_to_agree_raise_no_more_alarms_than_they_may(ratio):
+    rng = np.random.default_rng(6)
+    means = rng.normal(size=20_000) * np.sqrt(1 + ratio)
+    told = p_value(means, rng.chisquare(2, 20_000) / 2, 2, ratio) <= 0.05
+    assert 0.02 < told.mean() < 0.053
 
 
 def test_values_without_items_are_refused():

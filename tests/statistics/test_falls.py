@@ -41,7 +41,7 @@ def test_intervals_hold_the_difference_as_often_as_they_say(units):
         (other_near, own_near), (other_far, own_far) = near.correct(rng, units), far.correct(rng, units)
         found = kept(own_near, own_far, other_near, other_far, chance=0.1)
         held += found.low <= truth <= found.high
-    assert held / 500 == pytest.approx(0.95, abs=0.03)
+    assert 0.93 < held / 500 < 0.99
 
 
 def test_arguments_that_do_not_match_are_refused():

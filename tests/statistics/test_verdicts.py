@@ -53,18 +53,23 @@ def test_equivalence_at_the_margin_itself_is_a_false_alarm_one_time_in_twenty():
 
 def test_a_detectable_difference_is_found_four_times_in_five():
     rng, n = np.random.default_rng(1), 4
-    size = detectable(0.01 / np.sqrt(n), n - 1)
+    size = detectable(0.01**2 / n, n - 1)
     p = stats.ttest_1samp(size + 0.01 * rng.normal(size=(5000, n)), 0, axis=1).pvalue
     assert (p < 0.05).mean() == pytest.approx(0.8, abs=0.02)
 
 
 def test_detectable_differences_of_tabled_studies():
     # Cohen (1988), table 2.4.1 and G*Power: 34 pairs find d = 0.5, and 10 find d = 1.0 (0.9962), with power 0.80
-    assert detectable(1 / np.sqrt(34), 33) == pytest.approx(0.4949, abs=2e-3)
-    assert detectable(1 / np.sqrt(10), 9) == pytest.approx(0.9965, abs=5e-3)
-    assert detectable(1.0, 1e9) == pytest.approx(1.959964 + 0.841621, abs=2e-3)
+    assert detectable(1 / 34, 33) == pytest.approx(0.4949, abs=2e-3)
+    assert detectable(1 / 10, 9) == pytest.approx(0.9965, abs=5e-3)
+    assert detectable(1.0, 1e6) == pytest.approx(1.959964 + 0.841621, abs=2e-3)
     assert detectable(0.0, 5) == 0
     assert np.isnan(detectable(NAN, NAN))
+
+
+def test_test_images_raise_what_can_be_detected():
+    assert detectable(1.0, 4, of_images=3.0) > detectable(1.0, 4)
+    assert detectable(0.0, 4, of_images=1.0) == pytest.approx(1.959964 + 0.841621, abs=2e-3)
 
 
 def test_units_needed_are_the_fewest_whose_interval_is_narrow_enough():

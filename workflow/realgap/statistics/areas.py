@@ -6,9 +6,9 @@ another number. DeLong's components say how much.
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import special
 
-from realgap.statistics.crossed import INFINITE, degrees_of_freedom, variances
+from realgap.statistics.crossed import half_width, variances
 
 
 def mean_auc(positive: ArrayLike, negative: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
@@ -25,16 +25,12 @@ def mean_auc(positive: ArrayLike, negative: ArrayLike, confidence: float = 0.95)
     above = [_placements(*sides) for sides in zip(positive, negative, strict=True)]
     of_positive, of_negative = (np.stack([one[side] for one in above]) for side in (0, 1))
     area = float(of_positive.mean())
-    of_units = variances(of_positive)[0]
-    parts = [variances(of_positive)[1], variances(of_negative)[1]]
-    dfs = [positive.shape[1] - 1, negative.shape[1] - 1]
-    if len(positive) > 1:
-        parts, dfs = [of_units, *parts], [len(positive) - 1, *dfs]
+    of_units = float(variances(of_positive)[0]) if len(positive) > 1 else 0.0
+    of_images = float(variances(of_positive)[1] + variances(of_negative)[1])
     smallest = 0.5 / (positive.shape[1] * negative.shape[1])
     inside = float(np.clip(area, smallest, 1 - smallest))
-    variance = max(float(sum(parts)), smallest**2)
-    df = min(float(degrees_of_freedom(parts, dfs)), INFINITE)
-    half = stats.t.ppf((1 + confidence) / 2, df) * np.sqrt(variance) / (inside * (1 - inside))
+    half = half_width(of_units, max(1, len(positive) - 1), max(of_images, smallest**2), confidence)
+    half = float(half) / (inside * (1 - inside))
     low, high = special.expit(special.logit(inside) + np.array([-half, half]))
     return area, min(float(low), area), max(float(high), area)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from realgap.statistics.crossed import INFINITE, degrees_of_freedom, half_width, variances
+from realgap.statistics.crossed import half_width, variances
 
 APART = 0.3  # a row leaves the pool where its extra scatter has a smaller p than this (Bonferroni over rows)
 OWN = 0.3  # two rows of the pool use their own variance where its excess over the rest's has a smaller p
@@ -25,7 +25,7 @@ class Difference(NamedTuple):
     high: float
     inner: tuple[float, float]  # the 90 % interval, for equivalence
     standard_error: float
-    df: float  # degrees of freedom, 1e9 at most
+    df: float  # degrees of freedom of the units' part of it
     n_units: int
     unit_sd: float  # of one unit's difference
     image_error: float  # the test images' part of the standard error; 0 where they were not given
@@ -70,7 +70,7 @@ def paired(values: ArrayLike, reference: ArrayLike, counted: ArrayLike | None = 
     if len(means) == 1:
         return _one_unit(float(means[0]))
     of_units, of_images = (float(part) for part in variances(added))
-    return _found(float(means.mean()), of_units * len(means), len(means) - 1, len(means), of_images, values.shape[1], 2)
+    return _found(float(means.mean()), of_units * len(means), len(means) - 1, len(means), of_images, 2)
 
 
 def checked(accuracies: ArrayLike, correct: ArrayLike | None) -> tuple[np.ndarray, np.ndarray | None]:
@@ -91,11 +91,8 @@ def _difference(
     if n_units == 1:
         return _one_unit(value)
     variance, df, used = _unit_variance(accuracies, row, other, pool)
-    of_images, n_images = 0.0, 2
-    if correct is not None:
-        of_images = float(variances(correct[row].astype(np.int8) - correct[other])[1])
-        n_images = correct.shape[2]
-    found = _found(value, variance, df, n_units, of_images, n_images, used)
+    of_images = 0.0 if correct is None else float(variances(correct[row].astype(np.int8) - correct[other])[1])
+    found = _found(value, variance, df, n_units, of_images, used)
     clipped = np.clip([found.low, found.high, *found.inner], -1, 1).tolist()
     return found._replace(low=clipped[0], high=clipped[1], inner=tuple(clipped[2:]))
 
@@ -105,20 +102,17 @@ def _one_unit(value: float) -> Difference:
     return Difference(value, nan, nan, (nan, nan), nan, nan, 1, nan, nan, 2)
 
 
-def _found(
-    value: float, unit_variance: float, unit_df: float, n_units: int, of_images: float, n_images: int, used: int
-) -> Difference:
+def _found(value: float, unit_variance: float, unit_df: float, n_units: int, of_images: float, used: int) -> Difference:
     """From the variance of one unit's difference, and what the images add to that of the mean."""
-    parts = [unit_variance / n_units, of_images]
-    df = min(float(degrees_of_freedom(parts, [unit_df, max(1, n_images - 1)])), INFINITE)
-    half, inner = (float(half_width(sum(parts), df, confidence)) for confidence in (0.95, 0.9))
+    of_units = unit_variance / n_units
+    half, inner = (float(half_width(of_units, unit_df, of_images, confidence)) for confidence in (0.95, 0.9))
     return Difference(
         value,
         value - half,
         value + half,
         (value - inner, value + inner),
-        float(np.sqrt(sum(parts))),
-        df,
+        float(np.sqrt(of_units + of_images)),
+        unit_df,
         n_units,
         float(np.sqrt(unit_variance)),
         float(np.sqrt(of_images)),

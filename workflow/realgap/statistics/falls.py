@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from realgap.statistics.crossed import degrees_of_freedom, half_width, variances
+from realgap.statistics.crossed import half_width, variances
 from realgap.statistics.verdicts import MARGIN, Verdict, verdict
 
 
@@ -54,9 +54,8 @@ def kept(
     # what a unit, or an image, adds to the cross product, by its derivatives at the means
     slopes = -their_edge / scale, their_near / scale, own_edge / scale, -own_near / scale
     of_units = sum(slope * one for slope, one in zip(slopes, above, strict=True)).var(ddof=1) / n_units
-    of_images = [float(variances(slopes[i] * hits[i] + slopes[i + 2] * hits[i + 2])[1]) for i in (0, 1)]
-    df = degrees_of_freedom([of_units, *of_images], [n_units - 1, *(one.shape[1] - 1 for one in hits[:2])])
-    half = float(half_width(of_units + sum(of_images), df))
+    of_images = sum(float(variances(slopes[i] * hits[i] + slopes[i + 2] * hits[i + 2])[1]) for i in (0, 1))
+    half = float(half_width(of_units, n_units - 1, of_images))
     difference = float(shares[0] - shares[1])
     low, high = difference - half, difference + half
     return Kept(*shares, difference, low, high, verdict(low, high, n_units, margin))

@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
-from realgap.statistics.crossed import INFINITE, degrees_of_freedom
+from realgap.statistics.crossed import p_value
 from realgap.statistics.intervals import holm
 from realgap.streams import stream
 
@@ -49,7 +48,7 @@ def stand_out(
     if method == SIGN_FLIPS:
         p_values[known] = sign_flip_p(cells[:, known], of_images[known], seed)
     else:
-        p_values[known], smallest = holm(t_test_p(cells[:, known], of_images[known])), 0.0
+        p_values[known], smallest = holm(_t_test(cells[:, known], of_images[known])), 0.0
     return Family((p_values <= error).reshape(shape), p_values.reshape(shape), method, smallest)
 
 
@@ -62,14 +61,20 @@ def sign_flip_p(cells: np.ndarray, image_variance: np.ndarray, seed: int = 0) ->
     """Adjusted p (cells,) of paired differences (units, cells), by the largest statistic under all flips of signs.
 
     A unit's sign flips in all cells at once, which keeps what cells have in common. The step-down form: a cell is
-    compared with the cells that are no clearer than itself. Every arrangement is tried up to EXACT of them.
+    compared with the cells that are no clearer than itself. Up to EXACT arrangements, every one is tried; with an
+    image_variance as often as fills EXACT, each time with another draw of the test images.
     Source: Westfall and Young, Resampling-based multiple testing (1993), algorithm 2.8.
     """
     n_units = len(cells)
     signs = _signs(n_units, seed)
+    if image_variance.any():
+        signs = np.tile(signs, (max(1, EXACT // len(signs)), 1))
     # does not change with signs, and makes the statistic monotone in Student's t where image_variance is 0
     scale = np.sqrt((cells**2).sum(axis=0) / n_units**2 + image_variance)
-    statistics = np.abs(signs @ cells) / n_units
+    # images that all units share shift all of them alike, whatever the signs: so each arrangement draws its own shift
+    shift = stream(seed, "shared images").standard_normal((len(signs), cells.shape[1])) * np.sqrt(image_variance)
+    shift[0] = 0
+    statistics = np.abs(signs @ cells / n_units + shift)
     statistics = np.divide(statistics, scale, out=np.zeros_like(statistics), where=scale > 0)
     order = np.argsort(statistics[0])  # the first arrangement is the observed one; clearest cell last
     largest = np.maximum.accumulate(statistics[:, order], axis=1)
@@ -79,14 +84,10 @@ def sign_flip_p(cells: np.ndarray, image_variance: np.ndarray, seed: int = 0) ->
     return adjusted
 
 
-def t_test_p(cells: np.ndarray, image_variance: np.ndarray) -> np.ndarray:
-    """Two-sided p (cells,) of Student's t for the means of (units, cells), not adjusted; 1 where nothing scatters."""
+def _t_test(cells: np.ndarray, image_variance: np.ndarray) -> np.ndarray:
+    """Two-sided p (cells,) of the means of (units, cells), each by itself."""
     n_units = len(cells)
-    of_units = cells.var(axis=0, ddof=1) / n_units
-    df = degrees_of_freedom([of_units, image_variance], np.array([[n_units - 1], [INFINITE]]))
-    error = np.sqrt(of_units + image_variance)
-    t = np.divide(np.abs(cells.mean(axis=0)), error, out=np.zeros(cells.shape[1]), where=error > 1e-12)
-    return 2 * stats.t.sf(t, df)
+    return p_value(cells.mean(axis=0), cells.var(axis=0, ddof=1) / n_units, n_units - 1, image_variance)
 
 
 def _signs(n_units: int, seed: int) -> np.ndarray:

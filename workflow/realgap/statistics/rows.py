@@ -58,6 +58,6 @@ def _judged(found: Difference, margin: float, is_reference: bool) -> tuple:
         *found[:3],
         verdict(found.low, found.high, found.n_units, margin, found.inner),
         found.n_units > 1 and equivalent(*found.inner, margin),
-        detectable(found.standard_error, found.df),
+        detectable(found.unit_sd**2 / found.n_units, found.df, found.image_error**2),
         units_needed(found.unit_sd, 0.01, found.image_error, found.pooled_rows),
     )

@@ -2,16 +2,16 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
-from realgap.statistics.crossed import INFINITE, degrees_of_freedom, variances
+from realgap.statistics.crossed import half_width, variances
 
 
 def mean_share(correct: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
     """Mean share of hits `correct` (units, images) bool with its interval over both: (share, low, high).
 
-    All units see the same images. Wilson's interval with as many images as would be as sure as this mean is, and
-    Student's quantile in place of the normal one. One unit: its images alone are in the interval, and it is Wilson's.
+    All units see the same images. Wilson's interval of as many images as would be as sure as this mean is. One unit:
+    its images alone are in the interval, and it is Wilson's.
     Source: Korn and Graubard, Survey Methodology 24 (1998); Dean and Pagano, J. Surv. Stat. Methodol. 3 (2015).
     """
     correct = np.asarray(correct, dtype=np.float64)
@@ -21,7 +21,7 @@ def mean_share(correct: ArrayLike, confidence: float = 0.95) -> tuple[float, flo
     share = float(correct.mean())
     of_units, of_images = variances(correct)
     if n_units == 1:
-        return _wilson(share, share * (1 - share) / n_images, INFINITE, n_images, confidence)
+        return _wilson(share, 0.0, n_images, confidence)
     return _sure(share, of_units, of_images, n_units, n_images, confidence)
 
 
@@ -37,22 +37,24 @@ def mean_of_counts(hits: ArrayLike, total: int, confidence: float = 0.95) -> tup
     share = float(shares.mean())
     of_images = share * (1 - share) / total
     if len(hits) == 1:
-        return _wilson(share, of_images, INFINITE, total, confidence)
+        return _wilson(share, 0.0, total, confidence)
     return _sure(share, shares.var(ddof=1) / len(shares), of_images, len(shares), total, confidence)
 
 
 def _sure(
     share: float, of_units: float, of_images: float, n_units: int, n_images: int, confidence: float
 ) -> tuple[float, float, float]:
-    df = degrees_of_freedom([of_units, of_images], [n_units - 1, max(1, n_images - 1)])
-    return _wilson(share, float(of_units + of_images), float(df), n_images, confidence)
+    half = float(half_width(of_units, n_units - 1, of_images, confidence))
+    return _wilson(share, half**2, n_images, confidence)
 
 
-def _wilson(share: float, variance: float, df: float, n_images: int, confidence: float) -> tuple[float, float, float]:
-    """Wilson's interval of as many images as give `share` this variance; `n_images` where all or none are hits."""
+def _wilson(share: float, squared_half: float, n_images: int, confidence: float) -> tuple[float, float, float]:
+    """Wilson's interval of as many images as give `share` an interval of that half width, squared, by the normal one.
+
+    Where all or none are hits, of `n_images`.
+    """
     spread = share * (1 - share)
-    per_image = variance / spread if variance > 0 else 1 / n_images  # 1 / effective number of images
-    a = stats.t.ppf((1 + confidence) / 2, df) ** 2 * per_image
+    a = squared_half / spread if squared_half > 0 else special.ndtri((1 + confidence) / 2) ** 2 / n_images
     half = np.sqrt(a * spread + a**2 / 4)
     low, high = (share + a / 2 - half) / (1 + a), (share + a / 2 + half) / (1 + a)
     return share, float(min(max(0.0, low), share)), float(max(min(1.0, high), share))

@@ -4,12 +4,13 @@ A verdict follows from an interval, never from a size alone. Not being told apar
 to be earned by an interval that lies inside a margin.
 """
 
+import bisect
 from enum import StrEnum
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
-from realgap.statistics.crossed import INFINITE, degrees_of_freedom, half_width
+from realgap.statistics.crossed import half_width
 
 MARGIN = 0.02  # of accuracy: smaller differences do not matter to the question
 FEWEST_UNITS = 3  # two say nothing of how they scatter
@@ -53,22 +54,27 @@ def equivalent(low: float, high: float, margin: float = MARGIN) -> bool:
     return bool(-margin < low and high < margin)
 
 
-def detectable(standard_error: float, df: float, power: float = 0.8, confidence: float = 0.95) -> float:
-    """The true difference that a study of this standard error would have told from zero with this power.
+def detectable(
+    of_units: float, df: float, of_images: float = 0.0, power: float = 0.8, confidence: float = 0.95
+) -> float:
+    """The true difference that a study would have told from zero with this power, two-sided.
 
-    Two-sided; by quadrature over the error's own scatter. nan without degrees of freedom, 0 without an error.
+    of_units, of_images: parts of the variance of the difference (`crossed.variances`), df: degrees of freedom of the
+    first. By quadrature over what the study's own estimate of it might have been. nan where it has none.
     """
-    if not df > 0 or not np.isfinite(standard_error):
+    if not df > 0 or not np.isfinite([of_units, of_images]).all():
         return float("nan")
-    df = min(df, INFINITE)
-    critical = stats.t.ppf((1 + confidence) / 2, df)
-    estimated = np.sqrt(stats.chi2.ppf((np.arange(4000) + 0.5) / 4000, df) / df)  # over the true error
+    chi_square = stats.chi2.ppf((np.arange(200) + 0.5) / 200, df)
+    half = half_width(of_units * chi_square / df, df, of_images, confidence)
+    error = np.sqrt(of_units + of_images)
+    if error == 0:
+        return 0.0
 
-    def missing(shift: float) -> float:
-        told = stats.norm.sf(critical * estimated - shift) + stats.norm.cdf(-critical * estimated - shift)
+    def missing(size: float) -> float:
+        told = special.ndtr((size - half) / error) + special.ndtr((-size - half) / error)
         return power - told.mean()
 
-    return float(standard_error * optimize.brentq(missing, 0, 10 * critical + 10))
+    return float(optimize.brentq(missing, 0, half.max() + 10 * error))
 
 
 def units_needed(
@@ -81,8 +87,9 @@ def units_needed(
     """
     if not np.isfinite([unit_sd, image_error]).all():
         return float("nan")
-    units = np.unique(np.geomspace(2, 1e5, 4000).astype(int))
-    parts = np.stack([unit_sd**2 / units, np.full(len(units), image_error**2)])
-    df = degrees_of_freedom(parts, np.stack([(rows - 1) * (units - 1), np.full(len(units), INFINITE)]))
-    enough = half_width(parts.sum(axis=0), df, confidence) <= half
-    return float(units[enough.argmax()]) if enough.any() else float("inf")
+
+    def enough(units: int) -> bool:
+        return half_width(unit_sd**2 / units, (rows - 1) * (units - 1), image_error**2, confidence) <= half
+
+    units = bisect.bisect_left(range(2, 100_001), True, key=enough) + 2
+    return float(units) if units <= 100_000 else float("inf")
