@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.decomposition import PCA
 
-from realgap import markdown
-from realgap.images import resampled
+from realgap.data.images import resampled
+from realgap.report import markdown
 from realgap.statistics import mean_interval, paired_difference
 from tests.benchmarks import arms
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from realgap import markdown
+from realgap.report import markdown
 
 DEVICES = {"cpu": "CPU", "cuda": "one GPU"}
 APART = ("levers", "accuracy", "workflow", "steps")  # stages with a table of their own

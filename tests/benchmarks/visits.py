@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from realgap import markdown
+from realgap.report import markdown
 from realgap.statistics import mean_interval, paired_difference
 from tests.benchmarks import arms
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 import warm
-from realgap import shards
+from realgap.store import shards
 
 # runs a step whose checkpoints are saved at every chance, not once a minute
 EAGER = """

@@ -19,7 +19,7 @@ import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from realgap import shards
+from realgap.store import shards
 from tests import checkout
 
 CASES = yaml.safe_load((Path(__file__).parent / "bad_input.yaml").read_text(encoding="utf-8"))
@@ -351,7 +351,7 @@ def truncated(model):
 
 
 def wider_unet(model):
-    from realgap import miniature
+    from realgap.pretraining import miniature
 
     shutil.rmtree(model / "unet")
     unet = miniature.make_unet(8, (8, 8), width=8, seed=0)
@@ -360,7 +360,7 @@ def wider_unet(model):
 
 
 def wider_text(model):
-    from realgap import miniature
+    from realgap.pretraining import miniature
 
     shutil.rmtree(model / "text_encoder")
     tokenizer = miniature.make_tokenizer(["one", "two"], max_tokens=8)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from realgap import checkpoints, files, shards, weights
+from realgap.classifier import storage
+from realgap.store import checkpoints, files, shards
 from tests import checkout
 
 
@@ -33,7 +34,7 @@ def save_checkpoint(path):
 
 WRITERS = {
     "shard.h5": lambda path: shards.write(path, "images", a_shard(), {"step": "test"}),
-    "weights.safetensors": lambda path: weights.save(path, {"w": torch.zeros(100_000)}, {"options": {}}),
+    "weights.safetensors": lambda path: storage.save(path, {"w": torch.zeros(100_000)}, {"options": {}}),
     "checkpoint.safetensors": save_checkpoint,
     "table.csv": lambda path: files.write(path, b"1,2,3\n" * 60_000),
 }

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from realgap import shards
+from realgap.store import shards
 
 
 @pytest.fixture

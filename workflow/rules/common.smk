@@ -12,8 +12,11 @@ from snakemake.iocontainers import Wildcards
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 import warm
-from realgap import config as configuration
-from realgap import catalog, drivers, failures, files, plan, provenance, requests
+from realgap.study import config as configuration
+from realgap.cost import plan, resources
+from realgap.data import catalog
+from realgap.run import failures, takeover
+from realgap.store import files, provenance
 
 sys.path.pop(0)
 
@@ -67,15 +70,15 @@ WORK = {
 def memory_for(step):
     """Of the node, as a function of the attempt; a base model's batches live on the GPU where there is one."""
     weights = PLAN.weights_bytes if GPU and step.endswith("_shard") else None
-    return lambda wildcards, attempt: requests.memory_mb(WORK[step](wildcards), attempt, weights)
+    return lambda wildcards, attempt: resources.memory_mb(WORK[step](wildcards), attempt, weights)
 
 
 def minutes_for(step):
-    return lambda wildcards, attempt: requests.minutes(WORK[step](wildcards), **config["plan"], attempt=attempt)
+    return lambda wildcards, attempt: resources.minutes(WORK[step](wildcards), **config["plan"], attempt=attempt)
 
 
 def disk_for(step):
-    return lambda wildcards: requests.disk_mb(WORK[step](wildcards))
+    return lambda wildcards: resources.disk_mb(WORK[step](wildcards))
 
 
 wildcard_constraints:

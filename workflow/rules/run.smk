@@ -11,7 +11,7 @@ if workflow.is_main_process:
     atexit.register(lambda: print(passed_over(), end="", file=sys.stderr))
     if not workflow.output_settings.dryrun:
         try:
-            for line in drivers.take_over():
+            for line in takeover.take_over():
                 logging.getLogger("snakemake.logging").warning(line)
         except (OSError, ValueError) as error:
             sys.exit(f"error: {error}")
@@ -23,7 +23,7 @@ def follow():
     """Tell a later run which jobs of the cluster are this one's."""
     run = getattr(workflow.scheduler._executor, "run_uuid", None)
     if run:
-        drivers.register(run)
+        takeover.register(run)
 
 
 def choose_when_jobs_end():
@@ -70,15 +70,15 @@ def planned_requests():
     for job in jobs:
         group = dag._group.get(job)
         if group is None:
-            entries[id(job)] = requests.Entry((job.rule.name,), 1, dict(job.resources.items()))
+            entries[id(job)] = resources.Entry((job.rule.name,), 1, dict(job.resources.items()))
         elif id(group) not in entries:
             names = tuple(sorted({member.rule.name for member in group}, key=order.index))
             # a dry run takes groups for local ones, whose jobs run side by side
             asked = GroupResources.basic_layered(group.toposorted, workflow.global_resources, run_local=False)
-            entries[id(group)] = requests.Entry(names, len(group.jobs), asked)
+            entries[id(group)] = resources.Entry(names, len(group.jobs), asked)
     if not any("slurm_partition" in entry.resources for entry in entries.values()):
         return ""
-    return f"\n{requests.table(entries.values())}\n"
+    return f"\n{resources.table(entries.values())}\n"
 
 
 def _on_login_node(rule):

@@ -6,8 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from realgap import accounting, figures, rundown, sections, shards, steps
-from realgap.files import sha256, whole
+from realgap.cost import accounting
+from realgap.report import cost_and_run, figures, sections
+from realgap.run import steps
+from realgap.store import shards
+from realgap.store.files import sha256, whole
 
 AFTER_ALL = ("account", "report")
 
@@ -28,19 +31,19 @@ def main() -> None:
     stages = accounting.stages(jobs, options.images)
     points = accounting.accuracy_points(table, jobs, chance=1 / options.n_classes)
     written = {
-        rundown.STAGES.path: stages.assign(stage=stages.stage.map(rundown.readable)),
-        rundown.POINTS.path: points,
+        cost_and_run.STAGES.path: stages.assign(stage=stages.stage.map(cost_and_run.readable)),
+        cost_and_run.POINTS.path: points,
         "run/jobs.csv": jobs,
-        rundown.MACHINES.path: accounting.machines(jobs),
-        rundown.SETTINGS.path: rundown.settings_frame(options.settings),
-        rundown.CHECKSUMS.path: _checksums(folder, [args.table, args.accuracies], args.shards),
+        cost_and_run.MACHINES.path: accounting.machines(jobs),
+        cost_and_run.SETTINGS.path: cost_and_run.settings_frame(options.settings),
+        cost_and_run.CHECKSUMS.path: _checksums(folder, [args.table, args.accuracies], args.shards),
     }
     for path, frame in written.items():
         with whole(folder / path) as beside:
             frame.to_csv(beside, index=False, float_format="%.6g")
-    figures.save(figures.cost(stages.stage.map(rundown.readable), stages.job_seconds), *args.figure)
-    sections.save(folder / "sections/cost.json", rundown.cost(stages, points))
-    sections.save(folder / "sections/run.json", rundown.run(jobs, options.settings, options.seed, options.seeds))
+    figures.save(figures.cost(stages.stage.map(cost_and_run.readable), stages.job_seconds), *args.figure)
+    sections.save(folder / "sections/cost.json", cost_and_run.cost(stages, points))
+    sections.save(folder / "sections/run.json", cost_and_run.run(jobs, options.settings, options.seed, options.seeds))
 
 
 def _checksums(folder: Path, tables: list[str], shard_paths: list[str]) -> pd.DataFrame:

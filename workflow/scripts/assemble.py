@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from realgap import shards, steps
+from realgap.run import steps
+from realgap.store import shards
 
 
 def main() -> None:

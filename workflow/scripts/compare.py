@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from realgap import comparison, figures, steps
-from realgap.files import whole
+from realgap.report import comparison, figures
+from realgap.run import steps
+from realgap.store.files import whole
 
 
 @dataclass(frozen=True)

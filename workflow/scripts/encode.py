@@ -4,7 +4,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from realgap import devices, models, provenance, shards, steps
+from realgap import devices
+from realgap.diffusion import base_models
+from realgap.run import steps
+from realgap.store import provenance, shards
 
 
 @dataclass(frozen=True)
@@ -17,10 +20,12 @@ class Options:
 def main() -> None:
     args, options = steps.parse(__doc__, Options, images={}, base_model=steps.BASE_MODEL, out={})
     device = devices.pick(options.device)
-    vae = models.load_vae(args.base_model, device, devices.pick_dtype(options.precision, device))
+    vae = base_models.load_vae(args.base_model, device, devices.pick_dtype(options.precision, device))
     real = shards.read(args.images, "images")
     batches = devices.in_batches(
-        lambda rows: models.encode(vae, real["images"][rows], options.resolution), len(real), models.VAE_BATCH_SIZE
+        lambda rows: base_models.encode(vae, real["images"][rows], options.resolution),
+        len(real),
+        base_models.VAE_BATCH_SIZE,
     )
     mean, std = (np.concatenate(moments) for moments in zip(*batches, strict=True))
     for image_id, *moments in zip(real["image_ids"], mean, std, strict=True):

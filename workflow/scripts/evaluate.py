@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realgap import classifiers, devices, files, shards, steps, weights
+from realgap import devices
+from realgap.classifier import storage, training
+from realgap.run import steps
+from realgap.store import files, shards
 
 
 @dataclass(frozen=True)
@@ -16,12 +19,12 @@ class Options:
 def main() -> None:
     args, options = steps.parse(__doc__, Options, classifier={}, test={}, out={})
     device = devices.pick(options.device)
-    model, made = weights.classifier(args.classifier)
+    model, made = storage.classifier(args.classifier)
     test = shards.read(args.test, "images")
     if strange := set(test["labels"].tolist()) - set(made["classes"]):
         raise ValueError(f"{args.classifier}: must know all classes of {args.test}; label {min(strange)} is new to it")
     dtype = devices.pick_dtype(options.precision, device)
-    logits = classifiers.predict(model, test["images"], batch_size=128, device=device, dtype=dtype)
+    logits = training.predict(model, test["images"], batch_size=128, device=device, dtype=dtype)
     arrays = {
         "logits": logits,
         "labels": np.searchsorted(made["classes"], test["labels"]),

@@ -1,7 +1,8 @@
 """Write rendered scenes as a shard of real images: scripts.extract, and the one data set that is drawn."""
 
-from realgap import rendered, steps
+from realgap.rendering import dataset
+from realgap.run import steps
 from scripts import extract
 
 if __name__ == "__main__":
-    steps.run(lambda: extract.main({"rendered": rendered.load}))
+    steps.run(lambda: extract.main({"rendered": dataset.load}))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from realgap import steps
+from realgap.run import steps
 
 # what the workflow loads; the safety checker, pickles and half-precision copies stay where they are
 PARTS = ("vae", "unet", "text_encoder", "tokenizer", "scheduler")

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from realgap import catalog, fetching, steps
+from realgap.data import catalog, fetching
+from realgap.run import steps
 
 
 @dataclass(frozen=True)

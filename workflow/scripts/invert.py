@@ -6,7 +6,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from realgap import captions, checkpoints, devices, inversion, models, provenance, shards, steps
+from realgap import devices
+from realgap.diffusion import base_models, inversion
+from realgap.pretraining import captions
+from realgap.run import steps
+from realgap.store import checkpoints, provenance, shards
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,8 @@ def main() -> None:
     )
     device = devices.pick(options.device)
     moments = shards.read(args.moments, "moments")
-    unet = models.load_unet(args.base_model, device, devices.pick_dtype(options.precision, device))
-    alphas_cumprod, prediction_type = models.noise_schedule(args.base_model)
+    unet = base_models.load_unet(args.base_model, device, devices.pick_dtype(options.precision, device))
+    alphas_cumprod, prediction_type = base_models.noise_schedule(args.base_model)
     made = {"step": "invert", "options": asdict(options), "inputs": {"moments": moments.attributes["checksum"]}}
 
     early_stopping = None
@@ -55,10 +59,10 @@ def main() -> None:
         moments["mean"],
         moments["std"],
         moments["image_ids"],
-        models.denoiser(unet),
+        base_models.denoiser(unet),
         alphas_cumprod,
         prediction_type=prediction_type,
-        scaling_factor=models.scaling_factor(args.base_model),
+        scaling_factor=base_models.scaling_factor(args.base_model),
         visits=options.visits,
         lr=options.lr,
         lr_schedule=options.lr_schedule,
@@ -109,7 +113,7 @@ def _start(args, options: Options, image_ids: np.ndarray, unet, device: torch.de
         prompts = captions.looks(real["images"], options.class_name)
     else:
         prompts = steps.prompts(args.templates, options.class_name)[:1]
-    embedded = models.embed_prompts(args.base_model, prompts, device)[:, : options.num_tokens].cpu().numpy()
+    embedded = base_models.embed_prompts(args.base_model, prompts, device)[:, : options.num_tokens].cpu().numpy()
     return np.broadcast_to(embedded, (len(image_ids), *embedded.shape[1:]))
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from realgap import bill, plan, steps
+from realgap.cost import bill, plan
+from realgap.run import steps
 
 # of Snakemake's list: its sums, and what comes with the project
 NO_STEPS = ("all", "total", "pretrain_base", "collect_natural", "screen_natural", "pretrain_natural")

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from realgap import figures, shards, steps
+from realgap.report import figures
+from realgap.run import steps
+from realgap.store import shards
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from realgap import devices, models, provenance, shards, steps
+from realgap import devices
+from realgap.diffusion import base_models
+from realgap.run import steps
+from realgap.store import provenance, shards
 
 
 @dataclass(frozen=True)
@@ -19,12 +22,14 @@ class Options:
 def main() -> None:
     args, options = steps.parse(__doc__, Options, moments={}, base_model=steps.BASE_MODEL, out={})
     device = devices.pick(options.device)
-    vae = models.load_vae(args.base_model, device, devices.pick_dtype(options.precision, device))
+    vae = base_models.load_vae(args.base_model, device, devices.pick_dtype(options.precision, device))
     moments = shards.read(args.moments, "moments")
     rows = slice(options.images)
     latents = torch.from_numpy(moments["mean"][rows]).to(device) * vae.config.scaling_factor
     batches = devices.in_batches(
-        lambda batch: models.decode(vae, latents[batch], options.image_size), len(latents), models.VAE_BATCH_SIZE
+        lambda batch: base_models.decode(vae, latents[batch], options.image_size),
+        len(latents),
+        base_models.VAE_BATCH_SIZE,
     )
     images = np.concatenate(list(batches))
     arrays = {

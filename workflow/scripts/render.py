@@ -4,7 +4,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from realgap import images, rendered, shards, steps
+from realgap.data import images
+from realgap.rendering import dataset
+from realgap.run import steps
+from realgap.store import shards
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Options:
 def main() -> None:
     args, options = steps.parse(__doc__, Options, images={}, out={})
     real = shards.read(args.images, "images")
-    scenes = rendered.Scenes(real["image_ids"], options.defect)
+    scenes = dataset.Scenes(real["image_ids"], options.defect)
     arrays = {
         "images": images.resize(list(steps.progress(scenes, len(scenes), "rendering")), options.image_size),
         "labels": real["labels"],

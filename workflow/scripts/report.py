@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from realgap import reporting, sections, steps
-from realgap.files import whole
+from realgap.report import pages, sections
+from realgap.run import steps
+from realgap.store.files import whole
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ def main() -> None:
     args, options = steps.parse(
         __doc__, Options, table={}, accuracies={}, figures=many, gallery=many, sections=many, template={}, out={}
     )
-    page = reporting.render(
+    page = pages.render(
         args.template,
         table=pd.read_csv(args.table),
         accuracies=pd.read_csv(args.accuracies),

@@ -5,7 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from realgap import devices, models, provenance, sampling, shards, steps
+from realgap import devices
+from realgap.diffusion import base_models, sampling
+from realgap.run import steps
+from realgap.store import provenance, shards
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def main() -> None:
     device = devices.pick(options.device)
     dtype = devices.pick_dtype(options.precision, device)
     real = shards.read(args.images, "images")
-    vae, unet = (load(args.base_model, device, dtype) for load in (models.load_vae, models.load_unet))
+    vae, unet = (load(args.base_model, device, dtype) for load in (base_models.load_vae, base_models.load_unet))
     learned = [shards.read(path, "embeddings") for path in args.embeddings]
     # an image in whose inversion NaN or infinity arose has no embedding
     failed = [image_id for one in learned for image_id in one.attributes["failed"]]
@@ -53,15 +56,15 @@ def main() -> None:
     else:
         conditioning, mean = _from_embeddings(learned, options, items, int(real["labels"][0]))
         prompt = options.unconditional == "prompt"
-        unconditional = models.embed_prompts(args.base_model, [""], device)[0].cpu().numpy() if prompt else mean
-    shape = models.latent_shape(args.base_model, vae, unet, options.resolution)
+        unconditional = base_models.embed_prompts(args.base_model, [""], device)[0].cpu().numpy() if prompt else mean
+    shape = base_models.latent_shape(args.base_model, vae, unet, options.resolution)
     batches = sampling.sample(
         sampling.Rows(len(items), lambda rows: sampling.initial_latents(items[rows], shape, options.seed)),
         conditioning,
         unconditional,
-        models.denoiser(unet),
-        models.scheduler(args.base_model, options.scheduler),
-        lambda latents: models.decode(vae, latents, options.image_size),
+        base_models.denoiser(unet),
+        base_models.scheduler(args.base_model, options.scheduler),
+        lambda latents: base_models.decode(vae, latents, options.image_size),
         num_inference_steps=options.num_inference_steps,
         guidance_scale=options.guidance_scale,
         batch_size=options.batch_size,
@@ -89,7 +92,7 @@ def _from_prompts(
     args: Any, options: Options, items: list[tuple[int, int]], device: Any
 ) -> tuple[sampling.Rows, np.ndarray]:
     prompts = steps.prompts(args.templates, options.class_name)
-    embedded = models.embed_prompts(args.base_model, [*prompts, ""], device).cpu().numpy()
+    embedded = base_models.embed_prompts(args.base_model, [*prompts, ""], device).cpu().numpy()
     chosen = sampling.choose_prompts(items, len(prompts), options.seed)
     return sampling.Rows(len(items), lambda rows: embedded[chosen[rows]]), embedded[-1]
 

@@ -1,6 +1,8 @@
 """Tabulate accuracies: one row per training set and seed, and the study's table with intervals."""
 
-from realgap import files, shards, steps, tables
+from realgap.report import tables
+from realgap.run import steps
+from realgap.store import files, shards
 
 
 def main() -> None:

@@ -7,7 +7,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from realgap import checkpoints, classifiers, devices, provenance, shards, steps, weights
+from realgap import devices
+from realgap.classifier import networks, storage, training
+from realgap.run import steps
+from realgap.store import checkpoints, provenance, shards
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def main() -> None:
         "losses": [round(float(part.mean()), 4) for part in np.array_split(losses, min(50, len(losses)))],
         "versions": provenance.versions("torch", "torchvision"),
     }
-    weights.save(args.out, model.state_dict(), made)
+    storage.save(args.out, model.state_dict(), made)
     checkpoint.remove()
 
 
@@ -65,10 +68,10 @@ def fit(
     parts = list(zip(np.split(data["images"], ends), np.split(targets, ends), strict=True))
     shares = [1.0] if len(parts) == 1 else _shares([source for source, _ in sources], options.real_share)
     if model is None:
-        model = classifiers.build(options.architecture, len(classes), data["images"].shape[1])
-        classifiers.initialise(model, options.seed)
+        model = networks.build(options.architecture, len(classes), data["images"].shape[1])
+        networks.initialise(model, options.seed)
     device = devices.pick(options.device)
-    run = classifiers.train(
+    run = training.train(
         model,
         parts,
         shares,
@@ -85,7 +88,7 @@ def fit(
         device=device,
         dtype=devices.pick_dtype(options.precision, device, training=True),
         frozen=frozen,
-        **({} if checkpoint is None else {"state": checkpoint.load(classifiers.State), "offer": checkpoint.offer}),
+        **({} if checkpoint is None else {"state": checkpoint.load(training.State), "offer": checkpoint.offer}),
     )
     # read once at the end: a GPU would be waited for at every step
     losses = torch.stack(list(steps.progress(run, options.steps, "training"))).tolist()

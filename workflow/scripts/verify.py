@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from realgap import steps, verification
+from realgap.run import steps, verification
 
 
 def main() -> None:
