@@ -266,9 +266,10 @@ def _check_source(source: Source, dataset: Mapping[str, Any]) -> None:
             f"got {source.settings['interpolation_strength']}"
         )
     if source.conditioning == "class_inversion" and source.settings["unconditional"] == "class":
-        raise ValueError(
-            f"{where}.unconditional: must be dataset or prompt where a class has one embedding; got 'class'"
-        )
+        raise ValueError(f"{where}.unconditional: must be dataset or prompt for one embedding a class; got 'class'")
+    if source.kind == "img2img" and source.conditioning == "prompts" and source.settings["unconditional"] != "prompt":
+        got = source.settings["unconditional"]
+        raise ValueError(f"{where}.unconditional: must be prompt where conditioning is prompts; got {got!r}")
 
 
 def _source(name: str, entry: Mapping[str, Any]) -> Source:
