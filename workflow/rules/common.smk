@@ -385,13 +385,22 @@ def listed(paths):
 
 
 def verification_plan():
-    """Every artefact of the study, its path below the study's folder, and the options its rule gives it now."""
-    plan, names = {}, {}
+    """Every artefact of the study, its path below the study's folder, and what the graph says of it."""
+    graph = {}
     for path in artefacts():
         producer = next(one for one in workflow.rules if one.is_producer(path))
+        wildcards = Wildcards(fromdict=producer.get_wildcards(path))
         made = getattr(producer.params, "options", "null")
-        if callable(made):
-            made = made(Wildcards(fromdict=producer.get_wildcards(path)))
-        name = path.removeprefix(f"{OUT}/")
-        plan[name], names[name] = json.loads(made), producer.name
-    return json.dumps({"folder": OUT, "options": plan, "rules": names})
+        given = producer.expand_input(wildcards)[0]
+        # of inputs by the names that rules give them, those of this study
+        inputs = {name: [given[name]] if isinstance(given[name], str) else list(given[name]) for name in given.keys()}
+        graph[path.removeprefix(f"{OUT}/")] = {
+            "rule": producer.name,
+            "options": json.loads(made(wildcards) if callable(made) else made),
+            "inputs": {
+                name: [str(one).removeprefix(f"{OUT}/") for one in paths]
+                for name, paths in inputs.items()
+                if paths and all(str(one).startswith(f"{OUT}/") for one in paths)
+            },
+        }
+    return json.dumps({"folder": OUT, "graph": graph})
