@@ -4,7 +4,6 @@ Work is counted per job (realgap.cost.flops), so that rules can ask a cluster fo
 need and `snakemake plan` can print the bill before anything is started.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from realgap.cost import flops
 from realgap.data import catalog
+from realgap.diffusion import layout
 from realgap.study import config as configuration
 from realgap.study import limits, sources
 from realgap.study.sources import Source
@@ -171,10 +171,7 @@ def _architecture(model: Mapping[str, Any], part: str) -> dict[str, Any]:
     """The configuration of a part of a base model; of Stable Diffusion where the model is not there yet."""
     own = Path(model["path"]) / part / "config.json"
     path = own if own.is_file() else ARCHITECTURES / _family(model) / part / "config.json"
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path}: must be JSON, got {error}") from error
+    return layout.part_config(path, part)
 
 
 def _family(model: Mapping[str, Any]) -> str:
