@@ -5,9 +5,10 @@ import inspect
 import pytest
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
-from realgap.diffusion import base_models, layout, plan
+from realgap.cost import plan
+from realgap.diffusion import base_models, layout
 from tests.base_models import published
-from tests.test_plan import study
+from tests.cost.test_plan import study
 
 CLASSES = {"unet": UNet2DConditionModel, "vae": AutoencoderKL}
 

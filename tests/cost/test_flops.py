@@ -8,10 +8,11 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import get_model
 
-from realgap.classifier import networks, training
+from realgap.classifier import networks
 from realgap.cost import flops
 from realgap.cost.plan import ARCHITECTURES
 from realgap.diffusion import base_models, layout
+from realgap.study import limits
 
 META = torch.device("meta")
 
@@ -94,7 +95,7 @@ def test_a_resnet_costs_what_torch_counts(name, pixels):
     with META:
         model = networks.build(name, 10, pixels)
     expected, _ = counted(lambda: model(torch.empty(2, 3, pixels, pixels, device=META)))
-    assert flops.resnet(name, pixels, 10, cifar_stem=pixels < training.CIFAR_STEM_BELOW) == expected / 2
+    assert flops.resnet(name, pixels, 10, cifar_stem=pixels < limits.CIFAR_STEM_BELOW) == expected / 2
 
 
 def test_other_architectures_are_not_counted():
