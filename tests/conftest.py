@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(scope="session")
 def base_model(tmp_path_factory):
     """A folder in diffusers' layout: 16 px images, latents (4, 8, 8), prompts of 8 tokens of width 8."""
-    from realgap import miniature
+    from realgap.pretraining import miniature
 
     tokenizer = miniature.make_tokenizer(["one", "two"], max_tokens=8)
     pipeline = miniature.assemble(
@@ -52,7 +52,7 @@ def base_model(tmp_path_factory):
 @pytest.fixture
 def images_shard(tmp_path):
     """Writes shards of random images: images_shard("a.h5", n=3, label=0, first_id=0, source="real")."""
-    from realgap import shards
+    from realgap.store import shards
 
     def write(name, n=3, label=0, first_id=0, source="real", size=6):
         path = tmp_path / name
@@ -105,7 +105,7 @@ def _made_once(tmp_path_factory, name, make):
 
 @pytest.fixture
 def run_step(monkeypatch):
-    """Runs the step of a module in this process: run_step("scripts.invert", "--out", path)."""
+    """Runs the step of a module in this process: run_step("scripts.inversion_invert", "--out", path)."""
 
     def run(module, *arguments):
         monkeypatch.setattr(sys, "argv", [module, *map(str, arguments)])
@@ -117,7 +117,7 @@ def run_step(monkeypatch):
 @pytest.fixture
 def invert_arguments(tmp_path, base_model):
     """The command line that inverts 3 images in 2 batches, as a function of where to."""
-    from realgap import shards
+    from realgap.store import shards
 
     random = np.random.default_rng(0)
     about = {"labels": np.zeros(3, np.int64), "image_ids": np.array([4, 9, 2])}

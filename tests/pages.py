@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from realgap import figures, provenance, reporting, sections, tables
+from realgap.report import figures, pages, sections, tables
+from realgap.store import provenance
 
 TEMPLATE = provenance.ROOT / "report" / "report.html.j2"
 ACCURACIES = {
@@ -24,7 +25,7 @@ CONFIG = {
 
 
 def accuracies(by_seed=None):
-    """As realgap.tables.accuracies gives them: 100 real images, 1,000 generated ones, 1,697 test images."""
+    """As realgap.report.tables.accuracies gives them: 100 real images, 1,000 generated ones, 1,697 test images."""
     rows = [
         {
             "training_set": training_set,
@@ -67,7 +68,7 @@ def render(
     }.items():
         figures.save(figure, folder / f"{name}.png", folder / f"{name}.svg")
     _picture(folder / "class.png")
-    return reporting.render(
+    return pages.render(
         template,
         table=table,
         accuracies=observed,

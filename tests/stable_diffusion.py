@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from realgap import miniature
-from realgap.plan import ARCHITECTURES
+from realgap.cost.plan import ARCHITECTURES
+from realgap.pretraining import miniature
 
 
 def save(folder: Path, family: str = "stable-diffusion-1", prediction_type: str = "epsilon") -> Path:

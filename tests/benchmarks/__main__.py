@@ -15,7 +15,8 @@ from pathlib import Path
 
 import torch
 
-from realgap import devices, provenance
+from realgap import devices
+from realgap.store import provenance
 from tests.benchmarks import report
 from tests.benchmarks.harness import MATMUL, judge, race
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from realgap import classifiers, devices
+from realgap import devices
+from realgap.classifier import training
 from realgap.statistics import mean_interval, paired_difference
 from tests.benchmarks import subjects
 from tests.benchmarks.classifier import T0, image_folder, ours
@@ -26,7 +27,7 @@ def measure(device: torch.device, folder: Path) -> list[dict]:
         }
         for name, (model, train) in trained.items():
             train()
-            logits = classifiers.predict(model, test["images"], batch_size=256, device=device, dtype=torch.float32)
+            logits = training.predict(model, test["images"], batch_size=256, device=device, dtype=torch.float32)
             correct = logits.argmax(axis=1) == test["labels"]
             accuracies.setdefault(name, []).append(100 * float(correct.mean()))
     rows = [

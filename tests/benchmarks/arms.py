@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from realgap import files
+from realgap.store import files
 
 
 def parser(description: str, out: str, per_class: int, classifier: str) -> argparse.ArgumentParser:

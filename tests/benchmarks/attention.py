@@ -9,7 +9,8 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
-from realgap import attention, classifiers
+from realgap.analyses.saliency import grad_cam
+from realgap.classifier import networks
 from tests.benchmarks.harness import Contest
 
 
@@ -19,13 +20,13 @@ def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
     pixel_values = torch.rand((n, 3, side, side), generator=random) * 2 - 1
     labels = torch.randint(10, (n,), generator=random)
     for layer in ("layer3", "layer4"):
-        model = classifiers.initialise(classifiers.build("resnet18", 10, side), seed=0).to(device).eval()
+        model = networks.initialise(networks.build("resnet18", 10, side), seed=0).to(device).eval()
         yield Contest(
             f"Grad-CAM, {layer}",
             f"maps of {n} images of {side} px for 2 labels each, ResNet-18, fp32",
             n,
             {
-                "ours": lambda model=model, layer=layer: attention.attend(model, pixel_values, labels, layer),
+                "ours": lambda model=model, layer=layer: grad_cam.attend(model, pixel_values, labels, layer),
                 "G0 (pytorch-grad-cam, batched)": library(model, layer, pixel_values, labels, device),
             },
             {"G0 (pytorch-grad-cam, batched)": 3.0},

@@ -14,7 +14,9 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from realgap import classifiers, devices, flops
+from realgap import devices
+from realgap.classifier import networks, training
+from realgap.cost import flops
 from tests.benchmarks import subjects
 from tests.benchmarks.harness import Contest
 
@@ -55,8 +57,8 @@ def ours(
     seed: int = 0,
 ) -> tuple[nn.Module, Callable[[], object]]:
     """A network in one long training, and a call that does the next few steps of it."""
-    model = classifiers.initialise(classifiers.build("resnet18", 10, images.shape[1]), seed)
-    run = classifiers.train(
+    model = networks.initialise(networks.build("resnet18", 10, images.shape[1]), seed)
+    run = training.train(
         model,
         [(images, labels)],
         [1.0],
@@ -106,7 +108,7 @@ def image_folder(
         generator=torch.Generator().manual_seed(seed),
     )
     batches = chain.from_iterable(repeat(loader))
-    model = classifiers.initialise(classifiers.build("resnet18", 10, images.shape[1]), seed).to(device).train()
+    model = networks.initialise(networks.build("resnet18", 10, images.shape[1]), seed).to(device).train()
     optimizer = torch.optim.SGD(model.parameters(), **SETTINGS, nesterov=True)
 
     def call() -> list[float]:

@@ -11,7 +11,7 @@ from prdc import compute_prdc
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from realgap import fidelity
+from realgap.analyses.fidelity import distances
 from tests.benchmarks.harness import Contest
 
 N, WIDTH = 1_000, 512  # ResNet-18's features; Inception's are 2,048 wide
@@ -41,7 +41,7 @@ def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
         work,
         2 * N,
         {
-            "ours": lambda: fidelity.frechet_distance(fidelity.Moments.of(real), fidelity.Moments.of(generated)),
+            "ours": lambda: distances.frechet_distance(distances.Moments.of(real), distances.Moments.of(generated)),
             "torch-fidelity": theirs_fid,
         },
         {"torch-fidelity": 2.0},
@@ -51,7 +51,7 @@ def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
         f"{work}; ours over all pairs at once, theirs over {SUBSETS} of the published 100 subsets of {SIZE:,}",
         2 * N,
         {
-            "ours": lambda: fidelity.kernel_distance(real, generated),
+            "ours": lambda: distances.kernel_distance(real, generated),
             "torch-fidelity": lambda: theirs_kid(SUBSETS),
         },
         {"torch-fidelity": 2.0},
@@ -61,7 +61,7 @@ def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
         f"{work}; {SUBSETS} subsets of {SIZE:,}",
         2 * N,
         {
-            "ours": lambda: fidelity.kernel_distance_subsets(real, generated, seed=0, subsets=SUBSETS, size=SIZE),
+            "ours": lambda: distances.kernel_distance_subsets(real, generated, seed=0, subsets=SUBSETS, size=SIZE),
             "torch-fidelity": lambda: theirs_kid(SUBSETS),
         },
     )
@@ -69,6 +69,6 @@ def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
         "precision, recall, density, coverage",
         f"{work}, 5 neighbours",
         2 * N,
-        {"ours": lambda: fidelity.coverage(real, generated, k=5), "prdc": theirs_prdc},
+        {"ours": lambda: distances.coverage(real, generated, k=5), "prdc": theirs_prdc},
         {"prdc": 2.0},
     )

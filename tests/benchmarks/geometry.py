@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import torch
 
-from realgap.geometry import measures
-from realgap.geometry.scenes import SCENES, render
+from realgap.analyses.geometry import measures
+from realgap.rendering.scenes import SCENES, render
 from tests.benchmarks.harness import Contest
 
 EACH, SIZE_PX = 4, 192  # images of a process

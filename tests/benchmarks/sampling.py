@@ -9,7 +9,11 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
-from realgap import devices, flops, models, sampling, shards
+from realgap import devices
+from realgap.base_model import autoencoder, denoiser, schedules
+from realgap.cost import flops
+from realgap.diffusion import sampling
+from realgap.store import shards
 from tests.benchmarks import subjects
 from tests.benchmarks.harness import Contest
 
@@ -39,9 +43,9 @@ def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
 
 
 def ours(subject: subjects.Subject, conditioning: np.ndarray, dtype: torch.dtype, folder: Path) -> Callable[[], object]:
-    vae, unet = (load(subject.folder, subject.device, dtype) for load in (models.load_vae, models.load_unet))
-    shape = models.latent_shape(subject.folder, vae, unet, subject.resolution)
-    predict, scheduler = models.denoiser(unet), models.scheduler(subject.folder, "dpmsolver++")
+    vae, unet = (load(subject.folder, subject.device, dtype) for load in (autoencoder.load, denoiser.load))
+    shape = denoiser.latent_shape(subject.folder, vae, unet, subject.resolution)
+    predict, scheduler = denoiser.predictor(unet), schedules.sampler(subject.folder, "dpmsolver++")
     n = len(conditioning)
     items = sampling.items(np.arange(n), 1)
 
@@ -52,7 +56,7 @@ def ours(subject: subjects.Subject, conditioning: np.ndarray, dtype: torch.dtype
             conditioning.mean(axis=0),
             predict,
             scheduler,
-            lambda latents: models.decode(vae, latents, subject.image_size),
+            lambda latents: autoencoder.decode(vae, latents, subject.image_size),
             num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,
             batch_size=50,  # 100 rows with guidance: the fastest on a CPU
@@ -70,7 +74,7 @@ def pipeline(
     subject: subjects.Subject, conditioning: np.ndarray, dtype: torch.dtype, folder: Path
 ) -> Callable[[], object]:
     pipe = StableDiffusionPipeline.from_pretrained(subject.folder, dtype=dtype, safety_checker=None)
-    pipe.scheduler = models.scheduler(subject.folder, "dpmsolver++")
+    pipe.scheduler = schedules.sampler(subject.folder, "dpmsolver++")
     pipe.to(subject.device)
     pipe.set_progress_bar_config(disable=True)
     embeddings = torch.from_numpy(conditioning).to(subject.device, dtype)

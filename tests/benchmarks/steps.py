@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from realgap import accounting
+from realgap.cost import accounting
 from tests import checkout
 from tests.benchmarks.harness import timed
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from realgap import shards
+from realgap.store import shards
 from tests.benchmarks.harness import Contest
 
 N, SIZE = 5_000, 32  # 500 real images and 10 variants of each

@@ -15,22 +15,15 @@ from sklearn.linear_model import RidgeCV
 from snakemake.utils import update_config
 from torch import nn
 
-from realgap import (
-    captions,
-    catalog,
-    classifiers,
-    config,
-    datasets,
-    devices,
-    features,
-    fidelity,
-    inversion,
-    loaders,
-    models,
-    sampling,
-    steps,
-    streams,
-)
+from realgap import devices, streams
+from realgap.analyses.fidelity import distances as fidelity
+from realgap.base_model import autoencoder, denoiser, prompting, schedules
+from realgap.classifier import networks, training
+from realgap.data import catalog, loaders, splits
+from realgap.diffusion import inversion, sampling
+from realgap.features import extractors
+from realgap.pretraining import captions
+from realgap.study import config
 from tests import checkout
 from tests.benchmarks.subjects import digits
 
@@ -55,10 +48,10 @@ def of_cifar10(root: Path, per_class: int, tested: int, classifier: str) -> "Stu
     """`resources/studies/cifar10-mini.yaml` on its own images or the first of them, tested on others of that split."""
     settings = _config("cifar10-mini")
     dataset, seed = loaders.cifar10(root, "train"), settings["seed"]
-    chosen = [datasets.training_rows(dataset, name, 0, per_class, seed, tested) for name in catalog.CIFAR10]
-    held_out = datasets.validation_rows(dataset, catalog.CIFAR10, tested, seed)
+    chosen = [splits.training_rows(dataset, name, 0, per_class, seed, tested) for name in catalog.CIFAR10]
+    held_out = splits.validation_rows(dataset, catalog.CIFAR10, tested, seed)
     size = settings["dataset"]["image_size"]
-    images, test = (datasets.take(dataset, rows, size) for rows in (np.concatenate(chosen), held_out))
+    images, test = (splits.take(dataset, rows, size) for rows in (np.concatenate(chosen), held_out))
     return Study(settings, images, None, test, classifier)
 
 
@@ -73,13 +66,13 @@ class Study:
         self.images, self.others, self.test = images, others, test
         self.model = checkout.ROOT / config["base_model"]["path"]
         self.dtype = devices.pick_dtype("auto", CPU)
-        self.vae, self.unet = (load(self.model, CPU, self.dtype) for load in (models.load_vae, models.load_unet))
-        self.exact = models.denoiser(models.load_unet(self.model, CPU, torch.float32))
-        self.alphas_cumprod, self.prediction_type = models.noise_schedule(self.model)
-        self.scaling_factor = models.scaling_factor(self.model)
+        self.vae, self.unet = (load(self.model, CPU, self.dtype) for load in (autoencoder.load, denoiser.load))
+        self.exact = denoiser.predictor(denoiser.load(self.model, CPU, torch.float32))
+        self.alphas_cumprod, self.prediction_type = schedules.noise(self.model)
+        self.scaling_factor = autoencoder.scaling_factor(self.model)
 
     def moments(self, images: Images) -> tuple[np.ndarray, np.ndarray]:
-        return models.encode(self.vae, images["images"], self.config["base_model"]["resolution"])
+        return autoencoder.encode(self.vae, images["images"], self.config["base_model"]["resolution"])
 
     def reconstruct(self, mean: np.ndarray) -> np.ndarray:
         """What the VAE alone makes of latents, uint8 (n, h, w, 3)."""
@@ -87,7 +80,7 @@ class Study:
 
     def invert(self, images: Images, start: np.ndarray, timesteps: str, patience: int | None, **settings):
         """The state at the end; timesteps may be "importance" or "stratified importance" too."""
-        predict, alphas_cumprod = models.denoiser(self.unet), self.alphas_cumprod
+        predict, alphas_cumprod = denoiser.predictor(self.unet), self.alphas_cumprod
         if "importance" in timesteps:
             predict, alphas_cumprod = warped(predict, alphas_cumprod, self.importance)
             timesteps = "stratified" if "stratified" in timesteps else "uniform"
@@ -169,7 +162,7 @@ class Study:
         """What the study samples from these embeddings; changes are of its settings for inverted embeddings."""
         settings = {**self.config["sampling"]["diffusion_inversion"], **changes}
         variants = settings.pop("variants", self.config["sampling"]["variants"])
-        shape = models.latent_shape(self.model, self.vae, self.unet, self.config["base_model"]["resolution"])
+        shape = denoiser.latent_shape(self.model, self.vae, self.unet, self.config["base_model"]["resolution"])
         drawn, sources = [], []
         for label in self.labels:
             rows = np.flatnonzero(self.images["labels"] == label)
@@ -180,8 +173,8 @@ class Study:
                 sampling.initial_latents(items, shape, seed=0),
                 sampling.mix(items, own, ids, seed=0, **mixing),
                 own.mean(axis=0),
-                models.denoiser(self.unet),
-                models.scheduler(self.model, settings["scheduler"]),
+                denoiser.predictor(self.unet),
+                schedules.sampler(self.model, settings["scheduler"]),
                 self._decode,
                 num_inference_steps=settings["num_inference_steps"],
                 guidance_scale=settings["guidance_scale"],
@@ -200,14 +193,14 @@ class Study:
         shares = [1.0] if len(parts) == 1 else [real_share, 1 - real_share]
         found = []
         for seed in seeds:
-            logits = classifiers.predict(self._trained(parts, shares, seed), self.test["images"], **self._running())
+            logits = training.predict(self._trained(parts, shares, seed), self.test["images"], **self._running())
             found.append(100 * float((logits.argmax(axis=1) == self.test["labels"]).mean()))
         return np.array(found)
 
     def distances(self, generated: np.ndarray) -> dict[str, float]:
         """Kernel distance to the test images and the share of them that is covered, by a classifier of real ones."""
         real = self._features_of_test
-        own = features.penultimate(self._judge, generated, **self._running())
+        own = extractors.penultimate(self._judge, generated, **self._running())
         return {
             "kernel_distance": fidelity.kernel_distance(real, own),
             "coverage": 100 * float(fidelity.coverage(real, own, k=5).coverage.mean()),
@@ -219,7 +212,7 @@ class Study:
 
     @cached_property
     def _features_of_test(self) -> np.ndarray:
-        return features.penultimate(self._judge, self.test["images"], **self._running())
+        return extractors.penultimate(self._judge, self.test["images"], **self._running())
 
     def _trained(self, parts: Sequence[Images], shares: Sequence[float], seed: int) -> nn.Module:
         settings = {k: v for k, v in self.config["classifier"].items() if k not in ("architecture", "real_share")}
@@ -227,11 +220,11 @@ class Study:
         if self.classifier == SMALL:
             model, settings = small_network(size), {**settings, **SETTINGS_OF_SMALL}
         else:
-            model = classifiers.build(self.classifier, len(self.labels), size)
-        classifiers.initialise(model, seed)
+            model = networks.build(self.classifier, len(self.labels), size)
+        networks.initialise(model, seed)
         dtype = devices.pick_dtype("auto", CPU, training=True)
         arrays = [(part["images"], part["labels"]) for part in parts]
-        for _ in classifiers.train(model, arrays, shares, **settings, seed=seed, device=CPU, dtype=dtype):
+        for _ in training.train(model, arrays, shares, **settings, seed=seed, device=CPU, dtype=dtype):
             pass
         return model
 
@@ -239,7 +232,7 @@ class Study:
         return {"batch_size": 200, "device": CPU, "dtype": devices.pick_dtype("auto", CPU)}
 
     def _decode(self, latents: torch.Tensor) -> np.ndarray:
-        return models.decode(self.vae, latents, self.config["dataset"]["image_size"])
+        return autoencoder.decode(self.vae, latents, self.config["dataset"]["image_size"])
 
     def _seen(self, images: Images) -> np.ndarray:
         """What the encoder sees: the posterior's mean and the class, (n, features)."""
@@ -254,11 +247,11 @@ class Study:
     def prompts(self) -> np.ndarray:
         """The first tokens of each class's prompt, (classes, tokens, width)."""
         templates = checkout.ROOT / self.config["sampling"]["stable_diffusion"]["templates"]
-        texts = [steps.prompts(str(templates), name)[0] for name in config.classes(self.config)]
+        texts = [prompting.of_class(str(templates), name)[0] for name in config.classes(self.config)]
         return self._embed(texts)
 
     def _embed(self, texts: Sequence[str]) -> np.ndarray:
-        return models.embed_prompts(self.model, texts, CPU)[:, : self.config["inversion"]["num_tokens"]].numpy()
+        return prompting.embed(self.model, texts, CPU)[:, : self.config["inversion"]["num_tokens"]].numpy()
 
     def _loss(
         self, embeddings: torch.Tensor, mean: np.ndarray, image_ids: np.ndarray, u: float, purpose: str, predict
@@ -282,8 +275,8 @@ def small_network(size: int) -> nn.Module:
 
 
 def warped(
-    predict: models.Predict, alphas_cumprod: torch.Tensor, size: np.ndarray, fine: int = 10
-) -> tuple[models.Predict, torch.Tensor]:
+    predict: denoiser.Predict, alphas_cumprod: torch.Tensor, size: np.ndarray, fine: int = 10
+) -> tuple[denoiser.Predict, torch.Tensor]:
     """A denoiser and a schedule in whose time uniform draws are draws of timesteps by `size` (T,) of their gradients.
 
     A tenth of the draws stays uniform. The gradient that reaches the conditioning is divided by how much more

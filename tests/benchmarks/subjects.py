@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from realgap import catalog, datasets, loaders
+from realgap.data import catalog, loaders, splits
 from tests import checkout
 
 CHOICE_SEED = 1  # settings are chosen on other images than those of the default study (seed 0)
@@ -57,10 +57,10 @@ def digits(per_class: int, start: int = 0) -> dict[str, np.ndarray]:
     """Arrays of an "images" shard: `per_class` real digits of each class from number `start` on, 16 px."""
     dataset = loaders.digits(None, "train")
     rows = [
-        datasets.training_rows(dataset, name, start, start + per_class, CHOICE_SEED, validation=0)
+        splits.training_rows(dataset, name, start, start + per_class, CHOICE_SEED, validation=0)
         for name in catalog.DIGITS
     ]
-    return datasets.take(dataset, np.concatenate(rows), image_size=16)
+    return splits.take(dataset, np.concatenate(rows), image_size=16)
 
 
 def _full_size(folder: Path) -> Path:
@@ -69,8 +69,8 @@ def _full_size(folder: Path) -> Path:
         return folder
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
-    from realgap import miniature
-    from realgap.plan import ARCHITECTURES
+    from realgap.cost.plan import ARCHITECTURES
+    from realgap.pretraining import miniature
 
     tokenizer = miniature.make_tokenizer(["a photo of a cat", "a photo of a truck"], max_tokens=77)
     unet, vae = (

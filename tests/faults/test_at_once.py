@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from realgap import shards
+from realgap.store import shards
 from tests import checkout
 
 pytestmark = pytest.mark.xdist_group("study")

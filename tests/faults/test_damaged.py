@@ -7,7 +7,10 @@ import h5py
 import numpy as np
 import pytest
 
-from realgap import artefacts, sections, shards, tables, verification, weights
+from realgap.classifier import storage
+from realgap.report import sections, tables
+from realgap.run import verification
+from realgap.store import artefacts, shards
 from tests import checkout
 
 pytestmark = pytest.mark.xdist_group("study")
@@ -46,7 +49,7 @@ DAMAGES = {"truncated": lambda content: content[: len(content) * 2 // 3], "empty
 def read(path):
     """As the steps that use an artefact read it."""
     if path.suffix == ".safetensors":
-        return weights.load(path)
+        return storage.load(path)
     return shards.read(path, artefacts.kind(path))
 
 
@@ -102,7 +105,7 @@ def make_study(folder, seed):
         made = {"options": {"seed": seed}}
         if name == "real+vae_only":
             made["inputs"] = {"training_set": shards.checksum(union)}
-        weights.save(folder / f"classifiers/{name}/seed-0.safetensors", {"w": torch.randn(500)}, made)
+        storage.save(folder / f"classifiers/{name}/seed-0.safetensors", {"w": torch.randn(500)}, made)
         options[f"classifiers/{name}/seed-0.safetensors"] = made["options"]
         said = {"logits": random.random((3, 2), np.float32), **about, "labels": np.zeros(3, np.int64)}
         classifier = verification.files.sha256(folder / f"classifiers/{name}/seed-0.safetensors")
@@ -116,7 +119,7 @@ def make_study(folder, seed):
 def finish(folder, options):
     from matplotlib import pyplot
 
-    from realgap import figures
+    from realgap.report import figures
 
     predictions = [name for name in options if name.startswith("predictions/")]
     opened = [shards.read(folder / name, "predictions") for name in predictions]
@@ -232,7 +235,7 @@ def test_snakemake_verify_checks_the_finished_study_and_finds_what_was_damaged(f
 
 
 def test_the_rules_that_messages_name_are_those_that_make_the_files(finished_study):
-    """realgap.artefacts against Snakemake's own account of every file."""
+    """realgap.store.artefacts against Snakemake's own account of every file."""
     run = checkout.snakemake(finished_study, "--summary")
     rows = [line.split("\t") for line in run.stdout.splitlines()]
     head = next(number for number, row in enumerate(rows) if row[0] == "output_file")

@@ -15,10 +15,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from realgap import config as configuration
-from realgap import sections, shards, weights
-from realgap.checkpoints import Checkpoint
-from realgap.pretraining import Checkpoint as PretrainingCheckpoint
+from realgap.classifier import storage
+from realgap.pretraining.fitting import Checkpoint as PretrainingCheckpoint
+from realgap.report import sections
+from realgap.store import shards
+from realgap.store.checkpoints import Checkpoint
+from realgap.study import config as configuration
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "workflow").rglob("*.py"))
@@ -76,7 +78,7 @@ def test_a_pickle_in_place_of_any_artefact_is_refused_and_not_run(tmp_path, wrap
         (tmp_path / name).write_bytes(file.getvalue())
     readers = [
         lambda: shards.read(tmp_path / "a.h5", "images"),
-        lambda: weights.load(tmp_path / "a.safetensors"),
+        lambda: storage.load(tmp_path / "a.safetensors"),
         lambda: Checkpoint(tmp_path / "a.h5", {}).load(dict),
         lambda: sections.load(tmp_path / "a.json"),
     ]
@@ -174,7 +176,7 @@ def test_any_bytes_are_a_shard_as_written_or_an_error_that_names_the_file(tmp_pa
 def test_any_bytes_are_refused_as_weights_with_the_name_of_the_file(tmp_path, content):
     (tmp_path / "a.safetensors").write_bytes(content)
     with pytest.raises(ValueError, match="a.safetensors"):
-        weights.load(tmp_path / "a.safetensors")
+        storage.load(tmp_path / "a.safetensors")
 
 
 KEYS = [(section, key) for section, value in DEFAULT.items() if isinstance(value, dict) for key in value]

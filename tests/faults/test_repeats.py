@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from realgap import shards
+from realgap.store import shards
 from tests import checkout
 from tests.faults.test_killed import artefacts
 

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from realgap.geometry.accuracy import angle_accuracy, direction_errors_deg
-from realgap.geometry.scenes import SCENES, render
 from realgap.geometry.segments import line_segments
 from realgap.geometry.vanishing import points_of_segments
+from realgap.rendering.scenes import SCENES, render
 
 FIRST_SEED = 5000  # constants of the package were chosen on seeds below 2000
 RESOLUTIONS = (640, 320, 192, 128, 64)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from realgap.geometry.scenes import SCENES, render
+from realgap.rendering.scenes import SCENES, render
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ from realgap.geometry.camera import (
     horizon,
     residuals_deg,
 )
-from realgap.geometry.scenes import render
 from realgap.geometry.segments import line_segments
 from realgap.geometry.vanishing import vanishing_points
+from realgap.rendering.scenes import render
 from tests.geometry.test_vanishing import K, bundle, frame
 
 SIZE = (640, 480)

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from realgap.geometry.scenes import render
 from realgap.geometry.shadows import (
     judge_shadows,
     light_residuals_deg,
@@ -9,6 +8,7 @@ from realgap.geometry.shadows import (
     wedges_from_arcs,
     wedges_from_pairs,
 )
+from realgap.rendering.scenes import render
 
 
 def pairs_of(light, count=6, seed=0):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from realgap import shards
+from realgap.store import shards
 from tests import checkout
 from tests.slurm.conftest import Run
 

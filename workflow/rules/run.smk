@@ -11,19 +11,21 @@ if workflow.is_main_process:
     atexit.register(lambda: print(passed_over(), end="", file=sys.stderr))
     if not workflow.output_settings.dryrun:
         try:
-            for line in drivers.take_over():
+            for line in takeover.take_over():
                 logging.getLogger("snakemake.logging").warning(line)
         except (OSError, ValueError) as error:
             sys.exit(f"error: {error}")
     else:
         atexit.register(lambda: print(end=planned_requests()))
+        if "REALGAP_COUNT" in os.environ:
+            atexit.register(lambda: files.write(os.environ["REALGAP_COUNT"], json.dumps(counted()).encode()))
 
 
 def follow():
     """Tell a later run which jobs of the cluster are this one's."""
     run = getattr(workflow.scheduler._executor, "run_uuid", None)
     if run:
-        drivers.register(run)
+        takeover.register(run)
 
 
 def choose_when_jobs_end():
@@ -70,15 +72,31 @@ def planned_requests():
     for job in jobs:
         group = dag._group.get(job)
         if group is None:
-            entries[id(job)] = requests.Entry((job.rule.name,), 1, dict(job.resources.items()))
+            entries[id(job)] = resources.Entry((job.rule.name,), 1, dict(job.resources.items()))
         elif id(group) not in entries:
             names = tuple(sorted({member.rule.name for member in group}, key=order.index))
             # a dry run takes groups for local ones, whose jobs run side by side
             asked = GroupResources.basic_layered(group.toposorted, workflow.global_resources, run_local=False)
-            entries[id(group)] = requests.Entry(names, len(group.jobs), asked)
+            entries[id(group)] = resources.Entry(names, len(group.jobs), asked)
     if not any("slurm_partition" in entry.resources for entry in entries.values()):
         return ""
-    return f"\n{requests.table(entries.values())}\n"
+    return f"\n{resources.table(entries.values())}\n"
+
+
+def counted():
+    """What the plan is made of: for each rule of the graph its jobs, those to do, and the work of all of them."""
+    dag = getattr(workflow, "_dag", None)
+    by_rule = {}
+    for job in [] if dag is None else dag.jobs:
+        if not job.rule.norun:
+            by_rule.setdefault(job.rule.name, []).append(job)
+    unknown = [name for name in by_rule if name not in WORK]
+    rows = []
+    for name, jobs in by_rule.items():
+        work = WORK.get(name) and vars(plan.total(WORK[name](job.wildcards) for job in jobs))
+        rows.append({"rule": name, "jobs": len(jobs), "left": sum(map(dag.needrun, jobs)), "work": work})
+    order = [rule.name for rule in workflow.rules]
+    return {"unknown": unknown, "rows": sorted(rows, key=lambda row: order.index(row["rule"]))}
 
 
 def _on_login_node(rule):

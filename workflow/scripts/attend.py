@@ -5,7 +5,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from realgap import attention, classifiers, devices, shards, steps, weights
+from realgap import devices
+from realgap.analyses.saliency import grad_cam
+from realgap.classifier import storage, training
+from realgap.run import steps
+from realgap.store import shards
 
 
 @dataclass(frozen=True)
@@ -22,20 +26,20 @@ class Options:
 def main() -> None:
     args, options = steps.parse(__doc__, Options, classifier={}, test={}, out={})
     device = devices.pick(options.device)
-    model, made = weights.classifier(args.classifier)
+    model, made = storage.classifier(args.classifier)
     model.to(device)
     test = shards.read(args.test, "images")
     labels = np.searchsorted(made["classes"], test["labels"])
     rows = _choose(labels, options.images_per_class, options.seed)
     labels = labels[rows]
-    pixel_values = classifiers.to_pixel_values(torch.from_numpy(test["images"][rows]))
-    result = attention.attend(
+    pixel_values = training.to_pixel_values(torch.from_numpy(test["images"][rows]))
+    result = grad_cam.attend(
         model, pixel_values, torch.from_numpy(labels), options.layer, options.method, options.batch_size
     )
     faithfulness = np.full(len(rows), np.nan, np.float32)
     if options.faithfulness_images_per_class:
         subset = _choose(labels, options.faithfulness_images_per_class, options.seed)
-        faithfulness[subset] = attention.faithfulness(
+        faithfulness[subset] = grad_cam.faithfulness(
             model, pixel_values[subset], labels[subset], result.true_maps[subset], options.seed
         )
     arrays = {
@@ -51,7 +55,7 @@ def main() -> None:
 
 def _choose(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
     """attention.stratified of as many as each class has, if it has fewer."""
-    return attention.stratified(labels, min(per_class, np.unique(labels, return_counts=True)[1].min()), seed)
+    return grad_cam.stratified(labels, min(per_class, np.unique(labels, return_counts=True)[1].min()), seed)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from realgap import charts, figures, image_sets, panels, sections, shards, steps, tables
-from realgap.analyses import memorisation as analysis
-from realgap.memorisation import audit, closest_pairs
+from realgap.analyses.memorisation import section as analysis
+from realgap.analyses.memorisation.measures import audit, closest_pairs
+from realgap.features import image_sets
+from realgap.report import charts, figures, panels, sections, tables
+from realgap.run import steps
+from realgap.store import shards
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from realgap import captions, datasets, loaders, shards, steps
+from realgap.data import loaders, splits
+from realgap.pretraining import captions
+from realgap.run import steps
+from realgap.store import shards
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ def main() -> None:
     if unknown := [name for name in photographs.class_names if name not in table]:
         raise ValueError(f"{options.captions}: must have a line for the folder {unknown[0]} of {options.root}")
     rows = range(len(photographs.labels))
-    arrays = datasets.take(photographs, rows, options.image_size)
+    arrays = splits.take(photographs, rows, options.image_size)
     made = {
         "step": "collect",
         "source": "real",

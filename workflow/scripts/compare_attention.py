@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from realgap import charts, figures, panels, sections, shards, steps, tables
-from realgap.analyses import attention as analysis
 from realgap.analyses import class_names
-from realgap.attention import REFERENCE_METHODS, scaled
+from realgap.analyses.saliency import section as analysis
+from realgap.analyses.saliency.grad_cam import REFERENCE_METHODS, scaled
+from realgap.report import charts, figures, panels, sections, tables
+from realgap.run import steps
+from realgap.store import shards
 
 SHOWN = 2  # images of least, of median and of most different focus
 

@@ -1,7 +1,9 @@
 """Compare accuracy across generated images per real one: tables, figure, section."""
 
-from realgap import charts, figures, sections, shards, steps, tables
-from realgap.analyses import scaling as analysis
+from realgap.analyses.scaling import section as analysis
+from realgap.report import charts, figures, sections, tables
+from realgap.run import steps
+from realgap.store import shards
 
 
 def main() -> None:

@@ -2,8 +2,9 @@
 
 import pandas as pd
 
-from realgap import charts, figures, sections, steps, tables
-from realgap.analyses import transfer as analysis
+from realgap.analyses.transfer import section as analysis
+from realgap.report import charts, figures, sections, tables
+from realgap.run import steps
 
 
 def main() -> None:

@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from functools import partial
 
-from realgap import charts, detection, figures, image_sets, sections, shards, steps, tables
-from realgap.analyses import detection as analysis
+from realgap.analyses.detection import measures
+from realgap.analyses.detection import section as analysis
+from realgap.features import image_sets
+from realgap.report import charts, figures, sections, tables
+from realgap.run import steps
+from realgap.store import shards
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,8 @@ def main() -> None:
     }
     test = sets.pop("test")
     detectors = {
-        "features": detection.on_features,
-        "pixels": partial(detection.on_pixels, steps=options.steps, device=options.device),
+        "features": measures.on_features,
+        "pixels": partial(measures.on_pixels, steps=options.steps, device=options.device),
     }
     extractor = shards.read(args.test_features, "features").attributes["extractor"]
     found = analysis.detections(

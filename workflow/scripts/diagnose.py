@@ -4,11 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realgap import charts, figures, mistakes, sections, shards, steps, tables
 from realgap.analyses import class_names
-from realgap.analyses import mistakes as analysis
-from realgap.fidelity import nearest
-from realgap.image_sets import smallest_class
+from realgap.analyses.errors import measures
+from realgap.analyses.errors import section as analysis
+from realgap.analyses.fidelity.distances import nearest
+from realgap.features.image_sets import smallest_class
+from realgap.report import charts, figures, sections, tables
+from realgap.run import steps
+from realgap.store import shards
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ def main() -> None:
     names = class_names([shards.read(path, "images") for path in args.real])
     distances = _distances(shards.read(args.test, "features"), shards.read(args.train, "features"))
     bins = min(options.edge_bins, smallest_class([runs[0]["labels"]]))
-    bin_of = mistakes.edge_bins(distances, runs[0]["labels"], bins)
+    bin_of = measures.edge_bins(distances, runs[0]["labels"], bins)
     observed = analysis.observations(runs, names, distances, bin_of)
     by_class = tables.over_seeds(observed, "correct", ["class"])
     by_distance = tables.over_seeds(observed, "correct", ["edge_bin"])

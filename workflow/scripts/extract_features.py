@@ -6,8 +6,12 @@ from functools import partial
 
 import numpy as np
 
-from realgap import devices, features, shards, steps, weights
-from realgap.images import resampled
+from realgap import devices
+from realgap.classifier import storage
+from realgap.data.images import resampled
+from realgap.features import extractors
+from realgap.run import steps
+from realgap.store import shards
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,12 @@ def main() -> None:
     args, options = steps.parse(__doc__, Options, network={}, shards={"nargs": "+"}, out={})
     device = devices.pick(options.device)
     if options.extractor == "classifier":
-        model, made = weights.classifier(args.network)
+        model, made = storage.classifier(args.network)
         name, dtype = made["options"]["architecture"], devices.pick_dtype(options.precision, device)
-        extract = partial(features.penultimate, model, dtype=dtype)
+        extract = partial(extractors.penultimate, model, dtype=dtype)
     else:
         name = options.extractor
-        extract = partial(features.extract, features.load(name, args.network, device))
+        extract = partial(extractors.extract, extractors.load(name, args.network, device))
     of_images = partial(extract, batch_size=options.batch_size, device=device)
     parts = [
         _of_shard(path, of_images, options.resampled)

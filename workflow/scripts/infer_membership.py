@@ -5,8 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realgap import classifiers, devices, image_sets, shards, steps, tables, weights
-from realgap.analyses import memorisation as analysis
+from realgap import devices
+from realgap.analyses.memorisation import section as analysis
+from realgap.classifier import storage, training
+from realgap.features import image_sets
+from realgap.report import tables
+from realgap.run import steps
+from realgap.store import shards
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,8 @@ def _runs(
     device = devices.pick(options.device)
     dtype = devices.pick_dtype(options.precision, device)
     for network, path in zip(networks, predictions, strict=True):
-        model, made = weights.classifier(network)
-        logits = classifiers.predict(model, images, batch_size=256, device=device, dtype=dtype)
+        model, made = storage.classifier(network)
+        logits = training.predict(model, images, batch_size=256, device=device, dtype=dtype)
         others = shards.read(path, "predictions")
         yield {
             "training_set": made["training_set"],

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from realgap import figures, sections, shards, steps
-from realgap.files import whole
-from realgap.geometry import judging, pictures, telling
+from realgap.analyses.geometry import figures as drawing
+from realgap.analyses.geometry import section
+from realgap.analyses.geometry import tables as judging
 from realgap.geometry.vanishing import SMALLEST_PX
+from realgap.report import figures, sections
+from realgap.run import steps
+from realgap.store import shards
+from realgap.store.files import whole
 
 
 @dataclass(frozen=True)
@@ -46,15 +50,15 @@ def main() -> None:
     for path, table in zip([args.images, args.measures, args.cues, *args.overviews], tables, strict=True):
         with whole(path) as beside:
             table.to_csv(beside, index=False, float_format="%.6g")
-    figures.save(pictures.measures(images, names), *args.measures_figure)
-    figures.save(pictures.cues(cues), *args.cues_figure)
+    figures.save(drawing.measures(images, names), *args.measures_figure)
+    figures.save(drawing.cues(cues), *args.cues_figure)
     shadows = pd.read_csv(args.shadows[0]) if args.shadows else None
     overlays = next((path for path in args.overlays if path.endswith(".png")), None)
     folder = Path(args.section).parents[1]
     paths = {"measures": args.overviews[0], "cues": args.overviews[1], "shadows": next(iter(args.shadows), None)}
     paths |= {"measures_figure": args.measures_figure[1], "cues_figure": args.cues_figure[1], "overlays": overlays}
     paths = {name: str(Path(path).relative_to(folder)) for name, path in paths.items() if path}
-    sections.save(args.section, telling.section(measures, cues, shadows, paths, size, options.controls))
+    sections.save(args.section, section.section(measures, cues, shadows, paths, size, options.controls))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from realgap import steps
-from realgap.files import whole
-from realgap.geometry import verdicts
+from realgap.analyses.geometry import shadows
+from realgap.run import steps
+from realgap.store.files import whole
 
 
 @dataclass(frozen=True)
@@ -14,8 +14,8 @@ class Options:
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, pairs={}, verdicts={}, table={})
-    judged = verdicts.judged(args.pairs, options.tolerance_deg)
-    for path, frame in ((args.verdicts, judged), (args.table, verdicts.by_source(judged))):
+    judged = shadows.judged(args.pairs, options.tolerance_deg)
+    for path, frame in ((args.verdicts, judged), (args.table, shadows.by_source(judged))):
         with whole(path) as beside:
             frame.to_csv(beside, index=False, float_format="%.6g")
 

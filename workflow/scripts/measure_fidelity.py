@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from functools import partial
 
-from realgap import charts, figures, sections, shards, steps, tables
 from realgap.analyses import class_names
-from realgap.analyses import fidelity as analysis
-from realgap.image_sets import smallest_class
+from realgap.analyses.fidelity import section as analysis
+from realgap.features.image_sets import smallest_class
+from realgap.report import charts, figures, sections, tables
+from realgap.run import steps
+from realgap.store import shards
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from realgap import provenance, shards, steps
-from realgap.geometry import measures
+from realgap.analyses.geometry import measures
 from realgap.geometry.segments import detector
+from realgap.run import steps
+from realgap.store import provenance, shards
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ import numpy as np
 from diffusers import StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
-from realgap import devices, miniature, model_folder, pretraining, steps, typeset
+from realgap import devices
+from realgap.pretraining import fitting, miniature, model_folder, typeset
+from realgap.run import steps
 
 FREE = ("vae_visits", "unet_visits", "prompts")  # what may be changed between two parts of a training
 
@@ -55,7 +57,7 @@ def main() -> None:
 
 def train(
     images: np.ndarray, captions: Sequence[str], o: Options, out: Path
-) -> tuple[StableDiffusionPipeline, dict[str, pretraining.Trace]]:
+) -> tuple[StableDiffusionPipeline, dict[str, fitting.Trace]]:
     """A model of uint8 (n, h, w, 3) images with k * n captions, and what its training went through, by part.
 
     Its state is kept in hidden files beside the folder `out`, from which a killed run goes on: see `forget`.
@@ -74,10 +76,10 @@ def train(
     dtype = devices.pick_dtype(o.precision, pipeline.device, training=True)
     common = {"batch_size": o.batch_size, "seed": o.seed, "dtype": dtype, "falling": o.falling}
     return pipeline, {
-        "VAE": pretraining.train_vae(
+        "VAE": fitting.train_vae(
             pipeline.vae, images, visits=o.vae_visits, checkpoint=of_vae, **vae_settings, **common
         ),
-        "UNet": pretraining.train_denoiser(
+        "UNet": fitting.train_denoiser(
             pipeline, images, captions, visits=o.unet_visits, checkpoint=of_unet, **unet_settings, **common
         ),
     }
@@ -107,9 +109,9 @@ def _tokenizer_folder(out: Path) -> Path:
     return out.with_name(f".{out.name}.tokenizer")
 
 
-def _checkpoints(out: Path, o: Options) -> list[pretraining.Checkpoint]:
+def _checkpoints(out: Path, o: Options) -> list[fitting.Checkpoint]:
     settings = json.dumps({name: value for name, value in asdict(o).items() if name not in FREE}, sort_keys=True)
-    return [pretraining.Checkpoint(out.with_name(f".{out.name}.{part}.pt"), settings) for part in ("vae", "unet")]
+    return [fitting.Checkpoint(out.with_name(f".{out.name}.{part}.pt"), settings) for part in ("vae", "unet")]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from realgap import captions, charts, model_folder, shards, steps
+from realgap.pretraining import captions, model_folder
+from realgap.report import charts
+from realgap.run import steps
+from realgap.store import shards
 from scripts import pretrain
 
 

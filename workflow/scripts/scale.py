@@ -4,8 +4,12 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from realgap import checkpoints, classifiers, devices, shards, steps, training_sets
-from scripts import train
+from realgap import devices
+from realgap.classifier import training
+from realgap.data import training_sets
+from realgap.run import steps
+from realgap.store import checkpoints, shards
+from scripts import classifier_train as train
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ def main() -> None:
     dtype = devices.pick_dtype(options.precision, device)
     classes = np.unique(data["labels"])
     arrays = {
-        "logits": classifiers.predict(model, test["images"], batch_size=128, device=device, dtype=dtype),
+        "logits": training.predict(model, test["images"], batch_size=128, device=device, dtype=dtype),
         "labels": np.searchsorted(classes, test["labels"]),
         "image_ids": test["image_ids"],
     }

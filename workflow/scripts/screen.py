@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from realgap import datasets, figures, loaders, panels, screening, shards, steps, tables
+from realgap.data import loaders, screening, splits
+from realgap.report import figures, panels, tables
+from realgap.run import steps
+from realgap.store import shards
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ def main() -> None:
     args, options = steps.parse(__doc__, Options, photographs={}, table={}, figure=pair)
     photographs = shards.read(args.photographs, "images")
     parts = [loaders.LOADERS[options.unseen](Path(options.unseen_root), split) for split in ("train", "test")]
-    taken = [datasets.take(part, range(len(part.labels)), options.image_size) for part in parts if part is not None]
+    taken = [splits.take(part, range(len(part.labels)), options.image_size) for part in parts if part is not None]
     unseen = {name: np.concatenate([one[name] for one in taken]) for name in ("images", "image_ids")}
     found = screening.closest(photographs["images"], unseen["images"])
     table = pd.DataFrame(

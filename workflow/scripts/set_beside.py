@@ -5,8 +5,10 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from realgap import files, sections, steps, tables
-from realgap.analyses import reported as analysis
+from realgap.analyses.reported import section as analysis
+from realgap.report import sections, tables
+from realgap.run import steps
+from realgap.store import files
 
 
 def main() -> None:

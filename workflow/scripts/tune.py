@@ -6,8 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from realgap import classifiers, devices, files, shards, steps, training_sets, weights
-from scripts import train
+from realgap import devices
+from realgap.classifier import networks, storage, training
+from realgap.data import training_sets
+from realgap.run import steps
+from realgap.store import files, shards
+from scripts import classifier_train as train
 
 
 @dataclass(frozen=True)
@@ -20,13 +24,13 @@ class Options(train.Options):
 def main() -> None:
     args, options = steps.parse(__doc__, Options, classifier={"nargs": "*"}, real={}, test={}, out={})
     real, test = shards.read(args.real, "images"), shards.read(args.test, "images")
-    start = weights.classifier(args.classifier[0])[0] if args.classifier else None
+    start = storage.classifier(args.classifier[0])[0] if args.classifier else None
     rows = []
     for frozen in options.frozen_stages if start is not None else [0]:
         for fraction in options.fractions:
             data = training_sets.first_share(real, fraction)
             model = copy.deepcopy(start)
-            fixed = [module for stage in classifiers.stages(model)[:frozen] for module in stage] if model else []
+            fixed = [module for stage in networks.stages(model)[:frozen] for module in stage] if model else []
             model, _ = train.fit(data, options, model, fixed)
             accuracy = _accuracy(model, test, np.unique(real["labels"]), options)
             rows.append((options.pretrained, options.seed, frozen, fraction, len(data), accuracy, len(test)))
@@ -37,7 +41,7 @@ def main() -> None:
 def _accuracy(model, test: shards.Shard, classes: np.ndarray, options: Options) -> float:
     device = devices.pick(options.device)
     dtype = devices.pick_dtype(options.precision, device)
-    logits = classifiers.predict(model, test["images"], batch_size=128, device=device, dtype=dtype)
+    logits = training.predict(model, test["images"], batch_size=128, device=device, dtype=dtype)
     return float((classes[logits.argmax(axis=1)] == test["labels"]).mean())
 
 

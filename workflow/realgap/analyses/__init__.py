@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from realgap.shards import Shard
+from realgap.store.shards import Shard
 
 
 def class_names(first_shards: Sequence[Shard]) -> list[str]:

@@ -1,0 +1,202 @@
+"""tests.benchmarks without a clock: what a race counts, and what is said of it."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from realgap.cost.plan import ARCHITECTURES
+from realgap.data.images import resampled
+from tests import checkout
+from tests.benchmarks import harness, photographs, report, visits
+from tests.benchmarks.study import warped
+
+PUBLISHED = checkout.ROOT / "results/published/benchmarks"
+
+
+class Clock:
+    """Time that passes only when a contestant says so; the machine may be slow in some rounds."""
+
+    def __init__(self):
+        self.time_s, self.order = 0.0, []
+
+    def __call__(self):
+        return self.time_s, self.time_s / 2
+
+    def contestant(self, name, seconds, first_s=0.0):
+        def call():
+            turn = len([one for one in self.order if one == name])
+            self.order.append(name)
+            self.time_s += first_s if turn == 0 else seconds * (100 if turn % 3 == 0 else 1)
+
+        return call
+
+
+def raced(rounds=9, **seconds):
+    clock = Clock()
+    first_s = 1_000.0
+    contestants = {name: clock.contestant(name, each, first_s) for name, each in seconds.items()}
+    return clock, harness.race(contestants, rounds, clock=clock)
+
+
+def test_a_ratio_is_that_of_one_round_whatever_the_machine_does_in_others():
+    _, times = raced(ours=2.0, theirs=5.0)
+    assert max(times.wall_s["ours"]) == 100 * min(times.wall_s["ours"])
+    assert harness.ratio(times.wall_s["ours"], times.wall_s["theirs"]) == (2.5, 2.5, 2.5)
+
+
+def test_the_first_call_is_reported_and_not_counted():
+    _, times = raced(ours=2.0, theirs=5.0)
+    assert times.first_s == {"ours": 1_000.0, "theirs": 1_000.0}
+    assert max(times.wall_s["theirs"]) == 500.0
+
+
+def test_every_round_calls_each_contestant_once_in_an_order_that_changes():
+    clock, times = raced(rounds=30, a=1.0, b=1.0, c=1.0)
+    turns = [tuple(clock.order[first : first + 3]) for first in range(3, 93, 3)]
+    assert all(sorted(turn) == ["a", "b", "c"] for turn in turns)
+    assert len(set(turns)) == 6
+    assert max(Counter(turns).values()) < 15
+    assert {len(values) for values in times.cpu_s.values()} == {30}
+
+
+def test_the_device_has_settled_before_each_reading_of_the_clock():
+    clock, waiting = Clock(), []
+
+    def launch():  # returns at once; the work is done by the time one has waited
+        waiting.append(3.0)
+
+    def settle():
+        clock.time_s += sum(waiting)
+        waiting.clear()
+
+    times = harness.race({"ours": launch, "theirs": launch}, 4, clock=clock, settle=settle)
+    assert times.wall_s == {"ours": [3.0] * 4, "theirs": [3.0] * 4}
+
+
+def test_the_interval_of_a_ratio_holds_the_truth_as_often_as_it_says():
+    random, covered = np.random.default_rng(0), 0
+    for trial in range(200):
+        ours, theirs = random.lognormal(0, 0.2, 15), 2 * random.lognormal(0, 0.2, 15)
+        _, low, high = harness.ratio(ours, theirs, seed=trial)
+        covered += low <= 2 <= high
+    assert 0.88 <= covered / 200 <= 0.99
+
+
+def contest(**changes):
+    given = {"name": "stage", "work": "10 images", "items": 10, "targets": {"theirs": 2.0}, "flop": 40.0, **changes}
+    return harness.Contest(contestants={"ours": None, "theirs": None}, **given)
+
+
+def test_the_share_of_a_matmul_is_the_ratio_of_rates_within_a_round():
+    times = harness.Times(
+        {"ours": 1.0, "theirs": 1.0, harness.MATMUL: 1.0},
+        {"ours": [2.0, 4.0], "theirs": [6.0, 12.0], harness.MATMUL: [1.0, 2.0]},
+        {"ours": [1.0, 1.0], "theirs": [3.0, 3.0], harness.MATMUL: [1.0, 1.0]},
+    )
+    (row,) = harness.judge(contest(), times, matmul_flop=100.0)
+    assert row["share_of_matmul"] == pytest.approx(0.2)  # 20 a second, where the matmul does 100
+    assert row["ratio"] == 3.0
+    assert row["target"] == 2.0
+    assert row["ours_per_s"] == pytest.approx(10 / 3)
+    (plain,) = harness.judge(contest(flop=0.0), times, matmul_flop=100.0)
+    assert plain["share_of_matmul"] is None
+
+
+def test_the_table_has_a_row_for_each_baseline_and_says_what_was_not_run(tmp_path):
+    _, times = raced(rounds=12, ours=2.0, theirs=5.0)
+    rows = harness.judge(contest(), times, matmul_flop=1.0)
+    about = {"hardware": "a processor", "cores": 2, "threads": 1, "date": "2026-01-02", "load": 0.5}
+    results = {"cpu": {"stage": {**about, "rows": rows}}}
+    text = report.table(results)
+    assert "| stage | theirs | 2.50 (2.50 to 2.50) | 2.50 (2.50 to 2.50) | 2 | – |  |" in text
+    assert "a processor, 2 cores, 1 thread(s); 2026-01-02; 12 rounds" in text
+    assert f"one GPU: not run; {report.GPU_COMMAND}" in text
+    report.write(results, tmp_path / "benchmarks.json")
+    assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".png", ".svg"}
+
+
+def test_readme_shows_the_published_results_as_the_command_wrote_them():
+    results = json.loads((PUBLISHED / "benchmarks.json").read_text())
+    text = report.table(results)
+    assert (PUBLISHED / "benchmarks.md").read_text() == text
+    races = text.split("\n\n")[0]
+    assert races in (checkout.ROOT / "README.md").read_text()
+    assert min(row["rounds"] for row in report.races(results, "cpu")) >= 10
+
+
+def test_draws_by_importance_are_as_frequent_as_asked_and_the_gradient_keeps_its_mean():
+    """With every draw taken once, the mean gradient is that of uniform timesteps, and values are unchanged."""
+    count = 50
+    size, alphas_cumprod = np.linspace(1, 9, count), torch.linspace(0.99, 0.01, count)
+    by_time = torch.linspace(-1, 2, count)
+
+    def predict(latents, t, conditioning):
+        return (by_time[t] * conditioning[:, 0, 0]).view(-1, 1, 1, 1) * latents
+
+    predict_warped, alphas_warped = warped(predict, alphas_cumprod, size, fine=200)
+    drawn = torch.arange(len(alphas_warped))
+    t = torch.bucketize(-alphas_warped, -alphas_cumprod)
+    frequency = torch.bincount(t, minlength=count) / len(t)
+    np.testing.assert_allclose(frequency, 0.9 * size / size.sum() + 0.1 / count, atol=2e-4)
+
+    conditioning = torch.ones(1, 1, 1, requires_grad=True)
+    latents = torch.ones(len(drawn), 1, 1, 1)
+    values = predict_warped(latents, drawn, conditioning.expand(len(drawn), 1, 1))
+    torch.testing.assert_close(values.flatten(), by_time[t])
+    (gradient,) = torch.autograd.grad(values.mean(), conditioning)
+    assert float(gradient) == pytest.approx(float(by_time.mean()), abs=1e-5)
+
+
+def test_arms_are_told_apart_by_their_files(tmp_path):
+    paths = [visits._path(tmp_path, arm) for arm in visits.ARMS]
+    assert len(set(paths)) == len(paths)
+    assert visits.ARMS[0].name == visits.REFERENCE
+
+
+def test_the_ablation_pairs_images_and_seeds(tmp_path):
+    for arm, shift in ((visits.ARMS[0], 0.0), (visits.ARMS[1], 0.01)):
+        losses = np.linspace(0.1, 0.3, 100) + shift
+        found = {"losses": losses, "accuracies": np.array([90.0, 92.0, 94.0]) - 100 * shift}
+        found |= {"visits": np.full(100, arm.visits), "coverage": 50.0, "cpu_s": 7.0}
+        np.savez(visits._path(tmp_path, arm), **found)
+    lines = visits.table(tmp_path).splitlines()
+    assert len(lines) == 4
+    assert "| 3,000 | 100 | 0.2000 | – | 92.0 (87.0 to 97.0) | – |" in lines[2]
+    assert "| 300 | 100 | 0.2100 | +5.00 (+5.00 to +5.00) | 91.0 (86.0 to 96.0) | -1.0 (-1.0 to -1.0) |" in lines[3]
+
+
+def test_every_stage_has_a_module():
+    from tests.benchmarks.__main__ import STAGES
+
+    for stage in STAGES:
+        assert (checkout.ROOT / "tests" / "benchmarks" / f"{stage}.py").exists()
+    assert (ARCHITECTURES / "stable-diffusion-1" / "unet" / "config.json").exists()
+
+
+def test_what_limits_photographs_is_paired_by_seed_with_real_images_alone(tmp_path):
+    def finished(name, alone, with_real):
+        arm = next(arm for arm in photographs.ARMS if arm.name == name)
+        found = {"n": 20, "losses": np.full(20, np.nan), "psnr": np.full(20, 25.0)}
+        np.savez(photographs.kept_in(tmp_path, arm), alone=alone, with_real=with_real, **found)
+
+    finished("VAE only", [49.0, 51.0, 53.0], [51.0, 54.0, 54.0])
+    assert "| VAE only | 20 | – | 25.0 | 51.0 (46.0 to 56.0) | – | – |" in photographs.table(tmp_path)
+    finished("real", [50.0, 52.0, 54.0], [50.0, 52.0, 54.0])
+    assert "| -1.0 (-1.0 to -1.0) | 0.981 | 53.0 (48.7 to 57.3) | +1.0 (" in photographs.table(tmp_path)
+    assert "| real | 20 | – | – | 52.0 (47.0 to 57.0) | – | – |" in photographs.table(tmp_path)
+
+
+def test_a_linear_code_of_all_numbers_and_a_blur_of_flat_images_change_nothing():
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(photographs.linear_code(images, numbers=48), images)
+    errors = [np.square(photographs.linear_code(images, n).astype(float) - images).mean() for n in (24, 12, 1)]
+    assert 0 < errors[0] < errors[1] < errors[2]
+    flat = np.broadcast_to(images[:, :1, :1], images.shape)
+    np.testing.assert_array_equal(resampled(flat, 4), flat)
+    halves = np.zeros((1, 8, 8, 3), np.uint8)
+    halves[:, :, 4:] = 200
+    assert resampled(halves, 8).std() == 0

@@ -1,0 +1,145 @@
+"""cost.plan and cost.bill: what a study will cost, checked against what was counted and what was run."""
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from realgap.cost import bill, plan
+from tests import checkout
+
+ROOT = Path(__file__).resolve().parents[2]
+STUDIES = sorted((ROOT / "resources" / "studies").glob("*.yaml"))
+
+
+def study(name=None, **sections):
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    own = yaml.safe_load((ROOT / f"resources/studies/{name}.yaml").read_text()) if name else {}
+    return _merged(_merged(config, own), sections)
+
+
+def _merged(below, above):
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return copy.deepcopy(above)
+    return {**below, **{key: _merged(below.get(key), value) for key, value in above.items()}}
+
+
+def test_cifar10_costs_what_the_table_of_exact_work_says():
+    """85.0 GFLOP a visit at 128 px, 42.9 a forward, 67.8 and 155 the VAE's halves, 3.33 a training image."""
+    work = plan.Plan(study("cifar10")).study()
+    assert work["invert_shard"].flops == pytest.approx(50_000 * 3_000 * 85.0e9, rel=0.01)
+    assert work["encode_shard"].flops == pytest.approx(50_000 * 67.8e9, rel=0.01)
+    assert work["reconstruct_shard"].flops == pytest.approx(50_000 * 155e9, rel=0.01)
+    assert work["sample_shard"].flops == pytest.approx(2 * 250_000 * (25 * 2 * 42.9e9 + 155e9), rel=0.01)
+    assert work["train"].flops == pytest.approx(18 * 20_000 * 128 * 3.33e9, rel=0.01)
+    assert work["evaluate"].flops == pytest.approx(18 * 10_000 * 1.11e9, rel=0.01)
+    # at half an H200's 989 TFLOP/s; 4.48 hours at its measured 790
+    assert work["invert_shard"].hours("h200", 790 / 989) == pytest.approx(4.48, rel=0.01)
+    assert work["invert_shard"].disk_bytes == 50_000 * 15_360
+    assert work["sample_shard"].images == 500_000
+
+
+def test_published_settings_cost_more_in_sampling_and_training_alone():
+    ours, published = (plan.Plan(study(name)).study() for name in ("cifar10", "paper"))
+    assert published["invert_shard"].flops == ours["invert_shard"].flops
+    assert published["sample_shard"].flops / ours["sample_shard"].flops == pytest.approx(101 / 25, rel=0.06)
+    assert published["train"].flops / ours["train"].flops == pytest.approx(2.5)
+
+
+def test_every_shard_is_counted_once_and_the_last_may_be_smaller():
+    cut = plan.Plan(study(dataset={"images_per_class": 25, "images_per_shard": 10}))
+    assert sorted(cut.shards()) == [5] * 10 + [10] * 20
+    whole = plan.Plan(study(dataset={"images_per_class": 25, "images_per_shard": 25}))
+    for rule, work in cut.study().items():
+        assert work.flops == pytest.approx(whole.study()[rule].flops), rule
+        assert work.images == whole.study()[rule].images, rule
+
+
+def test_what_no_training_set_uses_costs_nothing():
+    only_prompts = plan.Plan(study(training_sets=["real", "stable_diffusion"])).study()
+    assert set(only_prompts) == {"extract_shard", "sample_shard", "train", "evaluate"}
+    assert only_prompts["sample_shard"].images == 1_000
+
+
+def test_guidance_of_1_halves_the_work_of_the_denoiser():
+    guided, plain = (plan.Plan(study(sampling={"stable_diffusion": {"guidance_scale": scale}})) for scale in (2.0, 1.0))
+    decoded = 10 * 10 * guided.decoder
+    ratio = (guided.sample_shard(10, "stable_diffusion").flops - decoded) / (
+        plain.sample_shard(10, "stable_diffusion").flops - decoded
+    )
+    assert ratio == pytest.approx(2)
+
+
+def test_memory_grows_with_the_batch_and_holds_the_weights():
+    small, large = (plan.Plan(study("cifar10", inversion={"batch_size": n})).invert_shard(500) for n in (1, 256))
+    assert small.memory_mb > 2 * 3_700  # 0.94 billion parameters, read and kept
+    assert large.memory_mb - small.memory_mb > 255 * 46
+
+
+def test_a_model_that_is_there_is_counted_by_its_own_configuration(base_model):
+    own = {"path": str(base_model), "hub": None, "revision": None, "resolution": 16}
+    mine = plan.Plan(study("cifar10", base_model=own))
+    assert mine.denoise < 1e8 < plan.Plan(study("cifar10")).denoise
+    assert mine.weights_bytes < 1e7
+
+
+def test_a_damaged_configuration_of_a_model_is_one_line(tmp_path):
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"unet/config\.json: must be JSON"):
+        plan.Plan(study(base_model={"path": str(tmp_path)}))
+
+
+@pytest.mark.parametrize("path", [path for path in STUDIES if path.stem != "rooms"], ids=lambda path: path.stem)
+def test_the_jobs_counted_are_those_snakemake_plans(path, tmp_path):
+    """A study's own file, planned by the literal command, without its data or weights (rooms has no generator)."""
+    run = checkout.snakemake(ROOT, "-n", "--quiet", "rules", study=str(path), target="all")
+    assert run.returncode == 0, run.stdout + run.stderr
+    jobs = {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", run.stdout, re.MULTILINE)}
+    counted = plan.Plan(study(path.stem))
+    sources = 2
+    assert jobs["invert_shard"] == jobs["encode_shard"] == len(counted.shards())
+    assert jobs["sample_shard"] == sources * len(counted.shards())
+    assert jobs["train"] == jobs["evaluate"] == 18
+
+
+def test_the_table_has_a_row_for_each_rule_and_says_what_it_rests_on():
+    work = plan.Work(images=1000, flops=3.12e20, disk_bytes=2_500_000)
+    rows = [bill.Row("invert_shard", 10, 4, work, [1800.0, 1800.0]), bill.Row("plot", 1, 1, None)]
+    lines = bill.table(rows, device="a100", utilisation=0.25).splitlines()
+    assert re.split(r"  +", lines[2]) == ["invert_shard", "10", "4", "1,000", "312,000", "1,111", "2.5 MB", "2", "1"]
+    assert re.split(r"  +", lines[3]) == ["plot", "1", "1", "–", "–", "–", "–", "–", "–"]
+    assert lines[5].split()[:3] == ["all", "11", "5"]
+    assert "25% of 312 TFLOP/s" in lines[-1]
+
+
+@pytest.mark.xdist_group("study")
+def test_snakemake_plan_prints_the_bill_and_what_finished_jobs_took(finished_study):
+    before = {path for path in (finished_study / "results").rglob("*") if path.is_file()}
+    run = checkout.snakemake(finished_study, target="plan")
+    assert run.returncode == 0, run.stdout + run.stderr
+    rows = {line.split()[0]: re.split(r"  +", line.strip()) for line in run.stdout.splitlines() if "  " in line}
+    assert rows["invert_shard"][1:4] == ["4", "0", "8"]
+    assert rows["train"][1:3] == ["12", "0"]
+    assert rows["sample_shard"][-2] == "8"
+    took = sum(
+        float(path.read_text().split("\n")[1].split("\t")[0])
+        for path in (finished_study / "results/reduced/benchmarks/train").glob("*.tsv")
+    )
+    assert float(rows["train"][-1]) == pytest.approx(took / 3600, rel=0.01)
+    after = {path for path in (finished_study / "results").rglob("*") if path.is_file()}
+    assert {path.name for path in after - before} <= {"plan.log"}
+
+
+def test_benchmarks_of_a_rule_are_found_in_its_folder_or_as_its_file(tmp_path):
+    for name, seconds in (("train/a.tsv", 2), ("train/b.tsv", 3), ("plot.tsv", 4)):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"s\th:m:s\n{seconds}\t0:00:0{seconds}\n")
+    assert bill.measured(tmp_path / "train") == [2, 3]
+    assert bill.measured(tmp_path / "plot") == [4]
+    assert bill.measured(tmp_path / "invert_shard") == []
+    assert json.dumps(bill.measured(tmp_path / "plot")) == "[4.0]"

@@ -1,0 +1,43 @@
+"""realgap.data.images: what is done to uint8 images before a model sees them."""
+
+import numpy as np
+
+from realgap.data.images import from_unit, resize
+
+
+def random_images(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def test_the_right_size_is_left_as_it_is():
+    images = random_images(3, 8, 8, 3)
+    np.testing.assert_array_equal(resize(images, 8), images, strict=True)
+
+
+def test_a_constant_image_stays_constant_at_any_size():
+    for size in (3, 8, 31):
+        resized = resize(np.full((2, 8, 8, 3), 137, np.uint8), size)
+        np.testing.assert_array_equal(resized, np.full((2, size, size, 3), 137, np.uint8), strict=True)
+
+
+def test_an_image_is_resized_the_same_alone_or_among_others():
+    images = random_images(4, 8, 8, 3)
+    np.testing.assert_array_equal(resize(images, 16)[2], resize(images[2:3], 16)[0])
+
+
+def test_shrinking_averages_instead_of_dropping_pixels():
+    stripes = np.zeros((1, 64, 64, 3), np.uint8)
+    stripes[:, ::2] = 255  # without antialiasing: all black or all white
+    assert abs(resize(stripes, 8).astype(int)[0, 2:-2] - 127.5).max() < 4
+
+
+def test_images_that_are_not_square_are_cropped_to_their_centre():
+    images = random_images(2, 8, 12, 3)
+    np.testing.assert_array_equal(resize(images, 8), images[:, :, 2:10])
+    np.testing.assert_array_equal(resize(images.transpose(0, 2, 1, 3), 8), images.transpose(0, 2, 1, 3)[:, 2:10])
+
+
+def test_unit_floats_are_rounded_to_the_nearest_and_clipped():
+    given = np.array([-1, 0, 0.25, 0.5, 1, 2])
+    assert from_unit(given).tolist() == [0, 0, 64, 128, 255, 255]
+    np.testing.assert_array_equal(from_unit(np.arange(256) / 255), np.arange(256))

@@ -1,0 +1,146 @@
+"""realgap.report.tables: from predictions to the study's table."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from realgap.report import tables
+
+COLUMNS = ["training_set", "n_real", "n_generated", "n_seeds", "accuracy_mean", "accuracy_low", "accuracy_high"]
+COLUMNS += ["difference_to_real", "difference_low", "difference_high"]
+OVER_SEEDS = [
+    "training_set",
+    "n_seeds",
+    "mean",
+    "low",
+    "high",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p_value",
+]
+T_TWO = 4.302652729911275  # 97.5 % point of Student's t with 2 degrees of freedom
+
+
+def prediction(training_set, seed, right, parts):
+    """10 test images, of which the first `right` are classified right."""
+    labels = np.arange(10) % 3
+    predicted = np.where(np.arange(10) < right, labels, (labels + 1) % 3)
+    logits = np.eye(3, dtype=np.float32)[predicted] - 5
+    return {"training_set": training_set, "seed": seed, "parts": parts, "logits": logits, "labels": labels}
+
+
+REAL, BOTH = [["real", 20]], [["real", 20], ["stable_diffusion", 200]]
+PREDICTIONS = [
+    prediction("real", 2, 7, REAL),
+    prediction("real", 0, 5, REAL),
+    prediction("real", 1, 6, REAL),
+    prediction("real+stable_diffusion", 0, 8, BOTH),
+    prediction("real+stable_diffusion", 1, 8, BOTH),
+    prediction("real+stable_diffusion", 2, 10, BOTH),
+]
+
+
+def test_accuracies_count_right_answers_and_images():
+    frame = tables.accuracies(PREDICTIONS)
+    assert frame.accuracy.tolist() == [0.7, 0.5, 0.6, 0.8, 0.8, 1.0]
+    assert frame.seed.tolist() == [2, 0, 1, 0, 1, 2]
+    assert frame.n_real.tolist() == [20] * 6
+    assert frame.n_generated.tolist() == [0] * 3 + [200] * 3
+    assert frame.n_test.tolist() == [10] * 6
+
+
+def test_generated_images_of_all_sources_are_counted_together():
+    parts = [["stable_diffusion", 100], ["vae_only", 20]]
+    frame = tables.accuracies([prediction("stable_diffusion+vae_only", 0, 5, parts)])
+    assert (frame.n_real.item(), frame.n_generated.item()) == (0, 120)
+
+
+def test_the_table_is_what_one_calculates_by_hand():
+    table = tables.table(tables.accuracies(PREDICTIONS))
+    assert table.columns.tolist() == COLUMNS
+    assert table.training_set.tolist() == ["real", "real+stable_diffusion"]
+    real, both = table.to_dict("records")
+
+    half = T_TWO * 0.1 / math.sqrt(3)  # standard deviation of 0.5, 0.6, 0.7
+    assert (real["accuracy_mean"], real["n_seeds"]) == (pytest.approx(0.6), 3)
+    assert (real["accuracy_low"], real["accuracy_high"]) == (pytest.approx(0.6 - half), pytest.approx(0.6 + half))
+    assert [real[column] for column in COLUMNS[-3:]] == [0, 0, 0]
+
+    differences = np.array([0.3, 0.2, 0.3])  # seed by seed, not in the order of the predictions
+    half = T_TWO * differences.std(ddof=1) / math.sqrt(3)
+    assert both["difference_to_real"] == pytest.approx(differences.mean())
+    assert both["difference_low"] == pytest.approx(differences.mean() - half)
+    assert both["difference_high"] == pytest.approx(differences.mean() + half)
+
+
+def test_pairing_by_seed_removes_what_a_seed_does_to_both():
+    hard_and_easy = [prediction(name, seed, right, REAL) for seed, right in enumerate([2, 5, 8]) for name in ("real",)]
+    better = [prediction("vae_only", seed, right + 1, [["vae_only", 20]]) for seed, right in enumerate([2, 5, 8])]
+    row = tables.table(tables.accuracies(better + hard_and_easy)).iloc[0]
+    assert row.accuracy_high - row.accuracy_low > 1  # seeds differ wildly
+    assert row.difference_low == pytest.approx(0.1)
+    assert row.difference_high == pytest.approx(0.1)
+
+
+def test_one_seed_has_no_interval():
+    table = tables.table(tables.accuracies([one for one in PREDICTIONS if one["seed"] == 0]))
+    assert table.accuracy_mean.tolist() == [0.5, 0.8]
+    assert table.difference_to_real.tolist() == [0, pytest.approx(0.3)]
+    bounds = table[["accuracy_low", "accuracy_high", "difference_low", "difference_high"]]
+    assert bounds.isna().all().all()
+
+
+def test_rows_stand_in_the_order_of_the_study():
+    names = ["vae_only", "real", "diffusion_inversion"]
+    frame = pd.concat([tables.accuracies([prediction(name, 0, 5, REAL)]) for name in names])
+    assert tables.table(frame).training_set.tolist() == names
+
+
+def observed(**values):
+    """training_set -> values of seeds 0, 1, ... as observations."""
+    return pd.DataFrame(
+        [{"training_set": key, "seed": seed, "x": x} for key, own in values.items() for seed, x in enumerate(own)]
+    )
+
+
+def test_over_seeds_pairs_by_seed_whatever_the_order_of_rows():
+    frame = observed(real=[0.1, 0.5, 0.9], generated=[0.3, 0.6, 1.2])
+    table = tables.over_seeds(frame.sample(frac=1, random_state=0), "x").set_index("training_set")
+    assert list(table.reset_index().columns) == OVER_SEEDS
+    row = table.loc["generated"]
+    difference = np.array([0.2, 0.1, 0.3])
+    half = T_TWO * difference.std(ddof=1) / 3**0.5
+    assert (row.difference, row.difference_low, row.difference_high) == pytest.approx((0.2, 0.2 - half, 0.2 + half))
+    assert row["mean"] == pytest.approx(0.7)
+    assert row.p_value == pytest.approx(0.25)
+    assert math.isnan(table.loc["real"].difference)
+
+
+def test_over_seeds_averages_images_within_a_seed_first():
+    """A seed with many images weighs as much as one with few: the seed is the unit."""
+    few, many = observed(real=[0.0, 1.0]), observed(real=[0.0])
+    table = tables.over_seeds(pd.concat([few, many, many, many]), "x")
+    assert table["mean"].item() == pytest.approx(0.5)
+    assert table.n_seeds.item() == 2
+
+
+def test_over_seeds_keeps_groups_apart_and_says_nothing_of_a_seed_without_value():
+    frame = observed(real=[0.1, 0.2], generated=[0.3, 0.6])
+    grouped = pd.concat([frame.assign(part="a"), frame.assign(part="b", x=frame.x.where(frame.seed == 0))])
+    table = tables.over_seeds(grouped, "x", ["part"]).set_index(["training_set", "part"])
+    assert table.loc["generated", "a"].difference == pytest.approx(0.3)
+    assert table.loc["generated", "b"].isna().tolist() == [False, *[True] * 7]
+
+
+def test_over_seeds_refuses_other_seeds_than_the_reference_s():
+    with pytest.raises(ValueError, match=r"seeds: must be those of the reference, \[0, 1\], got \[0, 1, 2\]"):
+        tables.over_seeds(observed(real=[1, 2], generated=[1, 2, 3]), "x")
+
+
+def test_a_saved_table_is_read_back(tmp_path):
+    frame = observed(real=[0.123456789, 1e-7])
+    tables.save(tmp_path / "t.csv", frame)
+    assert pd.read_csv(tmp_path / "t.csv").x.tolist() == pytest.approx(frame.x.tolist(), rel=1e-5)

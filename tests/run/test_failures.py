@@ -1,0 +1,76 @@
+"""realgap.run.failures: the closing summary of failed jobs."""
+
+import logging
+from types import SimpleNamespace
+
+from realgap.run import failures
+
+
+def job(jobid, rule="invert_shard", output="out/1.h5", **wildcards):
+    return SimpleNamespace(
+        jobid=jobid, rule=SimpleNamespace(name=rule), wildcards_dict=wildcards, log=[f"{output}.log"], output=[output]
+    )
+
+
+def record(event, **said):
+    one = logging.LogRecord("snakemake", logging.ERROR, "", 0, "", (), None)
+    one.__dict__.update(event=event, **said)
+    return one
+
+
+def test_a_failed_cluster_job_is_named_with_reason_node_logs_and_command(tmp_path, monkeypatch):
+    monkeypatch.setattr(failures, "_ask_slurm", lambda number: ("OUT_OF_MEMORY", "gpu07", "None"))
+    cluster_log = tmp_path / "12.log"
+    cluster_log.write_text("realgap: SLURM job 12 on gpu03, restart 0\n")
+    recorder = failures.Recorder()
+    said = {"jobid": 3, "aux": {"external_jobid": "12"}, "log": ["a.log", str(cluster_log)], "rule_msg": "failed"}
+    recorder.emit(record("LogEvent.JOB_ERROR", **said))
+    command = ["snakemake", "--profile", "slurm"]
+    text = failures.summary([job(3, class_name="a b", shard="1", output="out/a b/1.h5")], recorder.attempts, command)
+    assert text == (
+        "1 job failed after the last attempt:\n\n"
+        "invert_shard class_name=a b shard=1\n"
+        "    reason  OUT_OF_MEMORY (SLURM job 12 on gpu03)\n"
+        "    log     out/a b/1.h5.log\n"
+        f"    SLURM   {cluster_log}\n"
+        "    repeat  snakemake --profile slurm -- 'out/a b/1.h5'"
+    )
+
+
+def test_the_reason_snakemake_reported_stands_where_slurm_has_forgotten(monkeypatch):
+    monkeypatch.setattr(failures, "_ask_slurm", lambda number: ("", "", ""))
+    message = "SLURM-job '12' failed, SLURM status is: 'TIMEOUT'. Detailed"
+    assert failures._attempt("12", "", message).reason == "TIMEOUT"
+
+
+def test_of_a_group_only_the_job_is_blamed_that_its_log_blames(tmp_path, monkeypatch):
+    monkeypatch.setattr(failures, "_ask_slurm", lambda number: ("FAILED", "gpu01", "NonZeroExitCode"))
+    cluster_log = tmp_path / "9.log"
+    cluster_log.write_text(
+        "Error in rule encode_shard:\n    message: None\n    jobid: 0\n    input: in/2.h5\n    output: out/2.h5\n"
+    )
+    members = [{"jobid": n, "output": [f"out/{n}.h5"]} for n in (1, 2)]
+    recorder = failures.Recorder()
+    recorder.emit(
+        record("group_error", aux_logs=[str(cluster_log)], job_error_info=members, external_jobid="9", groupid="encode")
+    )
+    # Snakemake then reports each member, indented
+    recorder.emit(record("job_error", jobid=1, aux={}, log=[], rule_msg=None, indent=True))
+    assert list(recorder.attempts) == [2]
+    assert recorder.attempts[2].reason == "FAILED, NonZeroExitCode"
+    cluster_log.write_text("killed before it could say anything\n")
+    recorder.emit(
+        record("group_error", aux_logs=[str(cluster_log)], job_error_info=members, external_jobid="9", groupid="encode")
+    )
+    assert sorted(recorder.attempts) == [1, 2]
+
+
+def test_a_run_without_failures_says_nothing():
+    assert failures.summary([], {}, ["snakemake"]) == ""
+
+
+def test_the_command_is_the_runs_own_without_its_targets(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/somewhere/snakemake"])
+    arguments = ["--profile", "slurm", "--configfile", "study.yaml", "--", "results/a.h5"]
+    told = failures.command_line(["results/a.h5"], arguments)
+    assert told == ["snakemake", "--profile", "slurm", "--configfile", "study.yaml"]

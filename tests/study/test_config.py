@@ -1,0 +1,237 @@
+"""realgap.study.config: a wrong configuration is one line that names key, what it must be and what it is."""
+
+import copy
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from realgap.study import config as configuration
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
+SCHEMA = yaml.safe_load(configuration.SCHEMA.read_text())
+
+# (key, value that is put there, what the message says)
+WRONG = [
+    ("colour", "red", "config: top level: unknown key 'colour'; allowed: "),
+    ("inversion.step", 3, "config: inversion: unknown key 'step'; allowed: batch_size, early_stopping_pairs, "),
+    ("sampling.stable_diffusion.embedding_noise", 0.1, "config: sampling.stable_diffusion: unknown key"),
+    ("seeds", ..., "config: top level: missing key 'seeds'"),
+    ("classifier.lr", ..., "config: classifier: missing key 'lr'"),
+    ("dataset", [], "config: dataset: must be of type object; got []"),
+    ("study", "", "config: study: must start with a letter or digit and hold only"),
+    ("study", "../elsewhere", "config: study: must start with a letter or digit and hold only"),
+    ("study", "a b", "got 'a b'"),
+    ("study", "digits\n", r"got 'digits\n'"),
+    ("study", 7, "config: study: must be of type string; got 7"),
+    ("seed", -1, "config: seed: must be at least 0; got -1"),
+    ("seed", True, "config: seed: must be of type integer; got True"),
+    ("dataset.name", "imagenet", "config: dataset.name: must be one of "),
+    ("dataset.classes", ["one"], "config: dataset.classes: must be a list of at least 2; got ['one']"),
+    ("dataset.classes", ["one", "one"], "config: dataset.classes: must not repeat an entry"),
+    ("dataset.classes", ["one", "a/b"], "config: dataset.classes.1: must start with a letter"),
+    ("dataset.classes", ["one", "eleven"], "config: dataset.classes: must be among zero, one, "),
+    ("dataset.images_per_class", 10.0, "config: dataset.images_per_class: must be of type integer; got 10.0"),
+    ("dataset.images_per_shard", 0, "config: dataset.images_per_shard: must be at least 1; got 0"),
+    ("dataset.image_size", "16", "config: dataset.image_size: must be of type integer; got '16'"),
+    ("inversion.start", "mean", "config: inversion.start: must be one of prompt, looks, random; got 'mean'"),
+    ("inversion.lr", "1e-3", "config: inversion.lr: must be of type number; got '1e-3'"),
+    ("inversion.lr", 0, "config: inversion.lr: must be more than 0; got 0"),
+    ("inversion.lr", float("nan"), "config: inversion.lr: must be of type number; got nan"),
+    ("inversion.start_scale", float("inf"), "config: inversion.start_scale: must be of type number; got inf"),
+    ("sampling.diffusion_inversion.mixing_weight", 1.5, "mixing_weight: must be at most 1; got 1.5"),
+    ("sampling.stable_diffusion.scheduler", "euler", "must be one of pndm, ddim, dpmsolver++, unipc; got 'euler'"),
+    ("sampling.stable_diffusion.guidance_scale", 0.5, "guidance_scale: must be at least 1; got 0.5"),
+    ("classifier.momentum", 1, "config: classifier.momentum: must be less than 1; got 1"),
+    ("classifier.horizontal_flip", 1, "config: classifier.horizontal_flip: must be of type boolean; got 1"),
+    ("training_sets", ["real"], "config: training_sets: must be a list of at least 2; got ['real']"),
+    ("training_sets", ["real", "gan"], "config: training_sets.1: must be sources joined by +, of real, "),
+    ("training_sets", ["real", "vae_only+real"], "config: training_sets.1: must be sources joined by +"),
+    ("training_sets", ["vae_only", "stable_diffusion"], "config: training_sets: must hold 'real'"),
+    ("training_sets", ["real", "real+vae_only+vae_only"], "each source may stand once in a set, got 'real+vae_only+"),
+    ("training_sets", ["real", "bent_lines"], "bent_lines is a defect of dataset.name rendered only; got 'bent_lines'"),
+    ("geometry.images_per_class", -1, "config: geometry.images_per_class: must be at least 0; got -1"),
+    ("geometry.detector", 3, "config: geometry.detector: must be of type string; got 3"),
+    (
+        "geometry.detector",
+        "no.pt",
+        "config: geometry.detector: must be lsd or a TorchScript file; got 'no.pt', no such",
+    ),
+    ("geometry.controls.resample", 2, "config: geometry.controls.resample: must be at most 1; got 2"),
+    ("geometry.controls.blur", 2, "config: geometry.controls: unknown key 'blur'; allowed: blur_px, resample, warp"),
+    ("geometry.confidence", 0.3, "config: geometry.confidence: must be at least 0.5; got 0.3"),
+    ("seeds", [0, 0], "config: seeds: must not repeat an entry; got [0, 0]"),
+    ("compute.device", "tpu", "config: compute.device: must be one of auto, cpu, cuda; got 'tpu'"),
+    ("sampling.batch_size", None, "config: sampling.batch_size: must be of type integer; got None"),
+    ("sampling.full_size_per_class", 11, "sampling.full_size_per_class: must be at most 10, the images of a class"),
+    (
+        "base_model.path",
+        "nowhere",
+        "base_model.path: must be a folder in diffusers' layout, with model_index.json; got 'n",
+    ),
+    ("inversion.early_stopping_patience", 0, "early_stopping_patience: must be at least 1; got 0"),
+    ("geometry.images_per_class", 0.5, "config: geometry.images_per_class: must be of type integer; got 0.5"),
+    ("plan.utilisation", 0, "config: plan.utilisation: must be more than 0; got 0"),
+    ("plan.device", "tpu", "config: plan.device: must be one of cpu, t4, "),
+    ("dataset.images_per_class", 1, "mixing_weight: must be 0 when dataset.images_per_class is 1"),
+    ("analyses", ["attention", "taste"], "config: analyses.1: must be one of attention, fidelity, detection, "),
+    ("attention.layer", "layer 4", "config: attention.layer: must be the name of a module of the classifier"),
+    ("attention.method", "gradcam", "config: attention.method: must be one of grad_cam, grad_cam_reference, "),
+    ("features.extractor", "vgg", "config: features.extractor: must be one of classifier, inception, dinov2, clip"),
+    ("features.extractor", "inception", "features.weights: must be where those of inception are; got None"),
+    ("features.weights", "w.pth", "config: features.weights: must be null for the classifier; got 'w.pth'"),
+    ("dataset.test_images_per_class", 1, "config: analyses: must leave out fidelity where a class has 1 real image"),
+    ("detection.folds", 101, "config: detection.folds: must be at most 100; got 101"),
+    ("detection.images_per_class", 0, "config: detection.images_per_class: must be at least 1; got 0"),
+    ("memorisation.chance", 0, "config: memorisation.chance: must be more than 0; got 0"),
+    ("scaling.multiples", [], "config: scaling.multiples: must be a list of at least 1; got []"),
+    ("transfer.fractions", [1.5], "config: transfer.fractions.0: must be at most 1; got 1.5"),
+    ("transfer.frozen_stages", [6], "config: transfer.frozen_stages.0: must be at most 5; got 6"),
+]
+
+
+def changed(key, value):
+    config = copy.deepcopy(DEFAULT)
+    *sections, last = key.split(".")
+    section = config
+    for name in sections:
+        section = section[name]
+    if value is ...:
+        del section[last]
+    else:
+        section[last] = value
+    return config
+
+
+def test_a_study_too_small_for_the_classifiers_of_geometry_is_refused_before_any_work():
+    config = changed("dataset.classes", ["zero", "one"])
+    config["dataset"]["images_per_class"] = 2
+    with pytest.raises(ValueError, match=r"geometry\.images_per_class: must give 5 images of all classes.*; got 4"):
+        configuration.check(config)
+    config["geometry"]["images_per_class"] = 0
+    configuration.check(config)
+
+
+def test_the_default_config_is_right():
+    configuration.check(DEFAULT)
+
+
+@pytest.mark.parametrize("study", sorted((ROOT / "resources" / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_study_is_right_on_top_of_the_default(study):
+    def laid_over(below, above):
+        both = {**below, **above}
+        nested = {k: laid_over(below[k], above[k]) for k in above if isinstance(below.get(k), dict)}
+        return {**both, **nested}
+
+    configuration.check(laid_over(DEFAULT, yaml.safe_load(study.read_text())))
+
+
+@pytest.mark.parametrize(("key", "value", "message"), WRONG)
+def test_a_wrong_config_is_one_line_that_names_key_value_and_what_is_allowed(key, value, message):
+    with pytest.raises(ValueError, match="^config: ") as caught:
+        configuration.check(changed(key, value))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_one_image_a_class_is_right_without_mixing():
+    config = changed("dataset.images_per_class", 1)
+    config["sampling"]["diffusion_inversion"]["mixing_weight"] = 0
+    config["analyses"] = ["attention", "mistakes"]  # a ball needs neighbours of its own class
+    configuration.check(config)
+
+
+def test_frozen_stages_need_a_resnet():
+    config = changed("classifier.architecture", "vgg11")
+    configuration.check(config)
+    config["transfer"]["enabled"] = True
+    with pytest.raises(
+        ValueError, match="transfer.enabled: must be false unless the classifier is a ResNet; got 'vgg11'"
+    ):
+        configuration.check(config)
+
+
+def test_a_long_value_is_cut_short():
+    with pytest.raises(ValueError, match=r"got '~{76}\.\.\.$"):
+        configuration.check(changed("study", "~" * 10_000))
+
+
+def test_parts_are_the_sources_in_the_order_of_the_name():
+    assert configuration.parts("real+stable_diffusion") == ["real", "stable_diffusion"]
+    assert configuration.parts("vae_only") == ["vae_only"]
+
+
+def described(schema, path=()):
+    """Every key of the schema with what it says of itself; references followed."""
+    for name, entry in schema.get("properties", {}).items():
+        entry = SCHEMA["$defs"][entry["$ref"].rsplit("/", 1)[1]] if "$ref" in entry else entry
+        yield ".".join((*path, name)), entry
+        yield from described(entry, (*path, name))
+
+
+def test_every_key_of_the_schema_says_its_type_and_meaning_and_refuses_unknown_ones():
+    for key, entry in described(SCHEMA):
+        if entry.get("type") == "object":
+            assert entry.get("additionalProperties") is False, key
+        else:
+            assert entry.get("description"), key
+            assert "type" in entry or "enum" in entry, key
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seeds: [0, 0]", "config: seeds: must not repeat an entry; got [0, 0]"),
+        ("inversion: {lr: -1, vists: 3}", "config: inversion: unknown key 'vists'; allowed: "),
+        ("sampling: {stable_diffusion: {templates: resources/none.txt}}", "resources/none.txt"),
+    ],
+)
+def test_the_real_command_stops_before_any_job_without_a_traceback(tmp_path, text, message):
+    (tmp_path / "study.yaml").write_text(f"study: never-made\n{text}\n")
+    command = ["snakemake", "--nolock", "--configfile", tmp_path / "study.yaml"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    said = run.stdout + run.stderr
+    assert run.returncode == 1, said
+    assert message in said
+    assert "Traceback" not in said
+    assert not (ROOT / "results" / "never-made").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("dataset.images_per_class", "5", 5),
+        ("dataset.test_images_per_class", "null", None),
+        ("scaling.enabled", "true", True),
+        ("scaling.enabled", "True", True),
+        ("inversion.lr", "0.5", 0.5),
+        ("study", "007", "007"),  # may be a text
+        ("dataset.images_per_class", "a: b: c", "a: b: c"),  # not YAML
+    ],
+)
+def test_what_the_command_line_gives_as_text_gets_its_type(key, text, value):
+    section, _, last = key.rpartition(".")
+    config = changed(key, text)
+    configuration.give_types(config, {section: {last: text}} if section else {last: text})
+    assert config == changed(key, value)
+    in_a_file = changed(key, text)
+    configuration.give_types(in_a_file, {})
+    assert in_a_file == changed(key, text)
+
+
+@pytest.mark.parametrize(
+    "given", ["scaling={enabled: true, multiples: [1, 2]}", 'scaling={"enabled": true}', "seeds=[7]"]
+)
+def test_the_real_command_takes_keys_in_braces_and_brackets(given):
+    command = ["snakemake", "--dry-run", "--quiet", "all", "--config", given, "--", "results/digits/test.h5"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert not done.returncode, done.stdout + done.stderr
+
+
+def test_every_key_of_the_default_config_has_a_comment_above_it():
+    lines = (ROOT / "config.yaml").read_text().splitlines()
+    keys = [n for n, line in enumerate(lines) if ":" in line and not line.strip().startswith(("#", "-"))]
+    assert [lines[n] for n in keys if not lines[n - 1].strip().startswith("#")] == []

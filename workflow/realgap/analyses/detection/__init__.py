@@ -1,0 +1,1 @@
+"""How well a small classifier tells generated images from real ones."""

@@ -1,0 +1,120 @@
+"""Sets of generated images against the same real ones: every metric with its interval and its difference.
+
+A number of a generated set says little by itself: real images that are not the reference have a distance and
+a coverage too, which depend on how many they are. So all sets are cut to one size, one of them is the control,
+and every row carries the difference to it. Intervals are bootstraps over images; a resample takes the same
+reference images for every set, so what the reference does to both cancels in a difference.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from realgap.analyses.fidelity import distances
+from realgap.streams import stream
+
+
+class Images(NamedTuple):
+    """A set of images by their features."""
+
+    features: np.ndarray  # (n, d)
+    labels: np.ndarray  # (n,) int64
+
+
+class Measurement(NamedTuple):
+    """A metric of one set against the reference, for one class or for all, with 95 % intervals."""
+
+    source: str
+    metric: str
+    label: int | str  # class number, or "all"
+    value: float
+    low: float
+    high: float
+    difference: float  # to the control; nan in the control's own rows
+    difference_low: float
+    difference_high: float
+    n_reference: int
+    n_images: int
+
+
+def measure(
+    reference: Images,
+    sets: Mapping[str, Images],
+    control: str,
+    extractor: str,
+    seed: int,
+    k: int = 5,
+    resamples: int = 100,
+    confidence: float = 0.95,
+) -> Iterator[Measurement]:
+    """All metrics of all sets against `reference`, for all images and then for each class.
+
+    control: the key of the set that differences are taken to. extractor: the network of the features. Intervals
+    of precision, recall, density and coverage hold the balls of both sides fixed; those of the Frechet distance
+    are centred, since each resample is biased upwards once more. ValueError if a class has no more than k images.
+    """
+    for label in ["all", *np.unique(reference.labels).tolist()]:
+        real = _of_class(reference, label)
+        drawn: dict[str, dict[str, np.ndarray]] = {}
+        sizes = {}
+        for source, images in sets.items():
+            own = _of_class(images, label)
+            sizes[source] = len(own)
+            weights = _weights(seed, "reference", len(real), resamples), _weights(seed, source, len(own), resamples)
+            drawn[source] = _draws(real, own, *weights, extractor, k)
+        for source, metrics in drawn.items():
+            for metric, draws in metrics.items():
+                centred = metric == distances.distance_names(extractor)[0]
+                nothing = (np.nan,) * 3
+                other = drawn[control][metric]
+                difference = nothing if source == control else _interval(draws - other, confidence, centred)
+                yield Measurement(
+                    source,
+                    metric,
+                    label,
+                    *_interval(draws, confidence, centred),
+                    *difference,
+                    len(real),
+                    sizes[source],
+                )
+
+
+def _of_class(images: Images, label: int | str) -> np.ndarray:
+    return images.features if label == "all" else images.features[images.labels == label]
+
+
+def _weights(seed: int, whose: str, n: int, resamples: int) -> np.ndarray:
+    """How often each of n images is counted, (1 + resamples, n): once each, then as drawn with replacement."""
+    drawn = stream(seed, "bootstrap", whose, n).multinomial(n, np.full(n, 1 / n), resamples)
+    return np.vstack([np.ones(n), drawn])
+
+
+def _draws(
+    real: np.ndarray, own: np.ndarray, real_weights: np.ndarray, weights: np.ndarray, extractor: str, k: int
+) -> dict[str, np.ndarray]:
+    """metric -> (1 + resamples,): the value, then that of each resample."""
+    covered = distances.coverage(real, own, k)
+    distance, _ = distances.nearest(own, real)
+    frechet, kernel = distances.distance_names(extractor)
+    return {
+        frechet: distances.weighted_frechet_distances(real, own, real_weights, weights),
+        kernel: distances.weighted_kernel_distances(real, own, real_weights, weights),
+        "precision": weights @ covered.precision / len(own),
+        "density": weights @ covered.density / len(own),
+        "recall": real_weights @ covered.recall / len(real),
+        "coverage": real_weights @ covered.coverage / len(real),
+        "nearest_distance": _each(weights, lambda row: np.median(np.repeat(distance, row.astype(int)))),
+    }
+
+
+def _each(weights: np.ndarray, statistic: Callable[[np.ndarray], float]) -> np.ndarray:
+    return np.array([statistic(row) for row in weights])
+
+
+def _interval(draws: np.ndarray, confidence: float, centred: bool) -> tuple[float, float, float]:
+    """The value, draws[0], with the percentiles of the others; centred: with their mean moved onto the value."""
+    value, resampled = draws[0], draws[1:]
+    low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
+    shift = value - resampled.mean() if centred else 0.0
+    return float(value), float(low + shift), float(high + shift)

@@ -1,0 +1,1 @@
+"""Do the lines bend and do the shadows lie?"""

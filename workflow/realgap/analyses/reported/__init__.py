@@ -1,0 +1,1 @@
+"""The accuracies once reported, beside the study's own."""

@@ -1,0 +1,1 @@
+"""Where the classifiers look: Grad-CAM on real test images."""

@@ -1,0 +1,1 @@
+"""Which layers of a classifier trained on generated images hold it back."""

@@ -1,0 +1,1 @@
+"""The classifiers: networks, training and the files that hold them."""

@@ -1,0 +1,1 @@
+"""What a study costs: operations counted beforehand, resources asked for, and what jobs took."""

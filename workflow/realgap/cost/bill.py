@@ -1,0 +1,69 @@
+"""The plan of a study as a table for people: what each step will do, and what finished jobs of it have taken."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from realgap.cost.plan import PEAK_TFLOPS, Work, total
+from realgap.report import text_tables
+
+
+@dataclass(frozen=True)
+class Row:
+    """A rule: its jobs, those still to be run, their whole work if it has been counted, seconds of finished ones."""
+
+    rule: str
+    jobs: int
+    left: int
+    work: Work | None
+    finished_s: Sequence[float] = ()
+
+
+def measured(folder: str | Path) -> list[float]:
+    """Wall seconds of each finished job of a rule, from Snakemake's benchmark files below `folder`."""
+    folder = Path(folder)
+    files = (
+        sorted(folder.rglob("*.tsv")) if folder.is_dir() else [f for f in [folder.with_suffix(".tsv")] if f.exists()]
+    )
+    return [float(pd.read_csv(file, sep="\t").s.iloc[0]) for file in files]
+
+
+def table(rows: Sequence[Row], device: str, utilisation: float) -> str:
+    """Lines of text: a row per rule, a total, and what the numbers rest on."""
+    header = ("step", "jobs", "to do", "images", "PFLOP", f"{device} hours", "disk", "finished", "took, hours")
+    lines = text_tables.columns(header, [_cells(row, device, utilisation) for row in [*rows, _total(rows)]])
+    peak = f"{utilisation:.0%} of {PEAK_TFLOPS[device]:g} TFLOP/s"
+    note = f"Hours are of one {device} at {peak} (plan.device, plan.utilisation in the config); a dash: not counted."
+    return "\n".join([*lines[:-1], lines[1], lines[-1], "", note])
+
+
+def _cells(row: Row, device: str, utilisation: float) -> tuple[str, ...]:
+    took = sum(row.finished_s) / 3600
+    done = (f"{len(row.finished_s):,}", _number(took)) if row.finished_s else ("–", "–")
+    counts = (row.rule, f"{row.jobs:,}", f"{row.left:,}")
+    if row.work is None:
+        return (*counts, "–", "–", "–", "–", *done)
+    work = row.work
+    hours = (_number(work.flops / 1e15), _number(work.hours(device, utilisation))) if work.flops else ("–", "–")
+    return (*counts, f"{work.images:,}" if work.images else "–", *hours, _bytes(work.disk_bytes), *done)
+
+
+def _total(rows: Sequence[Row]) -> Row:
+    work = dataclasses.replace(total(row.work for row in rows if row.work), images=0)
+    finished = [second for row in rows for second in row.finished_s]
+    return Row("all", sum(row.jobs for row in rows), sum(row.left for row in rows), work, finished)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}" if count else "–"
+        count /= 1000
+    return f"{count:.3g} TB"

@@ -1,0 +1,182 @@
+"""The data sets by name: torchvision's, scikit-learn's digits, and folders or HDF5 files of a user's own.
+
+Every loader takes (root, split) and returns a Dataset, or None when the data set has no such part of its
+own. Image ids number the rows of the original files, test rows after the training rows; an image in a
+folder is named by a hash of its path, so that adding images renames none.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from realgap.data import catalog
+from realgap.data import images as imaging
+from realgap.data.splits import Dataset
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp", ".gif")
+PARTS = {"train": ("train",), "test": ("test", "val")}  # folders of an ImageFolder's splits
+
+
+def digits(root: Path | None, split: str) -> Dataset | None:
+    """scikit-learn's digits: 1,797 handwritten digits of 8x8 pixels, 17 grey levels (UCI, Alpaydin & Kaynak 1998)."""
+    from sklearn.datasets import load_digits
+
+    if split == "test":
+        return None
+    loaded = load_digits()
+    grey = imaging.from_unit(loaded.images / 16)
+    rgb = np.repeat(grey[..., None], 3, axis=-1)
+    return Dataset(rgb, loaded.target.astype(np.int64), np.arange(len(rgb)), catalog.DIGITS)
+
+
+def cifar10(root: Path, split: str) -> Dataset:
+    """60,000 photographs of 32 px in 10 classes (Krizhevsky 2009); root holds cifar-10-batches-py/."""
+    return _cifar("CIFAR10", root, split)
+
+
+def cifar100(root: Path, split: str) -> Dataset:
+    """60,000 photographs of 32 px in 100 classes (Krizhevsky 2009); root holds cifar-100-python/."""
+    return _cifar("CIFAR100", root, split)
+
+
+def stl10(root: Path, split: str) -> Dataset:
+    """13,000 photographs of 96 px in 10 classes (Coates et al. 2011); root holds stl10_binary/."""
+    from torchvision import datasets
+
+    loaded = _checked(root, lambda: datasets.STL10(root, split=split))
+    images = np.ascontiguousarray(loaded.data.transpose(0, 2, 3, 1))
+    first = 0 if split == "train" else 5_000
+    return Dataset(images, loaded.labels.astype(np.int64), first + np.arange(len(images)), tuple(loaded.classes))
+
+
+def imagenette(root: Path, split: str) -> Dataset:
+    """13,394 photographs in 10 classes of ImageNet (fastai); root holds imagenette2-320/{train,val}/<wnid>/."""
+    part = root / "imagenette2-320" / {"train": "train", "test": "val"}[split]
+    return _of_folders(part, list(catalog.IMAGENETTE), catalog.CLASS_NAMES["imagenette"])
+
+
+def image_folder(root: Path, split: str) -> Dataset | None:
+    """<root>/{train,test or val}/<class>/<image>, or <root>/<class>/<image> without a test part of its own."""
+    if not root.is_dir():
+        raise ValueError(f"dataset.root: must be a folder of images, one folder a class; got {root}")
+    parts = [root / name for name in PARTS[split] if (root / name).is_dir()]
+    if not parts and any((root / name).is_dir() for names in PARTS.values() for name in names):
+        if split == "train":
+            raise ValueError(f"dataset.root: must hold train/ beside test/ or val/; got {root}")
+        return None
+    if not parts and split == "test":
+        return None
+    part = parts[0] if parts else root
+    names = sorted(folder.name for folder in part.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    if not names:
+        raise ValueError(f"dataset.root: must hold a folder a class; {part} has none")
+    return _of_folders(part, names, tuple(names))
+
+
+def hdf5(root: Path, split: str) -> Dataset | None:
+    """A file with train/images uint8 (n, h, w, 3), train/labels int (n,), the same under test/ if it has one.
+
+    The attribute class_names of the file gives the labels' names. Links to other files and filters that
+    need plugins are refused.
+    """
+    if not root.is_file():
+        raise ValueError(f"dataset.root: must be an HDF5 file; got {root}")
+    try:
+        with h5py.File(root, "r") as file:
+            if split not in file and split == "test":
+                return None
+            images, labels = (_own_array(file, f"{split}/{name}", root) for name in ("images", "labels"))
+            first = 0 if split == "train" else len(file["train/labels"])
+            names = tuple(_text(name) for name in file.attrs["class_names"])
+    except (OSError, KeyError, RuntimeError) as error:
+        raise ValueError(f"{root}: must hold {split}/images, {split}/labels and class_names ({error})") from error
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or labels.shape != images.shape[:1]:
+        raise ValueError(f"{root}: {split}/images must be uint8 (n, h, w, 3) with a label each, got {images.shape}")
+    if len(labels) and not (np.issubdtype(labels.dtype, np.integer) and 0 <= labels.min() <= labels.max() < len(names)):
+        raise ValueError(f"{root}: {split}/labels must be integers from 0 to {len(names) - 1}, got {_range(labels)}")
+    return Dataset(images, labels.astype(np.int64), first + np.arange(len(labels)), names)
+
+
+LOADERS: dict[str, Callable[[Path, str], Dataset | None]] = {
+    "digits": digits,
+    "cifar10": cifar10,
+    "cifar100": cifar100,
+    "stl10": stl10,
+    "imagenette": imagenette,
+    "image_folder": image_folder,
+    "hdf5": hdf5,
+}
+
+
+class ImageFiles(Sequence):
+    """The images of files, each decoded when it is asked for: uint8 (h, w, 3)."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return imaging.read(self.paths[row])
+
+
+def _cifar(kind: str, root: Path, split: str) -> Dataset:
+    from torchvision import datasets
+
+    # compares the files with their known md5 before it unpickles them
+    loaded = _checked(root, lambda: getattr(datasets, kind)(root, train=split == "train"))
+    first = 0 if split == "train" else 50_000
+    labels = np.array(loaded.targets, np.int64)
+    return Dataset(loaded.data, labels, first + np.arange(len(labels)), tuple(loaded.classes))
+
+
+def _checked(root: Path, load: Callable[[], object]) -> object:
+    """What torchvision loads; its error for missing or damaged files as one line."""
+    try:
+        return load()
+    except (RuntimeError, OSError) as error:
+        raise ValueError(f"dataset.root: {root} does not hold the data set, or a damaged copy ({error})") from error
+
+
+def _of_folders(part: Path, folders: Sequence[str], names: tuple[str, ...]) -> Dataset:
+    if missing := [folder for folder in folders if not (part / folder).is_dir()]:
+        raise ValueError(f"dataset.root: {part} must hold the folder {missing[0]}; it does not")
+    paths, labels = [], []
+    for label, folder in enumerate(folders):
+        inside = sorted(file for file in (part / folder).rglob("*") if file.suffix.lower() in SUFFIXES)
+        paths += inside
+        labels += [label] * len(inside)
+    ids = [_path_id(path.relative_to(part.parent)) for path in paths]
+    return Dataset(ImageFiles(paths), np.array(labels, np.int64), np.array(ids, np.int64), names)
+
+
+def _path_id(path: Path) -> int:
+    """63 bits of the SHA-256 of a path: two of a million images share one with a chance of 1 in 10 million."""
+    return int.from_bytes(hashlib.sha256(path.as_posix().encode()).digest()[:8], "big") >> 1
+
+
+def _own_array(file: h5py.File, name: str, root: Path) -> np.ndarray:
+    group, array = name.split("/")
+    for holder, key in ((file, group), (file[group], array)):
+        if not isinstance(holder.get(key, getlink=True), h5py.HardLink):
+            raise ValueError(f"{root}: {name} is a link to elsewhere")
+    data = file[name]
+    filters = data.id.get_create_plist()
+    foreign = [filters.get_filter(i)[0] for i in range(filters.get_nfilters()) if filters.get_filter(i)[0] > 3]
+    if data.external or data.is_virtual or foreign:  # 1 to 3: deflate, shuffle, checksum, which HDF5 has itself
+        raise ValueError(f"{root}: {name} lives in other files or needs a filter plugin")
+    if data.id.get_storage_size() * 2000 < data.nbytes:  # deflate reaches 1032 to 1; what is not stored reads as zeros
+        raise ValueError(f"{root}: {name} is not all there")
+    return data[()]
+
+
+def _range(labels: np.ndarray) -> str:
+    return f"{labels.min()} to {labels.max()}" if len(set(labels.tolist())) > 1 else str(labels[0])
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)

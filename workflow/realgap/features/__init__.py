@@ -1,0 +1,1 @@
+"""Images as features of a network, shared by the analyses that compare sets of images."""

@@ -1,0 +1,72 @@
+"""Sets of images with their features, row by row, as analyses compare them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from realgap.data.images import resampled
+from realgap.store import shards
+from realgap.streams import ranks
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """n images; row i of every array is of the same one."""
+
+    images: np.ndarray  # (n, h, w, 3) uint8
+    features: np.ndarray  # (n, d) float32
+    labels: np.ndarray  # (n,) int64, the data set's class numbers
+    image_ids: np.ndarray  # (n,) int64
+    variants: np.ndarray  # (n,) int32
+
+    def rows(self, chosen: np.ndarray) -> "ImageSet":
+        return ImageSet(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def cut(self, per_class: int, seed: int) -> "ImageSet":
+        """`per_class` images of each class, by equal_rows."""
+        return self.rows(equal_rows(self.labels, self.variants, self.image_ids, per_class, seed))
+
+
+def load(features: str | Path, paths: Sequence[str | Path], resample: bool = False) -> ImageSet:
+    """The images of shards and the features made of them, in that order; resample: as the control is made.
+
+    ValueError if the features are of other images.
+    """
+    described = shards.read(features, "features")
+    parts = [shards.read(path, "images") for path in paths]
+    images, image_ids = (np.concatenate([part[name] for part in parts]) for name in ("images", "image_ids"))
+    if not np.array_equal(image_ids, described["image_ids"]):
+        raise ValueError(
+            f"{features}: must be of the images in {paths[0]} and so on; delete it and run snakemake again"
+        )
+    return ImageSet(resampled(images) if resample else images, **described.arrays)
+
+
+def load_each(sources: Sequence[str], features: Sequence[str], paths: Sequence[str]) -> dict[str, ImageSet]:
+    """`load` for each source; paths: all shards of the first source, then of the next, equally many."""
+    each = zip(sources, features, np.array_split(paths, len(sources)), strict=True)
+    return {source: load(described, own, source == "resampled") for source, described, own in each}
+
+
+def equal_rows(
+    labels: np.ndarray, variants: np.ndarray, image_ids: np.ndarray, per_class: int, seed: int
+) -> np.ndarray:
+    """Rows of `per_class` images of each class, first variants first, (classes * per_class,) int64, ascending.
+
+    Among images of one variant chance decides, by seed and image id: the order of a file may mean something (the
+    writers of digits follow one another). A smaller cut is nested in a larger one. ValueError if a class has fewer.
+    """
+    chosen, order = [], ranks(seed, "equal cut", image_ids)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) < per_class:
+            raise ValueError(f"per_class: must be at most {len(rows)}, the images of class {label}, got {per_class}")
+        chosen.append(rows[np.lexsort((order[rows], variants[rows]))][:per_class])
+    return np.sort(np.concatenate(chosen))
+
+
+def smallest_class(labels: Iterable[np.ndarray]) -> int:
+    """Images of the smallest class in any of the sets, by the labels (n,) of each."""
+    return min(int(np.unique(own, return_counts=True)[1].min()) for own in labels)

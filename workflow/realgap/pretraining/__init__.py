@@ -1,0 +1,1 @@
+"""How the shipped miniatures of Stable Diffusion are made. No study imports it but for its captions."""

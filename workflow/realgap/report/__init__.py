@@ -1,0 +1,1 @@
+"""What people read: tables, figures, sections and pages. Knows no analysis by name."""

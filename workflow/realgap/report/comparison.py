@@ -1,0 +1,116 @@
+"""Several finished studies on one page: their tables joined, each row with the study it belongs to."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from realgap.report import pages, sections, summary
+
+
+def join(folders: Mapping[str, Path]) -> pd.DataFrame:
+    """The studies' tables one below the other, with columns study and n_test in front; study -> its folder.
+
+    Raises ValueError naming a study that has not been run to its report.
+    """
+    frames = []
+    for study, folder in folders.items():
+        for file in ("table.csv", "accuracies.csv", "report.html"):
+            if not (folder / file).is_file():
+                raise ValueError(f"config: studies: must be finished studies; {study!r} has no {folder / file}")
+        frame, n_test = pd.read_csv(folder / "table.csv"), pd.read_csv(folder / "accuracies.csv").n_test
+        frames.append(frame.assign(study=study, n_test=n_test.max()))
+    joined = pd.concat(frames, ignore_index=True)
+    return joined[["study", "n_test", *joined.columns.drop(["study", "n_test"])]]
+
+
+def render(template: str | Path, joined: pd.DataFrame, figure: str | Path, folders: Mapping[str, Path]) -> str:
+    """The page of several studies, as HTML with everything inside it; figure: an SVG of `joined`."""
+    analyses = merged({study: _sections(folder) for study, folder in folders.items()}, folders)
+    return pages.page(
+        template,
+        studies={study: _answer(joined, study, folder) for study, folder in folders.items()},
+        table={**vars(TABLE), "rows": _in_percent(joined).to_dict("records")},
+        figure=pages.data_uri(figure),
+        analyses=analyses,
+        links=[("table", "The tables"), *((one["name"], one["title"]) for one in analyses)],
+    )
+
+
+TABLE = sections.Table(
+    path="table.csv",
+    caption="Accuracy on real test images, mean over classifier seeds; differences paired by seed. "
+    "In brackets: 95 % Student t intervals.",
+    columns={
+        "study": "Study",
+        "training_set": "Training set",
+        "n_real": "Real images",
+        "n_generated": "Generated images",
+        "n_test": "Test images",
+        "n_seeds": "Seeds",
+        "accuracy_mean": "Accuracy, %",
+        "difference_to_real": "Difference to real, points",
+    },
+    intervals={
+        "accuracy_mean": ("accuracy_low", "accuracy_high"),
+        "difference_to_real": ("difference_low", "difference_high"),
+    },
+)
+
+
+def merged(by_study: Mapping[str, Sequence[sections.Section]], folders: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """Sections of the same name as one: sentences with their study, tables of the same file joined.
+
+    Sections come in the order of the study that has them first; what only some studies have is there for those.
+    """
+    names = dict.fromkeys(section.name for its in by_study.values() for section in its)
+    joined = []
+    for section_name in names:
+        of = {study: one for study, its in by_study.items() for one in its if one.name == section_name}
+        paths = dict.fromkeys(table.path for section in of.values() for table in section.tables)
+        joined.append(
+            {
+                "name": section_name,
+                "title": next(iter(of.values())).title,
+                "sentences": {study: section.sentences for study, section in of.items()},
+                "tables": [_joined_table(path, of, folders) for path in paths],
+            }
+        )
+    return joined
+
+
+def _in_percent(joined: pd.DataFrame) -> pd.DataFrame:
+    """Fractions as the page's table shows them; `real` is not compared to itself."""
+    shown = joined.copy()
+    accuracies, differences = ([c for c in joined if c.startswith(what)] for what in ("accuracy_", "difference_"))
+    shown[accuracies + differences] = (100 * joined[accuracies + differences]).round(1)
+    shown.loc[shown.training_set == "real", differences] = float("nan")
+    return shown
+
+
+def _joined_table(path: str, of: Mapping[str, sections.Section], folders: Mapping[str, Path]) -> dict[str, Any]:
+    tables = {study: table for study, section in of.items() for table in section.tables if table.path == path}
+    tables = {study: pages.folded(table) for study, table in tables.items()}
+    rows = [{"study": study, **row} for study, table in tables.items() for row in pages.rows(table, folders[study])]
+    columns = {column: heading for table in tables.values() for column, heading in table.columns.items()}
+    intervals = {column: bounds for table in tables.values() for column, bounds in table.intervals.items()}
+    needed = [*columns, *(bound for bounds in intervals.values() for bound in bounds)]
+    first = next(iter(tables.values()))
+    return {
+        **vars(first),
+        "columns": {"study": "Study", **columns},
+        "intervals": intervals,
+        "rows": [{**dict.fromkeys(needed, float("nan")), **row} for row in rows],
+    }
+
+
+def _sections(folder: Path) -> list[sections.Section]:
+    """What the study's own report shows, by the files that are there; cost and run at the end."""
+    last = ["cost", "run"]
+    paths = sorted((folder / "sections").glob("*.json"), key=lambda path: (path.stem in last, path.stem))
+    return [sections.load(path) for path in paths]
+
+
+def _answer(joined: pd.DataFrame, study: str, folder: Path) -> list[summary.Sentence]:
+    return summary.answer(joined[joined.study == study], pd.read_csv(folder / "accuracies.csv"))

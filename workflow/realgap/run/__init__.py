@@ -1,0 +1,1 @@
+"""How a step is run on a machine or a cluster: command line, job log, failures, takeover, verification."""

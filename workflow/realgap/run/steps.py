@@ -1,0 +1,89 @@
+"""What every step's command line has in common: named files, options as JSON, errors as one line."""
+
+import argparse
+import atexit
+import dataclasses
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from realgap.run import job_log
+from realgap.store.files import whole
+
+# a base model is a folder; rules name the index in it, because that is a file
+BASE_MODEL = {"type": lambda index: Path(index).parent, "metavar": "MODEL_INDEX_JSON"}
+
+
+def parse(description: str | None, options: type | None = None, **files: Any) -> tuple[argparse.Namespace, Any]:
+    """The command line of a step: `--<name>` for each of `files`, `--options JSON` for a frozen dataclass.
+
+    A file's value is the keyword arguments of argparse's `add_argument`, e.g. `out={}` or
+    `shards={"nargs": "+"}`; all are required unless they say otherwise. Options are refused when one is
+    missing or unknown, so that a rule and its step cannot drift apart. `@FILE` stands for the lines of FILE.
+    """
+    parser = argparse.ArgumentParser(description=description, fromfile_prefix_chars="@")
+    for name, arguments in files.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", **{"required": True, **arguments})
+    if options is not None:
+        parser.add_argument("--options", required=True, help=f"JSON: {', '.join(_names(options))}")
+    parser.add_argument("--benchmark", help="write time and memory here, in the format of Snakemake's benchmarks")
+    arguments = parser.parse_args()
+    if arguments.benchmark:
+        atexit.register(_benchmark, arguments.benchmark, time.perf_counter())
+    return arguments, _fill(options, arguments.options) if options is not None else None
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a step; what the user can mend (a wrong value, a missing or damaged file) becomes one line, exit 1."""
+    beginning = job_log.begin()
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        message = " ".join(str(error.strerror if _plain(error) else error).split())
+        sys.exit(f"error: {message}")
+    job_log.log(beginning)
+
+
+def _benchmark(path: str, start: float) -> None:
+    """What Snakemake's benchmark directive would have written: seconds, memory in MB, CPU seconds."""
+    wall_s, used = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
+    cpu_s = used.ru_utime + used.ru_stime
+    minutes, seconds = divmod(int(wall_s), 60)
+    clock = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+    columns = {
+        "s": f"{wall_s:.4f}",
+        "h:m:s": clock,
+        "max_rss": f"{job_log.peak_memory_mb():.2f}",
+        "cpu_time": f"{cpu_s:.2f}",
+    }
+    with whole(path) as beside:
+        beside.write_text("\t".join(columns) + "\n" + "\t".join(columns.values()) + "\n")
+
+
+def _plain(error: Exception) -> bool:
+    """An OSError made by realgap.store.files, whose text is already what the user should read."""
+    return isinstance(error, OSError) and error.filename is None and bool(error.strerror)
+
+
+def _names(options: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(options)]
+
+
+def _fill(options: type, text: str) -> Any:
+    values = json.loads(text)
+    if set(values) != set(_names(options)):
+        odd = ", ".join(sorted(set(values) ^ set(_names(options))))
+        raise SystemExit(f"error: --options: must hold exactly {', '.join(_names(options))}; missing or unknown: {odd}")
+    return options(**values)
+
+
+def progress(items: Iterable, total: int, what: str) -> Iterator:
+    """A progress bar on a terminal, a line every few seconds in a log."""
+    interval = 0.1 if sys.stderr.isatty() else 5
+    return tqdm(items, what, total, mininterval=interval, dynamic_ncols=True)

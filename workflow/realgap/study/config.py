@@ -1,0 +1,218 @@
+"""The configuration: one schema, one line per mistake, nothing started before it is right."""
+
+import math
+import reprlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from realgap.data import catalog
+from realgap.study import renamed, sources
+from realgap.study.limits import CUE_FOLDS
+
+SHIPPED = ("resources/mini-sd-digits",)  # base models that rules of this project can make again
+SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
+
+
+# JSON takes 10.0 for an integer, which range() does not, and has no word for .nan and .inf of YAML
+_TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+    {
+        "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+        "number": lambda _, value: (
+            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        ),
+    }
+)
+_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=_TYPES)
+
+
+@cache
+def _validator() -> jsonschema.protocols.Validator:
+    schema = yaml.safe_load(SCHEMA.read_text())
+    schema["properties"]["sources"] = sources.schema()
+    return _Validator(schema)
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raise ValueError with one line that names key, what it must be and what it is."""
+    renamed.check(config)
+    errors = sorted(_validator().iter_errors(config), key=lambda e: list(map(str, e.path)))
+    if errors:
+        raise ValueError(_sentence(errors[0]))
+    _check_across_keys(config)
+
+
+def give_types(config: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Read texts in `config` as YAML does where the schema wants none, in place, if `given` has them.
+
+    given: what `--config key='{...}'` added. Snakemake reads all that is inside of the braces as text.
+    """
+    if not given:
+        return
+    for error in list(_validator().iter_errors(config)):
+        *above, key = error.absolute_path or [None]
+        if not isinstance(error.instance, str) or _at(given, error.absolute_path) != error.instance:
+            continue
+        with suppress(yaml.YAMLError):
+            _at(config, above)[key] = yaml.safe_load(error.instance)
+
+
+def _at(config: Any, path: Iterable[str | int]) -> Any:
+    """The value at a path of keys and indices; None where there is no such place."""
+    for key in path:
+        try:
+            config = config[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return config
+
+
+def classes(config: Mapping[str, Any]) -> list[str]:
+    """The names of the study's classes; "all" is every class of the data set, in the order of the labels."""
+    chosen = config["dataset"]["classes"]
+    return list(catalog.CLASS_NAMES[config["dataset"]["name"]]) if chosen == "all" else chosen
+
+
+def differences(config: Mapping[str, Any], default: Mapping[str, Any], above: str = "") -> list[tuple[str, Any, Any]]:
+    """(key, default, here) of every value that is not the default's, keys dotted; None where one has no such key."""
+    found = []
+    for key in dict.fromkeys([*default, *config]):
+        usual, here = default.get(key), config.get(key)
+        if isinstance(usual, Mapping) and isinstance(here, Mapping):
+            found += differences(here, usual, f"{above}{key}.")
+        elif usual != here:
+            found.append((above + key, usual, here))
+    return found
+
+
+def _check_across_keys(config: Mapping[str, Any]) -> None:
+    """What no schema can say: how keys must fit each other."""
+    dataset = config["dataset"]
+    known = catalog.CLASS_NAMES.get(dataset["name"])
+    if dataset["classes"] == "all":
+        if not known:
+            raise ValueError(f"config: dataset.classes: must be a list of names for {dataset['name']}; got 'all'")
+    elif known and (unknown := [name for name in dataset["classes"] if name not in known]):
+        raise ValueError(f"config: dataset.classes: must be among {', '.join(known)}; got {unknown[0]!r}")
+    if dataset["root"] is None and dataset["name"] not in ("digits", "rendered"):
+        raise ValueError(f"config: dataset.root: must be a path for {dataset['name']}; got null")
+    if dataset["name"] in ("image_folder", "hdf5") and not Path(dataset["root"]).exists():
+        raise ValueError(f"config: dataset.root: must be the path of your data; got {dataset['root']!r}, nothing there")
+    base_model = config["base_model"]
+    _check_kind("base_model.path", base_model["path"], "a folder in diffusers' layout", folder=True)
+    _check_kind("prompts.templates", config["prompts"]["templates"], "a text file", folder=False)
+    if dataset["root"] is not None:
+        folder = dataset["name"] != "hdf5"
+        _check_kind(
+            "dataset.root", dataset["root"], f"a {'folder' if folder else 'file'} for {dataset['name']}", folder
+        )
+    if (base_model["hub"] is None) != (base_model["revision"] is None):
+        raise ValueError("config: base_model.revision: must be given with base_model.hub, and only with it")
+    path = base_model["path"]
+    if base_model["hub"] is None and path not in SHIPPED and not (Path(path) / "model_index.json").is_file():
+        raise ValueError(
+            "config: base_model.path: must be a folder in diffusers' layout, with model_index.json; "
+            f"got {path!r}, which has none (workflow/docs/base-models.md says how to get one)"
+        )
+    kept, most = (
+        config["sampling"]["full_size_per_class"],
+        min(dataset["images_per_class"], dataset["images_per_shard"]),
+    )
+    if kept > most:
+        raise ValueError(
+            f"config: sampling.full_size_per_class: must be at most {most}, the images of a class's first shard; "
+            f"got {kept}"
+        )
+    _check_analyses(config)
+    sources.check(config)
+
+
+def _check_kind(key: str, path: str, must_be: str, folder: bool) -> None:
+    """A folder where a file is wanted, or the other way round; what is not there yet may be fetched or be missing."""
+    if Path(path).exists() and Path(path).is_dir() != folder:
+        raise ValueError(f"config: {key}: must be {must_be}; got {path!r}, which is a {'file' if folder else 'folder'}")
+
+
+def _check_analyses(config: Mapping[str, Any]) -> None:
+    """What an analysis would otherwise refuse only after days of generating."""
+    features, dataset = config["features"], config["dataset"]
+    extractor, weights = features["extractor"], features["weights"]
+    if extractor == "classifier" and weights is not None:
+        raise ValueError(f"config: features.weights: must be null for the classifier; got {weights!r}")
+    if extractor != "classifier" and not (weights and Path(weights).exists()):
+        raise ValueError(f"config: features.weights: must be where those of {extractor} are; got {weights!r}")
+    architecture = config["classifier"]["architecture"]
+    if config["transfer"]["enabled"] and not architecture.startswith(("resnet", "resnext", "wide_resnet")):
+        raise ValueError(
+            f"config: transfer.enabled: must be false unless the classifier is a ResNet; got {architecture!r}"
+        )
+    images = min(dataset["images_per_class"], dataset["test_images_per_class"] or math.inf)
+    if "fidelity" in config["analyses"] and images < 2:
+        raise ValueError("config: analyses: must leave out fidelity where a class has 1 real image; got fidelity")
+    detector = config["geometry"]["detector"]
+    if config["geometry"]["images_per_class"] and detector != "lsd" and not Path(detector).is_file():
+        raise ValueError(
+            f"config: geometry.detector: must be lsd or a TorchScript file; got {detector!r}, no such file"
+        )
+    kept = config["sampling"]["full_size_per_class"] or dataset["images_per_class"]
+    measured = len(classes(config)) * min(config["geometry"]["images_per_class"], kept)
+    if 0 < measured < CUE_FOLDS:
+        raise ValueError(
+            f"config: geometry.images_per_class: must give {CUE_FOLDS} images of all classes together, or be 0 "
+            f"for no geometry; got {measured}"
+        )
+
+
+def _sentence(error: jsonschema.ValidationError) -> str:
+    key = ".".join(str(part) for part in error.absolute_path) or "top level"
+    got = _short(error.instance)
+    match error.validator:
+        case "additionalProperties":
+            allowed = sorted(error.schema["properties"])
+            unknown = sorted(set(error.instance) - set(allowed), key=str)
+            return f"config: {key}: unknown key {_short(unknown[0])}; allowed: {', '.join(allowed)}"
+        case "required":
+            missing = [name for name in error.validator_value if name not in error.instance]
+            return f"config: {key}: missing key {missing[0]!r}"
+        case "enum":
+            return f"config: {key}: must be one of {', '.join(map(str, error.validator_value))}; got {got}"
+        case "type":
+            return f"config: {key}: must be of type {error.validator_value}; got {got}"
+        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum" | "minItems" | "multipleOf":
+            words = {
+                "minimum": "at least",
+                "exclusiveMinimum": "more than",
+                "maximum": "at most",
+                "exclusiveMaximum": "less than",
+                "minItems": "a list of at least",
+                "multipleOf": "a multiple of",
+            }
+            return f"config: {key}: must be {words[error.validator]} {error.validator_value}; got {got}"
+        case "const":
+            return f"config: {key}: must be a list or {error.validator_value!r}; got {got}"
+        case "uniqueItems":
+            return f"config: {key}: must not repeat an entry; got {got}"
+        case "pattern":
+            return f"config: {key}: {error.schema.get('description', 'must match ' + error.validator_value)}; got {got}"
+        case _:
+            return f"config: {key}: {error.message}"
+
+
+def _short(value: Any) -> str:
+    """A value as Python writes it, cut short before it is written out: a few lines of YAML can stand for gigabytes."""
+    brief = reprlib.Repr()
+    brief.maxlevel, brief.maxlist, brief.maxdict, brief.maxstring, brief.maxlong, brief.maxother = (
+        3,
+        20,
+        20,
+        200,
+        200,
+        200,
+    )
+    text = brief.repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,108 @@
+"""Train a classifier on one training set with one seed."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from realgap import devices
+from realgap.classifier import networks, storage, training
+from realgap.run import steps
+from realgap.store import checkpoints, provenance, shards
+
+
+@dataclass(frozen=True)
+class Options:
+    architecture: str
+    steps: int
+    batch_size: int
+    lr: float
+    warmup: float
+    momentum: float
+    weight_decay: float
+    label_smoothing: float
+    crop_padding: int
+    horizontal_flip: bool
+    real_share: float
+    seed: int
+    device: str
+    precision: str
+
+
+def main() -> None:
+    args, options = steps.parse(__doc__, Options, training_set={}, out={})
+    data = shards.read(args.training_set, "images")
+    of_run = {"step": "train", "options": asdict(options), "inputs": {"training_set": data.attributes["checksum"]}}
+    checkpoint = checkpoints.Checkpoint(args.out, of_run)
+    model, losses = fit(data, options, checkpoint=checkpoint)
+    made = {
+        **of_run,
+        "training_set": data.attributes["training_set"],
+        "parts": data.attributes["parts"],
+        "classes": np.unique(data["labels"]).tolist(),
+        "image_size": data["images"].shape[1],
+        "losses": [round(float(part.mean()), 4) for part in np.array_split(losses, min(50, len(losses)))],
+        "versions": provenance.versions("torch", "torchvision"),
+    }
+    storage.save(args.out, model.state_dict(), made)
+    checkpoint.remove()
+
+
+def fit(
+    data: shards.Shard,
+    options: Options,
+    model: nn.Module | None = None,
+    frozen: Sequence[nn.Module] = (),
+    checkpoint: checkpoints.Checkpoint | None = None,
+) -> tuple[nn.Module, list[float]]:
+    """A classifier trained on the rows of a training set, and the loss of each step.
+
+    model: where to start, else at random by the seed; frozen: its modules that stay as they are; checkpoint:
+    where a killed training goes on from.
+    """
+    classes, targets = np.unique(data["labels"], return_inverse=True)
+    sources = data.attributes["parts"]
+    ends = np.cumsum([count for _, count in sources])[:-1]
+    parts = list(zip(np.split(data["images"], ends), np.split(targets, ends), strict=True))
+    shares = [1.0] if len(parts) == 1 else _shares([source for source, _ in sources], options.real_share)
+    if model is None:
+        model = networks.build(options.architecture, len(classes), data["images"].shape[1])
+        networks.initialise(model, options.seed)
+    device = devices.pick(options.device)
+    run = training.train(
+        model,
+        parts,
+        shares,
+        steps=options.steps,
+        batch_size=options.batch_size,
+        lr=options.lr,
+        warmup=options.warmup,
+        momentum=options.momentum,
+        weight_decay=options.weight_decay,
+        label_smoothing=options.label_smoothing,
+        crop_padding=options.crop_padding,
+        horizontal_flip=options.horizontal_flip,
+        seed=options.seed,
+        device=device,
+        dtype=devices.pick_dtype(options.precision, device, training=True),
+        frozen=frozen,
+        **({} if checkpoint is None else {"state": checkpoint.load(training.State), "offer": checkpoint.offer}),
+    )
+    # read once at the end: a GPU would be waited for at every step
+    losses = torch.stack(list(steps.progress(run, options.steps, "training"))).tolist()
+    if not np.isfinite(losses).all():
+        raise ValueError(f"classifier.lr: must be lower, got {options.lr}: the loss did not stay finite")
+    return model, losses
+
+
+def _shares(sources: list[str], real_share: float) -> list[float]:
+    """real_share of each batch is real, the rest is divided equally among the other sources."""
+    generated = len(sources) - ("real" in sources)
+    rest = 1 - real_share if "real" in sources else 1.0
+    return [real_share if source == "real" else rest / generated for source in sources]
+
+
+if __name__ == "__main__":
+    steps.run(main)

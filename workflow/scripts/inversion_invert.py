@@ -1,0 +1,122 @@
+"""Invert a shard of real images: one conditioning embedding per image, found by gradient descent."""
+
+import sys
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from realgap import devices
+from realgap.base_model import autoencoder, denoiser, prompting, schedules
+from realgap.diffusion import inversion
+from realgap.pretraining import captions
+from realgap.run import steps
+from realgap.store import checkpoints, provenance, shards
+
+
+@dataclass(frozen=True)
+class Options:
+    class_name: str
+    num_tokens: int
+    start: str
+    start_scale: float
+    steps_per_image: int
+    lr: float
+    lr_schedule: str
+    weight_decay: float
+    timesteps: str
+    early_stopping_patience: int | None
+    early_stopping_tolerance: float
+    early_stopping_pairs: int
+    max_failed_share: float
+    batch_size: int
+    seed: int
+    device: str
+    precision: str
+
+
+def main() -> None:
+    args, options = steps.parse(
+        __doc__, Options, images={}, moments={}, base_model=steps.BASE_MODEL, templates={}, out={}
+    )
+    device = devices.pick(options.device)
+    moments = shards.read(args.moments, "moments")
+    unet = denoiser.load(args.base_model, device, devices.pick_dtype(options.precision, device))
+    alphas_cumprod, prediction_type = schedules.noise(args.base_model)
+    made = {"step": "invert", "options": asdict(options), "inputs": {"moments": moments.attributes["checksum"]}}
+
+    early_stopping = None
+    if options.early_stopping_patience is not None:
+        early_stopping = inversion.EarlyStopping(
+            options.early_stopping_patience, options.early_stopping_tolerance, options.early_stopping_pairs
+        )
+    checkpoint = checkpoints.Checkpoint(args.out, made)
+    state = checkpoint.load(inversion.State)
+    if state is None:
+        start = _start(args, options, moments["image_ids"], unet, device)
+        state = inversion.begin(start, options.steps_per_image, early_stopping is not None)
+    run = inversion.invert(
+        state,
+        moments["mean"],
+        moments["std"],
+        moments["image_ids"],
+        denoiser.predictor(unet),
+        alphas_cumprod,
+        prediction_type=prediction_type,
+        scaling_factor=autoencoder.scaling_factor(args.base_model),
+        visits=options.steps_per_image,
+        lr=options.lr,
+        lr_schedule=options.lr_schedule,
+        weight_decay=options.weight_decay,
+        timesteps=options.timesteps,
+        seed=options.seed,
+        batch_size=options.batch_size,
+        device=device,
+        early_stopping=early_stopping,
+    )
+    batches = -(-len(moments) // options.batch_size)
+    for current in steps.progress(run, state.losses.shape[1] * batches, "inverting"):
+        checkpoint.offer(lambda: state)
+        if current.failed.mean() > options.max_failed_share:
+            checkpoint.remove()
+            raise ValueError(_failure(args.moments, moments["image_ids"], state.failed, options.max_failed_share))
+    kept, failed = ~state.failed, moments["image_ids"][state.failed].tolist()
+    for image_id in failed:
+        print(f"warning: image {image_id} of {args.moments} failed: NaN or infinity arose; left out", file=sys.stderr)
+    arrays = {
+        "embeddings": state.result()[kept],
+        "losses": state.losses[kept],
+        "visits": state.visits(options.steps_per_image)[kept],
+        "labels": moments["labels"][kept],
+        "image_ids": moments["image_ids"][kept],
+    }
+    made |= {"failed": failed, "versions": provenance.versions("torch", "diffusers")}
+    shards.write(args.out, "embeddings", arrays, made)
+    checkpoint.remove()
+
+
+def _failure(path: str, image_ids: np.ndarray, failed: np.ndarray, share: float) -> str:
+    names = ", ".join(map(str, image_ids[failed][:5])) + (", ..." if failed.sum() > 5 else "")
+    return (
+        f"{path}: NaN or infinity arose in {failed.sum()} of {len(failed)} images ({names}), more than "
+        f"inversion.max_failed_share, {share}; a lower inversion.lr or compute.precision fp32 may help"
+    )
+
+
+def _start(args, options: Options, image_ids: np.ndarray, unet, device: torch.device) -> np.ndarray:  # noqa: ANN001
+    if options.start == "random":
+        width = unet.config.cross_attention_dim
+        return inversion.random_start(image_ids, options.num_tokens, width, options.start_scale, options.seed)
+    if options.start == "looks":
+        real = shards.read(args.images, "images")
+        if real["image_ids"].tolist() != image_ids.tolist():
+            raise ValueError(f"{args.moments}: must be of the images of {args.images}, in their order")
+        prompts = captions.looks(real["images"], options.class_name)
+    else:
+        prompts = prompting.of_class(args.templates, options.class_name)[:1]
+    embedded = prompting.embed(args.base_model, prompts, device)[:, : options.num_tokens].cpu().numpy()
+    return np.broadcast_to(embedded, (len(image_ids), *embedded.shape[1:]))
+
+
+if __name__ == "__main__":
+    steps.run(main)

@@ -1,0 +1,57 @@
+"""Account for a study: what each stage took, what a point of accuracy costs, and what was run where."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from realgap.cost import accounting
+from realgap.report import cost_and_run, figures, sections
+from realgap.run import steps
+from realgap.store import shards
+from realgap.store.files import sha256, whole
+
+AFTER_ALL = ("account", "report")
+
+
+@dataclass(frozen=True)
+class Options:
+    stages: dict[str, list[str]]  # source -> what its images went through
+    images: dict[str, int]  # stage -> images it made or read
+    n_classes: int
+    settings: list[list[Any]]  # key, default, here
+    seed: int
+    seeds: list[int]
+
+
+def main() -> None:
+    args, options = steps.parse(__doc__, Options, table={}, accuracies={}, shards={"nargs": "+"}, figure={"nargs": 2})
+    folder, table = Path(args.table).parent, pd.read_csv(args.table)
+    jobs = accounting.read_jobs(folder, options.stages, AFTER_ALL)
+    stages = accounting.stages(jobs, options.images)
+    points = accounting.accuracy_points(table, jobs, options.stages, chance=1 / options.n_classes)
+    written = {
+        cost_and_run.STAGES.path: stages.assign(stage=stages.stage.map(cost_and_run.readable)),
+        cost_and_run.POINTS.path: points,
+        "run/jobs.csv": jobs,
+        cost_and_run.MACHINES.path: accounting.machines(jobs),
+        cost_and_run.SETTINGS.path: cost_and_run.settings_frame(options.settings),
+        cost_and_run.CHECKSUMS.path: _checksums(folder, [args.table, args.accuracies], args.shards),
+    }
+    for path, frame in written.items():
+        with whole(folder / path) as beside:
+            frame.to_csv(beside, index=False, float_format="%.6g")
+    figures.save(figures.cost(stages.stage.map(cost_and_run.readable), stages.job_seconds), *args.figure)
+    sections.save(folder / "sections/cost.json", cost_and_run.cost(stages, points))
+    sections.save(folder / "sections/run.json", cost_and_run.run(jobs, options.settings, options.seed, options.seeds))
+
+
+def _checksums(folder: Path, tables: list[str], shard_paths: list[str]) -> pd.DataFrame:
+    digests = {path: sha256(path) for path in tables} | {path: shards.checksum(path) for path in shard_paths}
+    rows = [(str(Path(path).relative_to(folder)), digest) for path, digest in digests.items()]
+    return pd.DataFrame(rows, columns=["file", "sha256"])
+
+
+if __name__ == "__main__":
+    steps.run(main)
