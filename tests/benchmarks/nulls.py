@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from realgap import contrasts, markdown
+from realgap.analyses.fidelity.contrasts import contrasts
+from realgap.report import text_tables
 from realgap.statistics import areas, differences, falls, families
 from realgap.statistics.crossed import variances
 from realgap.statistics.verdicts import Verdict, verdict
@@ -133,7 +134,7 @@ def sets(rng: np.random.Generator, n_units: int) -> Said:
     seed = int(rng.integers(2**31))
     old, new = (
         before.measured(reference, own, control, seed),
-        contrasts.contrasts(reference, own, control, "network", seed),
+        contrasts(reference, own, control, "network", seed),
     )
     return {f"another {metric} than real": (old[metric], new[metric].p_value <= 0.05) for metric in METRICS}
 
@@ -187,10 +188,10 @@ def main() -> None:
     parser.add_argument("--coverage", action="store_true", help="how often intervals hold the truth instead")
     args = parser.parse_args()
     if args.coverage:
-        print(markdown.table(coverage.HEADER, coverage.table(args.studies, args.seed)))
+        print(text_tables.markdown(coverage.HEADER, coverage.table(args.studies, args.seed)))
     else:
         header = ["a sentence that is false here", "units", "studies", "said before, %", "said now, %"]
-        print(markdown.table(header, false_alarms(args.studies, args.seed)))
+        print(text_tables.markdown(header, false_alarms(args.studies, args.seed)))
 
 
 if __name__ == "__main__":

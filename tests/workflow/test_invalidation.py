@@ -135,7 +135,7 @@ GEOMETRY = {"measure_geometry", "judge_geometry"}
             "scripts/classifier_evaluate.py",
             {"evaluate", "infer_membership", "audit", "diagnose", "compare_scaling"} | TABLES,
         ),
-        ("realgap/statistics.py", {*COMPARED, "judge_geometry"} | TABLES),
+        ("realgap/statistics/intervals.py", {*COMPARED, "judge_geometry"} | TABLES),
         ("realgap/accounting.py", {"account", "report"}),
         ("realgap/geometry/vanishing.py", GEOMETRY | {"account", "report"}),
         ("realgap/geometry/telling.py", {"judge_geometry", "account", "report"}),

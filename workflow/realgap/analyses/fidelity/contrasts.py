@@ -10,7 +10,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.metrics import pairwise_distances
 
-from realgap import fidelity
+from realgap.analyses.fidelity import distances
 from realgap.statistics.exchange import Exchange, any_hit, mean_of, memberships, reached, summary
 
 Metric = Callable[[np.ndarray], np.ndarray]
@@ -28,9 +28,9 @@ def contrasts(
 ) -> dict[str, Exchange]:
     """Metric -> its value for `own` minus that for `control`, features (n, d), (m, d) and (c, d), m = c if paired.
 
-    Names and meaning of the metrics as in realgap.measuring. Sets of different size compare only where a metric does
-    not depend on size (precision, density, nearest_distance). Time is that of `permutations` pairs of sets, most of it
-    for the Frechet distance; memory that of the distances between all images.
+    Names and meaning of the metrics as in realgap.analyses.fidelity.measures. Sets of different size compare only
+    where a metric does not depend on size (precision, density, nearest_distance). Time is that of `permutations`
+    pairs of sets, most of it for the Frechet distance; memory that of the distances between all images.
     ValueError if a set has no more than k images.
     """
     pooled = np.concatenate([own, control]).astype(np.float64)
@@ -44,11 +44,11 @@ def _metrics(reference: np.ndarray, pooled: np.ndarray, extractor: str, k: int) 
     if not 1 <= k < len(reference):
         raise ValueError(f"k: must be at least 1 and below the number of reference images, {len(reference)}, got {k}")
     inside = to_reference < np.partition(within, k, axis=1)[:, k]  # an image's nearest neighbour is itself
-    frechet, kernel = fidelity.distance_names(extractor)
+    frechet, kernel = distances.distance_names(extractor)
     nearest = to_reference.min(axis=1)
     return {
         frechet: _frechet(reference, pooled),
-        kernel: lambda rows: fidelity.weighted_kernel_distances(
+        kernel: lambda rows: distances.weighted_kernel_distances(
             reference, pooled, np.ones((len(rows), len(reference))), rows
         ),
         "precision": mean_of(inside.any(axis=1)),
@@ -60,7 +60,7 @@ def _metrics(reference: np.ndarray, pooled: np.ndarray, extractor: str, k: int) 
 
 
 def _frechet(reference: np.ndarray, pooled: np.ndarray) -> Metric:
-    """fidelity.frechet_distance of each row's images; what the reference costs is paid once, not for each row."""
+    """distances.frechet_distance of each row's images; what the reference costs is paid once, not for each row."""
     centre, centred = reference.mean(axis=0), reference - reference.mean(axis=0)
     of_reference = centred / np.sqrt(len(reference) - 1)
     # F with F F^T = S1: tr sqrt(S1 S2) is the sum of roots of the eigenvalues of F^T S2 F, the covariance of z F
