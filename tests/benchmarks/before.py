@@ -3,8 +3,9 @@
 import numpy as np
 from scipy import stats
 
-from realgap import measuring
+from realgap.analyses.fidelity import distances
 from realgap.statistics import auc, mean_interval
+from realgap.streams import stream
 
 
 def paired_t(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -38,11 +39,31 @@ def gives_away(members: np.ndarray, others: np.ndarray) -> bool:
     return low > 0.5 or high < 0.5
 
 
-def measured(reference: np.ndarray, own: np.ndarray, control: np.ndarray, seed: int) -> dict[str, bool]:
-    """metric -> whether the bootstrap interval of its difference to the control excludes zero."""
-    images = {name: measuring.Images(x, np.zeros(len(x), int)) for name, x in (("own", own), ("control", control))}
-    rows = measuring.measure(
-        measuring.Images(reference, np.zeros(len(reference), int)), images, "control", "network", seed
-    )
-    judged = [row for row in rows if row.label == "all" and row.source == "own"]
-    return {row.metric: row.difference_low > 0 or row.difference_high < 0 for row in judged}
+def measured(reference: np.ndarray, own: np.ndarray, control: np.ndarray, seed: int, k: int = 5) -> dict[str, bool]:
+    """metric -> whether the bootstrap interval of its difference to the control excludes zero, balls held fixed."""
+    rng = stream(seed, "bootstrap")
+    drawn = [
+        np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), 100)]) for n in map(len, (reference, own, control))
+    ]
+    each = [_draws(reference, x, drawn[0], weights, k) for x, weights in ((own, drawn[1]), (control, drawn[2]))]
+    told = {}
+    for metric in each[0]:
+        value, *resampled = each[0][metric] - each[1][metric]
+        shift = value - np.mean(resampled) if metric.startswith("fd") else 0.0
+        low, high = np.quantile(resampled, [0.025, 0.975]) + shift
+        told[metric] = bool(low > 0 or high < 0)
+    return told
+
+
+def _draws(reference: np.ndarray, own: np.ndarray, real_weights: np.ndarray, weights: np.ndarray, k: int) -> dict:
+    """metric -> (1 + resamples,), the value first."""
+    covered, (nearest, _) = distances.coverage(reference, own, k), distances.nearest(own, reference)
+    return {
+        "fd_network": distances.weighted_frechet_distances(reference, own, real_weights, weights),
+        "kd_network": distances.weighted_kernel_distances(reference, own, real_weights, weights),
+        "precision": weights @ covered.precision / len(own),
+        "density": weights @ covered.density / len(own),
+        "recall": real_weights @ covered.recall / len(reference),
+        "coverage": real_weights @ covered.coverage / len(reference),
+        "nearest_distance": np.array([np.median(np.repeat(nearest, row.astype(int))) for row in weights]),
+    }
