@@ -174,7 +174,7 @@ def test_planted_copies_are_told_from_chance_and_controls_stand_beside_them():
     random = np.random.default_rng(0)
     train, test = random.normal(size=(150, 6)), random.normal(size=(400, 6))
     sets = {"copies": train + 0.01 * random.normal(size=train.shape), "fresh": random.normal(size=(150, 6))}
-    audited = memorisation.audits(memorisation.Pools(train, test), sets, seed=0, chance=0.05)
+    audited = memorisation.audits(memorisation.Pools(train, test), sets, seed=0, near_copy_quantile=0.05)
     copied = memorisation.copies(audited, "resnet18", seed=0, resamples=100).set_index("source")
     assert copied.near_copies["copies"] == 1
     assert copied.near_copies["fresh"] < 0.15

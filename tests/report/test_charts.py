@@ -58,7 +58,7 @@ def test_each_metric_has_the_control_s_own_line():
 
 def test_lines_run_from_near_to_far_even_where_seeds_agree_on_fewer_points():
     rows = [("real", 0, 0.9), ("real", 2, 0.5), ("real", 1, 0.7), ("vae_only", 1, 0.6), ("vae_only", 0, 0.8)]
-    table = pd.DataFrame(rows, columns=["training_set", "edge_bin", "mean"])
+    table = pd.DataFrame(rows, columns=["training_set", "distance_bin", "mean"])
     table = table.assign(low=table["mean"] - 0.1, high=table["mean"] + 0.1)
     (axes,) = charts.edge(table).axes
     for line in axes.lines:
