@@ -25,14 +25,15 @@ REDUCED = {
     },
     "classifier": {"steps": 3, "batch_size": 8},
     "seeds": [0, 1],
-    "attention": {"images_per_class": 4},
+    "analyses": ["saliency", "fidelity", "detection", "memorisation", "errors", "scaling", "transfer", "geometry"],
+    "saliency": {"images_per_class": 4},
     "fidelity": {"neighbours": 3, "resamples": 20, "subsets": 2},
     "detection": {"steps": 2, "folds": 2, "resamples": 20},
     "memorisation": {"resamples": 20, "pairs": 2},
-    "scaling": {"enabled": True, "multiples": [1]},
+    "scaling": {"multiples": [1]},
     # not the processor's: in bf16 embeddings that differ by 1e-5 move a pixel in 400 by more than one grey level
     "compute": {"precision": "fp32"},
-    "transfer": {"enabled": True, "frozen_stages": [0, 5], "fractions": [1.0, 0.5], "steps": 2},
+    "transfer": {"frozen_stages": [0, 5], "fractions": [1.0, 0.5], "steps": 2},
 }
 
 

@@ -4,17 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from realgap.analyses import class_names
 from realgap.analyses.detection import measures
 from realgap.analyses.detection import section as detecting
-from realgap.analyses.errors import section as mistakes
+from realgap.analyses.errors import section as errors
 from realgap.analyses.fidelity import section as fidelity
 from realgap.analyses.fidelity.measures import Images
 from realgap.analyses.memorisation import section as memorisation
-from realgap.analyses.saliency import section as attention
+from realgap.analyses.saliency import section as saliency
 from realgap.analyses.scaling import section as scaling
 from realgap.analyses.transfer import section as transfer
-from realgap.features.image_sets import ImageSet
+from realgap.features.image_sets import ImageSet, class_names
 from realgap.report import tables
 from realgap.store.shards import Shard
 
@@ -29,7 +28,7 @@ def bumps(widths, cells=8):
 
 
 def look(training_set, seed, width, n=60, wrong=0.1, narrow_when_wrong=1.0, empty=0):
-    """What a classifier that looks at bumps of about `width` would leave in its attention file."""
+    """What a classifier that looks at bumps of about `width` would leave in its file of maps."""
     random = np.random.default_rng([seed, len(training_set)])
     labels = np.arange(n) % 3
     correct = random.random(n) >= wrong
@@ -56,15 +55,15 @@ def looks(**sets):
     return [look(key, seed, **options) for key, options in sets.items() for seed in SEEDS]
 
 
-def attention_section(runs):
-    observed = attention.observations(runs)
-    compared, state = attention.comparison(observed), attention.models(observed)
-    answered = attention.answer(compared)
-    return answered, attention.section(answered, compared, state, "Grad-CAM at layer3")
+def saliency_section(runs):
+    observed = saliency.observations(runs)
+    compared, state = saliency.comparison(observed), saliency.models(observed)
+    answered = saliency.answer(compared)
+    return answered, saliency.section(answered, compared, state, "Grad-CAM at layer3")
 
 
 def test_a_narrower_focus_is_said_and_error_rate_alone_is_not():
-    answered, section = attention_section(
+    answered, section = saliency_section(
         looks(
             real={"width": 0.25},
             narrow={"width": 0.18},
@@ -75,15 +74,15 @@ def test_a_narrower_focus_is_said_and_error_rate_alone_is_not():
     assert section.sentences[0].startswith("narrow: narrower by 0.")
     assert section.sentences[1].startswith("clumsy: no difference beyond error rate: ")
     assert "on all images, error rate included" in section.sentences[1]
-    area = answered[answered.number == "effective_area"].set_index("training_set")
+    area = answered[answered.metric == "effective_area"].set_index("training_set")
     assert area.difference["narrow"] < -0.05
     assert len(answered) == 2 * 5
 
 
 def test_observations_are_a_row_per_classifier_image_and_target():
-    observed = attention.observations(looks(real={"width": 0.2, "empty": 6}, other={"width": 0.2}))
+    observed = saliency.observations(looks(real={"width": 0.2, "empty": 6}, other={"width": 0.2}))
     assert len(observed) == 2 * 4 * 60 * 2
-    state = attention.models(observed).set_index(["training_set", "measure"])["mean"]
+    state = saliency.models(observed).set_index(["training_set", "metric"])["mean"]
     assert state["real", "empty_true_maps"] == pytest.approx(0.1)
     assert state["other", "empty_predicted_maps"] == 0
     assert state["real", "faithfulness"] == pytest.approx(0.2)
@@ -97,11 +96,11 @@ def test_shown_images_are_chosen_by_rule():
     for run in runs:
         if run.attributes["training_set"] == "other":
             run.arrays["true_maps"][7] = bumps([0.5])[0]
-    observed = attention.observations(runs)
-    shown = attention.shown_images(observed, 2)
+    observed = saliency.observations(runs)
+    shown = saliency.shown_images(observed, 2)
     assert [rank for rank, _ in shown] == ["least"] * 2 + ["median"] * 2 + ["most"] * 2
     assert ("most", 107) in shown
-    assert attention.shown_images(observed[observed.image_id < 102], 2) == []
+    assert saliency.shown_images(observed[observed.image_id < 102], 2) == []
 
 
 def test_class_names_are_in_the_order_of_their_numbers():
@@ -234,12 +233,12 @@ def failing():
         )
         for seed in SEEDS
     ]
-    return runs, mistakes.observations(runs, NAMES, np.arange(n), bin_of)
+    return runs, errors.observations(runs, NAMES, np.arange(n), bin_of)
 
 
 def test_losing_the_edge_and_losing_a_class_are_told_apart(failing):
     runs, observed = failing
-    answered = mistakes.answer(observed, runs, bins=10).set_index(["training_set", "measure"])
+    answered = errors.answer(observed, runs, bins=10).set_index(["training_set", "metric"])
     assert answered.verdict["edge", "edge_loss"].endswith(
         "further behind at the edge of the real training data than near it"
     )
@@ -253,18 +252,18 @@ def test_losing_the_edge_and_losing_a_class_are_told_apart(failing):
 
 def test_the_section_names_the_class_and_the_confusion(failing):
     runs, observed = failing
-    by_class, confused = tables.over_seeds(observed, "correct", ["class"]), mistakes.confusions(observed, NAMES)
-    section = mistakes.section(mistakes.answer(observed, runs, 10), by_class, confused, 3)
+    by_class, confused = tables.over_seeds(observed, "correct", ["class"]), errors.confusions(observed, NAMES)
+    section = errors.section(errors.answer(observed, runs, 10), by_class, confused, 3)
     (lost,) = (sentence for sentence in section.sentences if sentence.startswith("lost: "))
     assert "Most is lost on b (-4" in lost
     assert "b is called c more often by 4" in lost
     none = confused.assign(low=-0.1)  # no interval excludes zero, so nothing is named
-    quiet = mistakes.section(mistakes.answer(observed, runs, 10), by_class.assign(difference_high=0.1), none, 3)
+    quiet = errors.section(errors.answer(observed, runs, 10), by_class.assign(difference_high=0.1), none, 3)
     assert all(sentence.endswith("No class and no confusion stands out.") for sentence in quiet.sentences)
     cells = confused.set_index(["training_set", "class", "predicted"])
     assert cells.share["lost", "b", "c"] == pytest.approx(0.5, abs=0.08)
     assert np.isnan(cells.difference["real", "a", "a"])
-    bins = mistakes.reliability(runs, 10)
+    bins = errors.reliability(runs, 10)
     assert bins.groupby(["training_set", "seed"]).n_images.sum().tolist() == [300] * 12
 
 

@@ -21,13 +21,14 @@ def section_files():
 
 def of_analyses():
     """Every file that their rules leave: what those without wildcards make, and what these read of the study."""
-    own = [one for one in workflow.rules if f"/realgap/analyses/" in str(one.snakefile) and not one.wildcard_names]
-    return [file for one in own for file in (*one.input, *one.output) if file.startswith(f"{OUT}/")]
+    own = [one for one in workflow.rules if "/realgap/analyses/" in str(one.snakefile) and not one.has_wildcards()]
+    used = [file for one in own for file in (*one.expand_input(Wildcards())[0], *one.output)]
+    return [file for file in used if file.startswith(f"{OUT}/")]
 
 
 # name -> what is registered of it, in the order of the page
 ANALYSES = {name: one for name, one in analyses.registered().items() if name in config["analyses"]}
-for name in ANALYSES:
+for analysis in ANALYSES:
 
-    include: f"../realgap/analyses/{name}/rules.smk"
+    include: f"../realgap/analyses/{analysis}/rules.smk"
 

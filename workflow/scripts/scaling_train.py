@@ -21,7 +21,11 @@ def main() -> None:
     args, options = steps.parse(__doc__, Options, training_set={}, test={}, out={})
     data = training_sets.first_variants(shards.read(args.training_set, "images"), options.multiple)
     test = shards.read(args.test, "images")
-    of_run = {"step": "train_scaling", "options": asdict(options), "inputs": {"training_set": data.attributes["checksum"]}}
+    of_run = {
+        "step": "train_scaling",
+        "options": asdict(options),
+        "inputs": {"training_set": data.attributes["checksum"]},
+    }
     checkpoint = checkpoints.Checkpoint(args.out, of_run)
     model, _ = train.fit(data, options, checkpoint=checkpoint)
     device = devices.pick(options.device)
@@ -33,7 +37,13 @@ def main() -> None:
         "image_ids": test["image_ids"],
     }
     kept = {name: data.attributes[name] for name in ("training_set", "parts")}
-    made = {"step": "train_scaling", "seed": options.seed, "classes": classes.tolist(), "options": asdict(options), **kept}
+    made = {
+        "step": "train_scaling",
+        "seed": options.seed,
+        "classes": classes.tolist(),
+        "options": asdict(options),
+        **kept,
+    }
     shards.write(args.out, "predictions", arrays, made)
     checkpoint.remove()
 

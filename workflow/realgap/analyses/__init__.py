@@ -30,8 +30,3 @@ ORDER = (
 def registered() -> dict[str, ModuleType]:
     """name -> its package, in ORDER."""
     return {name: import_module(f"{__name__}.{name}") for name in ORDER}
-
-
-def chosen(names: list[str]) -> list[str]:
-    """`names` in ORDER."""
-    return [name for name in ORDER if name in names]

@@ -56,7 +56,7 @@ def intervals(
 
 
 def by_class_heat(measured: pd.DataFrame, metrics: Sequence[str], class_names: Sequence[str]) -> plt.Figure:
-    """Differences to the control per class (columns source, class, metric, difference and its bounds): a heat map a metric.
+    """Differences to the control per class: a heat map a metric, of source, class, metric, difference, its bounds.
 
     A dot marks cells whose interval excludes zero.
     """

@@ -61,7 +61,7 @@ def confusion(confused: pd.DataFrame, class_names: Sequence[str]) -> plt.Figure:
 
 
 def edge(by_distance: pd.DataFrame) -> plt.Figure:
-    """Accuracy by distance to the real training data, 95 % intervals over seeds (tables.over_seeds within distance_bin)."""
+    """Accuracy by distance to the real training data (tables.over_seeds within distance_bin), 95 % intervals."""
     bins = int(by_distance.distance_bin.max()) + 1
     shown = by_distance.assign(
         x=by_distance.distance_bin, y=100 * by_distance["mean"], low=100 * by_distance.low, high=100 * by_distance.high

@@ -11,6 +11,7 @@ from realgap.report.figures import name
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
 from realgap.store.shards import Shard
 
+
 def observations(
     runs: Sequence[Shard], class_names: Sequence[str], distances: np.ndarray, bin_of: np.ndarray
 ) -> pd.DataFrame:

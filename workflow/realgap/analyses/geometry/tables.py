@@ -82,7 +82,7 @@ def cues(
     if len(real["image_ids"]) < CUE_FOLDS:
         raise ValueError(
             f"geometry.images_per_class: must give {CUE_FOLDS} images or more to train classifiers of cues on, "
-            f"or be 0; got {len(real['image_ids'])}"
+            f"or leave geometry out of analyses; got {len(real['image_ids'])}"
         )
     for source in [name for name in sources if name != "real"]:
         other = _seen(sources[source], names)

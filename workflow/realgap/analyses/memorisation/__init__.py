@@ -9,7 +9,7 @@ SETTINGS = {
         "exclusiveMaximum": 0.5,
     },
     "members_per_class": {
-        "description": "Real training images of each class whose losses are taken; all there are where there are fewer.",
+        "description": "Real training images of each class whose losses are taken, or all there are.",
         "type": "integer",
         "minimum": 1,
     },

@@ -20,11 +20,13 @@ class Audit(NamedTuple):
     train_index: np.ndarray  # (n,) which one
     ratio: np.ndarray  # (n,) to the nearest training image over to the nearest held-out one, of equally many
     near_copy: np.ndarray  # (n,) bool, closer than `threshold` to a training image
-    threshold: float  # distance below which a share `near_copy_quantile` of held-out images lies from the training images
+    threshold: float  # near_copy_quantile of held_out_distance
     held_out_distance: np.ndarray  # (n_held_out,) of held-out images to their nearest training image
 
 
-def audit(generated: np.ndarray, train: np.ndarray, held_out: np.ndarray, seed: int, near_copy_quantile: float = 0.01) -> Audit:
+def audit(
+    generated: np.ndarray, train: np.ndarray, held_out: np.ndarray, seed: int, near_copy_quantile: float = 0.01
+) -> Audit:
     """Nearest-neighbour audit of features (n, d) of generated, training and held-out real images.
 
     Without memorisation a share `near_copy_quantile` of generated images are near copies, the ratio has median 1, and

@@ -22,7 +22,9 @@ class Pools(NamedTuple):
     test: np.ndarray  # (m, d)
 
 
-def audits(pools: Pools, sets: Mapping[str, np.ndarray], seed: int, near_copy_quantile: float) -> dict[str, measures.Audit]:
+def audits(
+    pools: Pools, sets: Mapping[str, np.ndarray], seed: int, near_copy_quantile: float
+) -> dict[str, measures.Audit]:
     """measures.audit of each set of points, and of one half of the test images against the other as control.
 
     sets: one image for each real one, so that rows are as independent as the real images.
@@ -96,8 +98,9 @@ def section(copied: pd.DataFrame, members: pd.DataFrame, near_copy_quantile: flo
     control = rows.loc[HELD_OUT]
     sentences = [
         f"{name(source)}: {100 * row.near_copies:.0f} % of the images lie nearer to a real training image than "
-        f"{100 * (1 - near_copy_quantile):.0f} % of held-out real images do (95 % interval {100 * row.near_copies_low:.0f} to "
-        f"{100 * row.near_copies_high:.0f} %; held-out images themselves {100 * control.near_copies:.0f} %)."
+        f"{100 * (1 - near_copy_quantile):.0f} % of held-out real images do (95 % interval "
+        f"{100 * row.near_copies_low:.0f} to {100 * row.near_copies_high:.0f} %; held-out images themselves "
+        f"{100 * control.near_copies:.0f} %)."
         for source, row in rows.iterrows()
         if source != HELD_OUT
     ]

@@ -10,7 +10,6 @@ import seaborn as sns
 from realgap.report import charts
 from realgap.report.figures import name
 
-
 AXES = {
     "effective_area": "effective area,\nshare of the map",
     "gini": "Gini coefficient",
