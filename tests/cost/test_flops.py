@@ -11,13 +11,13 @@ from torchvision.models import get_model
 from realgap.classifier import networks, training
 from realgap.cost import flops
 from realgap.cost.plan import ARCHITECTURES
-from realgap.diffusion import base_models
+from realgap.diffusion import base_models, layout
 
 META = torch.device("meta")
 
 
 def config_of(name, part):
-    return json.loads((ARCHITECTURES / name / part / "config.json").read_text())
+    return layout.part_config(ARCHITECTURES / name / part / "config.json", part)
 
 
 def counted(run):
@@ -55,7 +55,7 @@ def test_a_unet_costs_what_torch_counts(monkeypatch, name, pixels):
 
 def test_a_miniature_unet_costs_what_torch_counts(monkeypatch, base_model):
     monkeypatch.setattr(flops, "FLASH_BACKWARD", 2.0)
-    config = json.loads((base_model / "unet" / "config.json").read_text())
+    config = layout.part_config(base_model / "unet" / "config.json", "unet")
     forward, backward = counted_unet(config, 8, tokens=3)
     ours = flops.unet(config, 8, num_tokens=3)
     assert ours[0] == forward

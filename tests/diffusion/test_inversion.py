@@ -371,7 +371,7 @@ def test_an_embedding_starts_at_the_prompt_of_its_class_or_of_its_own_looks(
     assert len(set(texts)) == 3
     for name, prompts in (("prompt", ["a one"] * 3), ("looks", texts)):
         out = tmp_path / f"{name}.h5"
-        run_step("scripts.invert", *at_rest(invert_arguments(out), start=name))
+        run_step("scripts.inversion_invert", *at_rest(invert_arguments(out), start=name))
         expected = base_models.embed_prompts(base_model, prompts, CPU)[:, :2].numpy()
         np.testing.assert_allclose(shards.read(out, "embeddings")["embeddings"], expected, atol=1e-6)
 
@@ -381,5 +381,5 @@ def test_looks_of_other_images_are_refused(tmp_path, invert_arguments, run_step)
     others = {**images.arrays, "image_ids": images["image_ids"] + 1}
     shards.write(tmp_path / "images.h5", "images", others, {"step": "test"})
     with pytest.raises(ValueError, match=r"moments.h5: must be of the images of .*images.h5, in their order"):
-        run_step("scripts.invert", *at_rest(invert_arguments(tmp_path / "never.h5"), start="looks"))
+        run_step("scripts.inversion_invert", *at_rest(invert_arguments(tmp_path / "never.h5"), start="looks"))
     assert not (tmp_path / "never.h5").exists()

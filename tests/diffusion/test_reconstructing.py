@@ -1,4 +1,4 @@
-"""scripts.encode and scripts.reconstruct: real images through the VAE, whatever the device's memory."""
+"""inversion_encode and sampling_reconstruct: real images through the VAE, whatever the device's memory."""
 
 import json
 
@@ -20,9 +20,9 @@ def through_vae(run_step, images_shard, base_model, tmp_path):
         out = tmp_path / f"{name}-moments.h5", tmp_path / f"{name}-images.h5"
         model = ("--base-model", base_model / "model_index.json")
         options = json.dumps({"resolution": 16, **common})
-        run_step("scripts.encode", "--images", images, *model, "--options", options, "--out", out[0])
+        run_step("scripts.inversion_encode", "--images", images, *model, "--options", options, "--out", out[0])
         options = json.dumps({"image_size": 16, "images": None, **common})
-        run_step("scripts.reconstruct", "--moments", out[0], *model, "--options", options, "--out", out[1])
+        run_step("scripts.sampling_reconstruct", "--moments", out[0], *model, "--options", options, "--out", out[1])
         return shards.read(out[0], "moments"), shards.read(out[1], "images")
 
     return run

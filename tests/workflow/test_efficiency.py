@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from realgap.classifier import networks, training
 from realgap.diffusion import base_models, inversion, sampling
 from realgap.store import shards
-from scripts import train
+from scripts import classifier_train as train
 
 META, CPU = torch.device("meta"), torch.device("cpu")
 ALPHAS = torch.linspace(0.999, 0.005, 100)
@@ -87,9 +87,9 @@ def test_inversion_needs_no_vae(tmp_path, base_model, invert_arguments, run_step
     blind = tmp_path / "blind"
     shutil.copytree(base_model, blind)
     (blind / "vae" / "diffusion_pytorch_model.safetensors").unlink()
-    run_step("scripts.invert", *invert_arguments(tmp_path / "whole.h5"))
+    run_step("scripts.inversion_invert", *invert_arguments(tmp_path / "whole.h5"))
     arguments = [text.replace(str(base_model), str(blind)) for text in invert_arguments(tmp_path / "blind.h5")]
-    run_step("scripts.invert", *arguments)
+    run_step("scripts.inversion_invert", *arguments)
     assert (tmp_path / "blind.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
@@ -105,7 +105,7 @@ def test_each_image_is_encoded_once(tmp_path, base_model, images_shard, run_step
     options = json.dumps({"resolution": 16, "device": "cpu", "precision": "fp32"})
     model = base_model / "model_index.json"
     run_step(
-        "scripts.encode",
+        "scripts.inversion_encode",
         "--images",
         path,
         "--base-model",
@@ -199,7 +199,7 @@ def test_a_step_that_samples_never_holds_the_conditioning_of_a_whole_shard(tmp_p
 
 @pytest.fixture
 def step_of_sampling(tmp_path, base_model, run_step):
-    """Runs scripts.sample on 5 images with 3 variants: step_of_sampling(source, out)."""
+    """Runs scripts.sampling_sample on 5 images with 3 variants: step_of_sampling(source, out)."""
     ids, random = np.array([4, 9, 2, 7, 1]), np.random.default_rng(0)
     images = random.integers(0, 256, (5, 16, 16, 3), np.uint8)
     same = {"labels": np.zeros(5, np.int64), "image_ids": ids}
@@ -226,7 +226,7 @@ def step_of_sampling(tmp_path, base_model, run_step):
             **{"templates": tmp_path / "templates.txt", "embeddings": tmp_path / "embeddings.h5"},
         }
         named = [text for name, path in files.items() for text in (f"--{name}", path)]
-        run_step("scripts.sample", *named, "--options", json.dumps(options), "--out", out)
+        run_step("scripts.sampling_sample", *named, "--options", json.dumps(options), "--out", out)
 
     return step
 

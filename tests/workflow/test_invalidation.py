@@ -137,13 +137,13 @@ GEOMETRY = {"measure_geometry", "judge_geometry"}
         ),
         ("realgap/checkpoints.py", {"invert_shard", "sample_shard"} | LEARNING | GEOMETRY),
         (
-            "scripts/reconstruct.py",
+            "scripts/sampling_reconstruct.py",
             {"reconstruct_shard"} | (LEARNING | GEOMETRY) - {"train_scaling", "compare_scaling"},
         ),
-        ("scripts/assemble.py", LEARNING),
+        ("scripts/classifier_assemble.py", LEARNING),
         ("realgap/classifiers.py", LEARNING - {"assemble"}),
         (
-            "scripts/evaluate.py",
+            "scripts/classifier_evaluate.py",
             {"evaluate", "infer_membership", "audit_memorisation", "diagnose_errors", "compare_scaling"} | TABLES,
         ),
         ("realgap/statistics.py", {*COMPARED, "judge_geometry"} | TABLES),

@@ -31,4 +31,3 @@ ANALYSES = {name: one for name, one in analyses.registered().items() if name in 
 for analysis in ANALYSES:
 
     include: f"../realgap/analyses/{analysis}/rules.smk"
-

@@ -20,7 +20,7 @@ if config["base_model"]["hub"]:
         message:
             f"Fetch the base model {config['base_model']['hub']}"
         shell:
-            "python -m scripts.fetch_base_model --options {params.options:q} > {log:q} 2>&1"
+            "python -m scripts.base_model_fetch --options {params.options:q} > {log:q} 2>&1"
 
 
 rule pretrain_base:

@@ -20,7 +20,12 @@ if DATASET["name"] in catalog.ARCHIVES:
         message:
             f"Download the data set {DATASET['name']}"
         shell:
-            "python -m scripts.fetch_dataset --options {params.options:q} > {log:q} 2>&1"
+            "python -m scripts.data_fetch --options {params.options:q} > {log:q} 2>&1"
+
+
+counts("extract_shard", lambda w: PLAN.extract_shard(images_of(w)))
+counts("extract_test", None)
+counts("extract_validation", None)
 
 
 rule extract_shard:

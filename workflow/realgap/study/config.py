@@ -13,7 +13,7 @@ import yaml
 
 from realgap import analyses
 from realgap.data import catalog
-from realgap.study import renamed
+from realgap.study import renamed, sources
 
 SHIPPED = ("resources/mini-sd-digits",)  # base models that rules of this project can make again
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
@@ -33,8 +33,9 @@ _Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_
 
 @cache
 def schema() -> dict[str, Any]:
-    """The JSON schema of a study: that of SCHEMA, with the section of every registered analysis."""
+    """The JSON schema of a study: that of SCHEMA, with the sources and the section of every registered analysis."""
     made = yaml.safe_load(SCHEMA.read_text())
+    made["properties"]["sources"] = sources.schema()
     made["properties"]["analyses"]["items"] = {"enum": list(analyses.ORDER)}
     for name, analysis in analyses.registered().items():
         if settings := getattr(analysis, "SETTINGS", {}):
@@ -83,11 +84,6 @@ def _at(config: Any, path: Iterable[str | int]) -> Any:
     return config
 
 
-def parts(training_set: str) -> list[str]:
-    """The sources of a training set: "real+vae_only" -> ["real", "vae_only"]."""
-    return training_set.split("+")
-
-
 def classes(config: Mapping[str, Any]) -> list[str]:
     """The names of the study's classes; "all" is every class of the data set, in the order of the labels."""
     chosen = config["dataset"]["classes"]
@@ -108,7 +104,7 @@ def differences(config: Mapping[str, Any], default: Mapping[str, Any], above: st
 
 def _check_across_keys(config: Mapping[str, Any]) -> None:
     """What no schema can say: how keys must fit each other."""
-    dataset, sampling = config["dataset"], config["sampling"]["diffusion_inversion"]
+    dataset = config["dataset"]
     known = catalog.CLASS_NAMES.get(dataset["name"])
     if dataset["classes"] == "all":
         if not known:
@@ -121,8 +117,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
         raise ValueError(f"config: dataset.root: must be the path of your data; got {dataset['root']!r}, nothing there")
     base_model = config["base_model"]
     _check_kind("base_model.path", base_model["path"], "a folder in diffusers' layout", folder=True)
-    templates = config["sampling"]["stable_diffusion"]["templates"]
-    _check_kind("sampling.stable_diffusion.templates", templates, "a text file", folder=False)
+    _check_kind("prompts.templates", config["prompts"]["templates"], "a text file", folder=False)
     if dataset["root"] is not None:
         folder = dataset["name"] != "hdf5"
         _check_kind(
@@ -136,11 +131,6 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
             "config: base_model.path: must be a folder in diffusers' layout, with model_index.json; "
             f"got {path!r}, which has none (workflow/docs/base-models.md says how to get one)"
         )
-    if sampling["mixing_weight"] and dataset["images_per_class"] < 2:
-        raise ValueError(
-            "config: sampling.diffusion_inversion.mixing_weight: must be 0 when dataset.images_per_class is 1 "
-            f"(no partner to mix with), got {sampling['mixing_weight']}"
-        )
     kept, most = (
         config["sampling"]["full_size_per_class"],
         min(dataset["images_per_class"], dataset["images_per_shard"]),
@@ -150,17 +140,8 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
             f"config: sampling.full_size_per_class: must be at most {most}, the images of a class's first shard; "
             f"got {kept}"
         )
+    sources.check(config)
     _check_analyses(config)
-    for name in config["training_sets"]:
-        sources = parts(name)
-        if len(set(sources)) < len(sources):
-            raise ValueError(f"config: training_sets: each source may stand once in a set, got {name!r}")
-        if dataset["name"] != "rendered" and (unreal := [source for source in sources if source in catalog.DEFECTS]):
-            raise ValueError(
-                f"config: training_sets: {unreal[0]} is a defect of dataset.name rendered only; got {name!r}"
-            )
-    if "real" not in config["training_sets"]:
-        raise ValueError("config: training_sets: must hold 'real', which every other set is compared to")
 
 
 def _check_kind(key: str, path: str, must_be: str, folder: bool) -> None:

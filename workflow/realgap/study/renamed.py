@@ -1,45 +1,38 @@
-"""What keys of the configuration were called before: an old study file gets a line that says what to write now."""
+"""Keys of the configuration that older studies have, and what to write instead."""
 
 from collections.abc import Mapping
 from typing import Any
 
-# old key -> new key; dots lead into a section, which has its old name where that was renamed too
+# old key -> what to write; what an older study lists under analyses is found here as well
 RENAMED = {
+    "inversion.visits": "inversion.steps_per_image",
+    "sampling.variants": "sampling.samples_per_image",
+    "sampling.stable_diffusion": "sources.stable_diffusion, with kind: prompts, and prompts.templates",
+    "sampling.diffusion_inversion": "sources.diffusion_inversion, with kind: inversion",
     "attention": "saliency",
-    "mistakes": "errors",
-    "mistakes.edge_bins": "errors.distance_bins",
+    "mistakes": "errors, with distance_bins for edge_bins",
     "errors.edge_bins": "errors.distance_bins",
     "memorisation.chance": "memorisation.near_copy_quantile",
-}
-# key that is gone -> what to do instead
-GONE = {
-    "scaling.enabled": "list scaling under analyses",
-    "transfer.enabled": "list transfer under analyses",
+    "scaling.enabled": "scaling under analyses, or leave it out there",
+    "transfer.enabled": "transfer under analyses, or leave it out there",
 }
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Raise ValueError with one line for the first old key, old name of an analysis, or switch that is gone."""
+    """Raise ValueError for an old key or switch, with what to write instead."""
     for old, new in RENAMED.items():
-        if _has(config, old):
-            inside = [f"{key} to {name}" for key, name in RENAMED.items() if key.startswith(f"{old}.")]
-            raise ValueError(f"config: {old}: renamed to {new}{''.join(f', {one}' for one in inside)}")
-    for old, instead in GONE.items():
-        if _has(config, old):
-            raise ValueError(f"config: {old}: gone; {instead}")
+        if _value(config, old) is not None:
+            raise ValueError(f"config: {old}: no longer a key; write {new}")
     analyses = config.get("analyses")
     for name in analyses if isinstance(analyses, list) else ():
         if isinstance(name, str) and name in RENAMED:
-            raise ValueError(f"config: analyses: {name} is renamed to {RENAMED[name]}")
-    if _has(config, "geometry.images_per_class") and config["geometry"]["images_per_class"] == 0:
-        raise ValueError(
-            "config: geometry.images_per_class: must be at least 1; got 0 (for no geometry, leave it out of analyses)"
-        )
+            raise ValueError(f"config: analyses: {name} is no longer the name of an analysis; write {RENAMED[name]}")
+    if _value(config, "geometry.images_per_class") == 0:
+        raise ValueError("config: geometry.images_per_class: 0 is no longer a switch; leave geometry out of analyses")
 
 
-def _has(config: Any, key: str) -> bool:
+def _value(config: Any, key: str) -> Any:
+    """What stands at a dotted key; None where nothing does."""
     for name in key.split("."):
-        if not isinstance(config, Mapping) or name not in config:
-            return False
-        config = config[name]
-    return True
+        config = config.get(name) if isinstance(config, Mapping) else None
+    return config

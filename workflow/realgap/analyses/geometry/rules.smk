@@ -3,8 +3,7 @@
 
 def geometry_shards(source):
     """Images at the base model's resolution where the study keeps them, else those that classifiers see."""
-    folder = f"{OUT}/real" if source == "real" else f"{OUT}/samples/{source}"
-    return full_size_shards(source) or class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
+    return full_size_shards(source) or source_shards(source)
 
 
 def geometry_px():
@@ -14,7 +13,9 @@ def geometry_px():
 
 
 # the VAE's own doing is a control of whatever came out of it
-THROUGH_VAE = ["vae_only"] if set(SHOWN) & {"vae_only", *GENERATORS} else []
+THROUGH_VAE = (
+    ["vae_only"] if "vae_only" in SOURCES and any(SOURCES[name].rule in FULL_SIZE for name in GENERATED) else []
+)
 MEASURED = ["real", *THROUGH_VAE, *(source for source in SHOWN if source not in ("real", "vae_only"))]
 LINES_SHOW = geometry_px() >= 128
 SHADOW_PAIRS = config["geometry"]["shadow_pairs"]
@@ -40,7 +41,9 @@ if DATASET["name"] == "rendered":
             runtime=20,
         params:
             options=options(
-                defects=[source for source in SHOWN if source in catalog.DEFECTS],
+                defects={
+                    name: SOURCES[name].settings["defect"] for name in GENERATED if SOURCES[name].kind == "rendered"
+                },
                 image_size=DATASET["image_size"],
             ),
             code=provenance.code("scripts.geometry_annotate_shadows"),

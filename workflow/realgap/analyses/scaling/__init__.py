@@ -3,28 +3,31 @@
 from collections.abc import Mapping
 from typing import Any
 
+from realgap.study import sources
+
 TITLE = "Does more generated data help?"
 SETTINGS = {
     "multiples": {
-        "description": "Generated images per real one; those below sampling.variants are trained on anew.",
+        "description": "Generated images per real one; those below sampling.samples_per_image are trained on anew.",
         "type": "array",
         "minItems": 1,
         "uniqueItems": True,
         "items": {"type": "integer", "minimum": 1},
     },
 }
-# sources that draw several images for each real one
-GROWING = {"stable_diffusion", "diffusion_inversion"}
 
 
 def growing(config: Mapping[str, Any]) -> list[str]:
     """Training sets that can grow: those with several images generated for each real one."""
-    return [name for name in config["training_sets"] if GROWING & set(name.split("+"))]
+    several = {name for name, source in sources.used(config).items() if source.samples_per_image(2) > 1}
+    return [name for name in config["training_sets"] if several & set(sources.parts_of(name))]
 
 
 def multiples(config: Mapping[str, Any]) -> list[int]:
     """Numbers of generated images per real one that are trained on anew, besides all there are."""
-    return [multiple for multiple in config["scaling"]["multiples"] if multiple < config["sampling"]["variants"]]
+    return [
+        multiple for multiple in config["scaling"]["multiples"] if multiple < config["sampling"]["samples_per_image"]
+    ]
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -36,6 +39,6 @@ def check(config: Mapping[str, Any]) -> None:
         )
     if not multiples(config):
         raise ValueError(
-            f"config: scaling.multiples: must hold a number below sampling.variants, {config['sampling']['variants']}; "
+            f"config: scaling.multiples: must hold a number below sampling.samples_per_image, {config['sampling']['samples_per_image']}; "
             f"got {config['scaling']['multiples']}"
         )

@@ -59,7 +59,7 @@ rule compare_scaling:
         mem_mb=2000,
         runtime=10,
     params:
-        variants=config["sampling"]["variants"],
+        variants=config["sampling"]["samples_per_image"],
         code=provenance.code("scripts.scaling_compare"),
     message:
         "Compare accuracy across generated images per real one"

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from realgap.study import sources
+
 TITLE = "Which layers lose what generated images lack?"
 SETTINGS = {
     "frozen_stages": {
@@ -25,7 +27,7 @@ SETTINGS = {
 
 def pretrained(config: Mapping[str, Any]) -> list[str]:
     """Training sets without a real image: what is tuned is a classifier that has never seen one."""
-    return [name for name in config["training_sets"] if "real" not in name.split("+")]
+    return [name for name in config["training_sets"] if sources.REAL not in sources.parts_of(name)]
 
 
 def check(config: Mapping[str, Any]) -> None:

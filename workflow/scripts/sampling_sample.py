@@ -1,4 +1,4 @@
-"""Sample new images for each real image of a shard: from its class's prompts, or from inverted embeddings."""
+"""Sample new images for each real image of a shard, conditioned on prompts or on learned embeddings."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,23 +6,27 @@ from typing import Any
 import numpy as np
 
 from realgap import devices
-from realgap.diffusion import base_models, sampling
+from realgap.diffusion import base_models, conditioning, sampling
 from realgap.run import steps
 from realgap.store import provenance, shards
+
+Items = list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class Options:
-    source: str  # "stable_diffusion" or "diffusion_inversion"
+    source: str
+    conditioning: str  # "prompts", "inversion" or "class_inversion"
     class_name: str
     images: int | None  # of the first so many real images of the shard, null for all
-    variants: int
+    samples_per_image: int
     scheduler: str
     num_inference_steps: int
     guidance_scale: float
     unconditional: str
     embedding_noise: float
-    mixing_weight: float
+    interpolation_strength: float
+    strength: float | None  # null: from noise alone; else from each real image's latents, noised in part
     resolution: int
     image_size: int
     batch_size: int
@@ -39,6 +43,7 @@ def main() -> None:
         base_model=steps.BASE_MODEL,
         templates={},
         embeddings={"nargs": "*", "default": []},
+        moments={"nargs": "*", "default": []},
         out={},
     )
     device = devices.pick(options.device)
@@ -50,17 +55,16 @@ def main() -> None:
     failed = [image_id for one in learned for image_id in one.attributes["failed"]]
     chosen = np.flatnonzero(~np.isin(real["image_ids"][: options.images], failed))
     image_ids, labels = real["image_ids"][chosen], real["labels"][chosen]
-    items = sampling.items(image_ids, options.variants)
-    if options.source == "stable_diffusion":
-        conditioning, unconditional = _from_prompts(args, options, items, device)
-    else:
-        conditioning, mean = _from_embeddings(learned, options, items, int(real["labels"][0]))
-        prompt = options.unconditional == "prompt"
-        unconditional = base_models.embed_prompts(args.base_model, [""], device)[0].cpu().numpy() if prompt else mean
+    items = sampling.items(image_ids, options.samples_per_image)
+    conditioned, unconditional = _conditioning(args, options, items, learned, int(real["labels"][0]), device)
     shape = base_models.latent_shape(args.base_model, vae, unet, options.resolution)
+    start = {}
+    if options.strength is not None:
+        moments = shards.read(args.moments[0], "moments")
+        start = {"start": _start(moments, items, vae.config.scaling_factor, options.seed), "strength": options.strength}
     batches = sampling.sample(
         sampling.Rows(len(items), lambda rows: sampling.initial_latents(items[rows], shape, options.seed)),
-        conditioning,
+        conditioned,
         unconditional,
         base_models.denoiser(unet),
         base_models.scheduler(args.base_model, options.scheduler),
@@ -69,9 +73,10 @@ def main() -> None:
         guidance_scale=options.guidance_scale,
         batch_size=options.batch_size,
         device=device,
+        **start,
     )
     arrays = {
-        "labels": np.repeat(labels, options.variants),
+        "labels": np.repeat(labels, options.samples_per_image),
         "image_ids": np.array([image_id for image_id, _ in items], np.int64),
         "variants": np.array([variant for _, variant in items], np.int32),
     }
@@ -88,27 +93,43 @@ def main() -> None:
             first = rows.stop
 
 
-def _from_prompts(
-    args: Any, options: Options, items: list[tuple[int, int]], device: Any
+def _conditioning(
+    args: Any, options: Options, items: Items, learned: list[shards.Shard], label: int, device: Any
 ) -> tuple[sampling.Rows, np.ndarray]:
-    prompts = steps.prompts(args.templates, options.class_name)
-    embedded = base_models.embed_prompts(args.base_model, [*prompts, ""], device).cpu().numpy()
-    chosen = sampling.choose_prompts(items, len(prompts), options.seed)
-    return sampling.Rows(len(items), lambda rows: embedded[chosen[rows]]), embedded[-1]
-
-
-def _from_embeddings(
-    learned: list[shards.Shard], options: Options, items: list[tuple[int, int]], label: int
-) -> tuple[sampling.Rows, np.ndarray]:
-    """Conditioning from this class's embeddings, and the mean of all that were given."""
+    """The conditioning of each item, and what guidance leads away from, (tokens, width)."""
+    if options.conditioning == "prompts":
+        prompts = steps.prompts(args.templates, options.class_name)
+        embedded = base_models.embed_prompts(args.base_model, [*prompts, ""], device).cpu().numpy()
+        chosen = conditioning.choose_prompts(items, len(prompts), options.seed)
+        return sampling.Rows(len(items), lambda rows: embedded[chosen[rows]]), embedded[-1]
     embeddings, image_ids, labels = (
         np.concatenate([one[name] for one in learned]) for name in ("embeddings", "image_ids", "labels")
     )
-    same_class = labels == label
-    mixing = {"embedding_noise": options.embedding_noise, "mixing_weight": options.mixing_weight, "seed": options.seed}
-    own, ids = embeddings[same_class], image_ids[same_class]
-    conditioning = sampling.Rows(len(items), lambda rows: sampling.mix(items[rows], own, ids, **mixing))
-    return conditioning, embeddings.mean(axis=0)
+    own, ids = embeddings[labels == label], image_ids[labels == label]
+    if options.unconditional == "prompt":
+        unconditional = base_models.embed_prompts(args.base_model, [""], device)[0].cpu().numpy()
+    else:
+        unconditional = embeddings.mean(axis=0)
+
+    def make(rows: slice) -> np.ndarray:
+        if options.conditioning == "class_inversion":
+            return conditioning.around(items[rows], own[0], options.embedding_noise, options.seed)
+        return conditioning.mix(
+            items[rows],
+            own,
+            ids,
+            embedding_noise=options.embedding_noise,
+            interpolation_strength=options.interpolation_strength,
+            seed=options.seed,
+        )
+
+    return sampling.Rows(len(items), make), unconditional
+
+
+def _start(moments: shards.Shard, items: Items, scale: float, seed: int) -> sampling.Rows:
+    """The latents of each item's real image."""
+    posterior = moments["mean"], moments["std"], moments["image_ids"]
+    return sampling.Rows(len(items), lambda rows: sampling.noised_start(items[rows], *posterior, scale, seed))
 
 
 if __name__ == "__main__":

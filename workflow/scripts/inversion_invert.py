@@ -19,7 +19,7 @@ class Options:
     num_tokens: int
     start: str
     start_scale: float
-    visits: int
+    steps_per_image: int
     lr: float
     lr_schedule: str
     weight_decay: float
@@ -53,7 +53,7 @@ def main() -> None:
     state = checkpoint.load(inversion.State)
     if state is None:
         start = _start(args, options, moments["image_ids"], unet, device)
-        state = inversion.begin(start, options.visits, early_stopping is not None)
+        state = inversion.begin(start, options.steps_per_image, early_stopping is not None)
     run = inversion.invert(
         state,
         moments["mean"],
@@ -63,7 +63,7 @@ def main() -> None:
         alphas_cumprod,
         prediction_type=prediction_type,
         scaling_factor=base_models.scaling_factor(args.base_model),
-        visits=options.visits,
+        visits=options.steps_per_image,
         lr=options.lr,
         lr_schedule=options.lr_schedule,
         weight_decay=options.weight_decay,
@@ -85,7 +85,7 @@ def main() -> None:
     arrays = {
         "embeddings": state.result()[kept],
         "losses": state.losses[kept],
-        "visits": state.visits(options.visits)[kept],
+        "visits": state.visits(options.steps_per_image)[kept],
         "labels": moments["labels"][kept],
         "image_ids": moments["image_ids"][kept],
     }

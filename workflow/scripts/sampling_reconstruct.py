@@ -13,6 +13,7 @@ from realgap.store import provenance, shards
 
 @dataclass(frozen=True)
 class Options:
+    source: str
     image_size: int
     images: int | None  # the first so many of the shard, null for all
     device: str
@@ -39,7 +40,7 @@ def main() -> None:
         "variants": np.zeros(len(images), np.int32),
     }
     inputs = {"moments": moments.attributes["checksum"]}
-    made = {"step": "reconstruct", "source": "vae_only", "options": asdict(options), "inputs": inputs}
+    made = {"step": "reconstruct", "source": options.source, "options": asdict(options), "inputs": inputs}
     shards.write(args.out, "images", arrays, {**made, "versions": provenance.versions("torch", "diffusers")})
 
 
