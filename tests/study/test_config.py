@@ -166,7 +166,9 @@ def test_scaling_needs_a_training_set_that_can_grow_and_a_number_to_grow_from():
     config = changed("analyses", ["scaling"])
     configuration.check(config)
     config["scaling"]["multiples"] = [10, 20]
-    with pytest.raises(ValueError, match="scaling.multiples: must hold a number below sampling.variants, 10; got"):
+    with pytest.raises(
+        ValueError, match="scaling.multiples: must hold a number below sampling.samples_per_image, 10; got"
+    ):
         configuration.check(config)
     config["training_sets"] = ["real", "vae_only"]
     with pytest.raises(ValueError, match="must leave out scaling where no training set has several images"):

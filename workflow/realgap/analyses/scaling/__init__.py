@@ -25,9 +25,8 @@ def growing(config: Mapping[str, Any]) -> list[str]:
 
 def multiples(config: Mapping[str, Any]) -> list[int]:
     """Numbers of generated images per real one that are trained on anew, besides all there are."""
-    return [
-        multiple for multiple in config["scaling"]["multiples"] if multiple < config["sampling"]["samples_per_image"]
-    ]
+    most = config["sampling"]["samples_per_image"]
+    return [multiple for multiple in config["scaling"]["multiples"] if multiple < most]
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -39,6 +38,6 @@ def check(config: Mapping[str, Any]) -> None:
         )
     if not multiples(config):
         raise ValueError(
-            f"config: scaling.multiples: must hold a number below sampling.samples_per_image, {config['sampling']['samples_per_image']}; "
-            f"got {config['scaling']['multiples']}"
+            "config: scaling.multiples: must hold a number below sampling.samples_per_image, "
+            f"{config['sampling']['samples_per_image']}; got {config['scaling']['multiples']}"
         )
