@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from realgap.analyses.brightness import section as analysis
 
+from realgap.analyses.brightness import section as analysis
 from realgap.report import sections, tables
 from realgap.run import steps
 from realgap.store import shards

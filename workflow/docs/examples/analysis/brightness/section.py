@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from realgap.analyses.brightness import TITLE
 
+from realgap.analyses.brightness import TITLE
 from realgap.report.figures import name
 from realgap.report.sections import Section, Table
 from realgap.statistics import bootstrap_interval
