@@ -46,7 +46,8 @@ FEW = {
     },
     "classifier": {"steps": 2, "batch_size": 8},
     "seeds": [0],
-    "geometry": {"images_per_class": 0},  # two images of each source train no classifier of cues
+    # two images of each source train no classifier of geometric cues
+    "analyses": ["saliency", "fidelity", "detection", "memorisation", "errors"],
     "compute": {"precision": "fp32"},
 }
 

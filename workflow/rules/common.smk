@@ -12,6 +12,7 @@ from snakemake.iocontainers import Wildcards
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 import warm
+from realgap import analyses
 from realgap.cost import plan, resources
 from realgap.data import catalog
 from realgap.run import failures, takeover
@@ -237,17 +238,6 @@ def full_size_shards(source):
     return expand(f"{OUT}/full_size/{source}/{{class_name}}.h5", class_name=CLASSES)
 
 
-def geometry_shards(source):
-    """Images at the base model's resolution where the study keeps them, else those that classifiers see."""
-    return full_size_shards(source) or source_shards(source)
-
-
-def geometry_px():
-    """Side in pixels of the images whose geometry is measured."""
-    full_size = bool(config["sampling"]["full_size_per_class"])
-    return config["base_model"]["resolution"] if full_size else DATASET["image_size"]
-
-
 def shown_shards(wildcards):
     """The first shard of each class, of each source that some training set uses."""
     return [f"{OUT}/{sources.folder(source)}/{name}/0.h5" for source in SHOWN for name in CLASSES]
@@ -314,31 +304,9 @@ def shards_of_sets(image_sets):
     return [shard for image_set in image_sets for shard in image_shards_of(image_set)]
 
 
-def tuning_options(wildcards):
-    """The classifier's settings on real images alone, and the cells of the heat map."""
-    settings = without(config["transfer"], "enabled")
-    return options(
-        config["compute"],
-        {**config["classifier"], **settings},
-        real_share=1.0,
-        seed=int(wildcards.seed),
-        pretrained=wildcards.pretrained,
-    )
-
-
 def first_shards():
     """The first shard of real images of each class: it says which class has which number."""
     return expand(f"{OUT}/real/{{class_name}}/0.h5", class_name=CLASSES)
-
-
-# The analyses a study has, in the order of the report; each ends in a rule that writes its section.
-SECTIONS = []
-# What their other rules leave.
-KEPT = []
-
-
-def section_files():
-    return expand(f"{OUT}/sections/{{section}}.json", section=SECTIONS)
 
 
 def under_table():
@@ -362,10 +330,11 @@ def under_table():
 def artefacts():
     """Every file that the study leaves."""
     ends = [workflow.get_rule(name) for name in ("tabulate", "plot", "account", "report")]
-    ends += [one for one in workflow.rules if any(map(one.is_producer, section_files()))]
     full_size = [file for source in SHOWN for file in full_size_shards(source)]
     # where images are of one size alone these are the shards once more
-    return list(dict.fromkeys([*under_table(), *full_size, *KEPT, *(path for one in ends for path in one.output)]))
+    return list(
+        dict.fromkeys([*under_table(), *full_size, *of_analyses(), *(path for one in ends for path in one.output)])
+    )
 
 
 def filed(text):

@@ -11,9 +11,9 @@ from typing import Any
 import jsonschema
 import yaml
 
+from realgap import analyses
 from realgap.data import catalog
 from realgap.study import renamed, sources
-from realgap.study.limits import CUE_FOLDS
 
 SHIPPED = ("resources/mini-sd-digits",)  # base models that rules of this project can make again
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
@@ -32,10 +32,22 @@ _Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_
 
 
 @cache
+def schema() -> dict[str, Any]:
+    """The JSON schema of a study: that of SCHEMA, with the sources and the section of every registered analysis."""
+    made = yaml.safe_load(SCHEMA.read_text())
+    made["properties"]["sources"] = sources.schema()
+    made["properties"]["analyses"]["items"] = {"enum": list(analyses.ORDER)}
+    for name, analysis in analyses.registered().items():
+        if settings := getattr(analysis, "SETTINGS", {}):
+            section = {"type": "object", "additionalProperties": False, "required": list(settings)}
+            made["properties"][name] = {**section, "properties": settings}
+            made["required"].append(name)
+    return made
+
+
+@cache
 def _validator() -> jsonschema.protocols.Validator:
-    schema = yaml.safe_load(SCHEMA.read_text())
-    schema["properties"]["sources"] = sources.schema()
-    return _Validator(schema)
+    return _Validator(schema())
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -128,8 +140,8 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
             f"config: sampling.full_size_per_class: must be at most {most}, the images of a class's first shard; "
             f"got {kept}"
         )
-    _check_analyses(config)
     sources.check(config)
+    _check_analyses(config)
 
 
 def _check_kind(key: str, path: str, must_be: str, folder: bool) -> None:
@@ -140,32 +152,15 @@ def _check_kind(key: str, path: str, must_be: str, folder: bool) -> None:
 
 def _check_analyses(config: Mapping[str, Any]) -> None:
     """What an analysis would otherwise refuse only after days of generating."""
-    features, dataset = config["features"], config["dataset"]
-    extractor, weights = features["extractor"], features["weights"]
+    extractor, weights = config["features"]["extractor"], config["features"]["weights"]
     if extractor == "classifier" and weights is not None:
         raise ValueError(f"config: features.weights: must be null for the classifier; got {weights!r}")
     if extractor != "classifier" and not (weights and Path(weights).exists()):
         raise ValueError(f"config: features.weights: must be where those of {extractor} are; got {weights!r}")
-    architecture = config["classifier"]["architecture"]
-    if config["transfer"]["enabled"] and not architecture.startswith(("resnet", "resnext", "wide_resnet")):
-        raise ValueError(
-            f"config: transfer.enabled: must be false unless the classifier is a ResNet; got {architecture!r}"
-        )
-    images = min(dataset["images_per_class"], dataset["test_images_per_class"] or math.inf)
-    if "fidelity" in config["analyses"] and images < 2:
-        raise ValueError("config: analyses: must leave out fidelity where a class has 1 real image; got fidelity")
-    detector = config["geometry"]["detector"]
-    if config["geometry"]["images_per_class"] and detector != "lsd" and not Path(detector).is_file():
-        raise ValueError(
-            f"config: geometry.detector: must be lsd or a TorchScript file; got {detector!r}, no such file"
-        )
-    kept = config["sampling"]["full_size_per_class"] or dataset["images_per_class"]
-    measured = len(classes(config)) * min(config["geometry"]["images_per_class"], kept)
-    if 0 < measured < CUE_FOLDS:
-        raise ValueError(
-            f"config: geometry.images_per_class: must give {CUE_FOLDS} images of all classes together, or be 0 "
-            f"for no geometry; got {measured}"
-        )
+    named = {**config, "dataset": {**config["dataset"], "classes": classes(config)}}
+    for name, analysis in analyses.registered().items():
+        if name in config["analyses"] and hasattr(analysis, "check"):
+            analysis.check(named)
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:
