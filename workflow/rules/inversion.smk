@@ -5,7 +5,6 @@
 rule encode_shard:
     input:
         images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
-        base_model=ancient(f"{BASE_MODEL}/model_index.json"),
     output:
         f"{OUT}/moments/{{class_name}}/{{shard}}.h5",
     log:
@@ -29,7 +28,7 @@ rule encode_shard:
     message:
         "Encode class {wildcards.class_name}, shard {wildcards.shard} with the VAE"
     shell:
-        "python -m scripts.encode --images {input.images:q} --base-model {input.base_model:q}"
+        "python -m scripts.encode --images {input.images:q} --base-model {BASE_MODEL:q}/model_index.json"
         " --options {params.options:q} --out {output:q}"
         " --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
@@ -38,7 +37,6 @@ rule invert_shard:
     input:
         images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
         moments=f"{OUT}/moments/{{class_name}}/{{shard}}.h5",
-        base_model=ancient(f"{BASE_MODEL}/model_index.json"),
         templates=config["sampling"]["stable_diffusion"]["templates"],
     output:
         f"{OUT}/embeddings/{{class_name}}/{{shard}}.h5",
@@ -63,5 +61,6 @@ rule invert_shard:
         "Invert class {wildcards.class_name}, shard {wildcards.shard} into embeddings"
     shell:
         "python -m scripts.invert --images {input.images:q} --moments {input.moments:q}"
-        " --base-model {input.base_model:q} --templates {input.templates:q} --options {params.options:q} --out {output:q}"
+        " --base-model {BASE_MODEL:q}/model_index.json --templates {input.templates:q}"
+        " --options {params.options:q} --out {output:q}"
         " --benchmark {params.benchmark:q} > {log:q} 2>&1"

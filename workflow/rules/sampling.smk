@@ -1,7 +1,6 @@
 rule sample_shard:
     input:
         images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
-        base_model=ancient(f"{BASE_MODEL}/model_index.json"),
         templates=config["sampling"]["stable_diffusion"]["templates"],
         embeddings=embeddings_for,
     output:
@@ -26,7 +25,7 @@ rule sample_shard:
     message:
         "Sample {wildcards.source} images of class {wildcards.class_name}, shard {wildcards.shard}"
     shell:
-        "python -m scripts.sample --images {input.images:q} --base-model {input.base_model:q}"
+        "python -m scripts.sample --images {input.images:q} --base-model {BASE_MODEL:q}/model_index.json"
         " --templates {input.templates:q} --embeddings {params.embeddings:q}"
         " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
 
@@ -34,7 +33,6 @@ rule sample_shard:
 rule reconstruct_shard:
     input:
         moments=f"{OUT}/moments/{{class_name}}/{{shard}}.h5",
-        base_model=ancient(f"{BASE_MODEL}/model_index.json"),
     output:
         f"{OUT}/samples/vae_only/{{class_name}}/{{shard}}.h5",
     log:
@@ -56,5 +54,5 @@ rule reconstruct_shard:
     message:
         "Pass class {wildcards.class_name}, shard {wildcards.shard} through the VAE alone (control)"
     shell:
-        "python -m scripts.reconstruct --moments {input.moments:q} --base-model {input.base_model:q}"
+        "python -m scripts.reconstruct --moments {input.moments:q} --base-model {BASE_MODEL:q}/model_index.json"
         " --options {params.options:q} --out {output:q} > {log:q} 2>&1"

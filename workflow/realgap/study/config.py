@@ -12,9 +12,10 @@ import jsonschema
 import yaml
 
 from realgap.data import catalog
+from realgap.study import renamed
 from realgap.study.limits import CUE_FOLDS
 
-SHIPPED = ("resources/mini-sd-digits",)  # base models that rules of this project can make again
+RESERVED = ("comparisons", "downloads", "pretraining", "published", "reported")  # folders of results/ with a use
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
 
 
@@ -31,26 +32,32 @@ _Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_
 
 
 @cache
-def _validator() -> jsonschema.protocols.Validator:
-    return _Validator(yaml.safe_load(SCHEMA.read_text()))
+def _validator(schema: Path) -> jsonschema.protocols.Validator:
+    return _Validator(yaml.safe_load(schema.read_text()))
 
 
 def check(config: Mapping[str, Any]) -> None:
     """Raise ValueError with one line that names key, what it must be and what it is."""
-    errors = sorted(_validator().iter_errors(config), key=lambda e: list(map(str, e.path)))
-    if errors:
-        raise ValueError(_sentence(errors[0]))
+    renamed.check(config)
+    check_schema(config, SCHEMA)
     _check_across_keys(config)
 
 
-def give_types(config: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+def check_schema(config: Mapping[str, Any], schema: Path) -> None:
+    """Raise ValueError with one line for the first key that is not as the schema in a YAML file says."""
+    errors = sorted(_validator(schema).iter_errors(config), key=lambda e: list(map(str, e.path)))
+    if errors:
+        raise ValueError(_sentence(errors[0]))
+
+
+def give_types(config: Mapping[str, Any], given: Mapping[str, Any], schema: Path = SCHEMA) -> None:
     """Read texts in `config` as YAML does where the schema wants none, in place, if `given` has them.
 
     given: what `--config key='{...}'` added. Snakemake reads all that is inside of the braces as text.
     """
     if not given:
         return
-    for error in list(_validator().iter_errors(config)):
+    for error in list(_validator(schema).iter_errors(config)):
         *above, key = error.absolute_path or [None]
         if not isinstance(error.instance, str) or _at(given, error.absolute_path) != error.instance:
             continue
@@ -93,6 +100,8 @@ def differences(config: Mapping[str, Any], default: Mapping[str, Any], above: st
 
 def _check_across_keys(config: Mapping[str, Any]) -> None:
     """What no schema can say: how keys must fit each other."""
+    if (study := config["study"]).lower() in RESERVED:
+        raise ValueError(f"config: study: must be another name, results/{study}/ holds something else; got {study!r}")
     dataset, sampling = config["dataset"], config["sampling"]["diffusion_inversion"]
     known = catalog.CLASS_NAMES.get(dataset["name"])
     if dataset["classes"] == "all":
@@ -116,7 +125,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
     if (base_model["hub"] is None) != (base_model["revision"] is None):
         raise ValueError("config: base_model.revision: must be given with base_model.hub, and only with it")
     path = base_model["path"]
-    if base_model["hub"] is None and path not in SHIPPED and not (Path(path) / "model_index.json").is_file():
+    if base_model["hub"] is None and not (Path(path) / "model_index.json").is_file():
         raise ValueError(
             "config: base_model.path: must be a folder in diffusers' layout, with model_index.json; "
             f"got {path!r}, which has none (workflow/docs/base-models.md says how to get one)"
