@@ -71,4 +71,4 @@ def fetch():
 
 
 if workflow.is_main_process and workflow.output_settings.dryrun:
-    atexit.register(lambda: print(end="".join(f"first of all: snakemake {name}\n" for name in to_fetch())))
+    atexit.register(lambda: print(end="".join(f"before that: {name}, no {MARKERS[name]}\n" for name in to_fetch())))

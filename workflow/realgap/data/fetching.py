@@ -51,7 +51,9 @@ def unpack(archive: str | Path, folder: str | Path) -> None:
         with tarfile.open(archive) as file:
             file.extractall(beside, filter="data")  # no absolute paths, no links out, no devices
         if there := [folder / top.name for top in beside.iterdir() if os.path.lexists(folder / top.name)]:
-            raise ValueError(f"{there[0]}: must not be there when {archive} is unpacked; move it away and run this again")
+            raise ValueError(
+                f"{there[0]}: must not be there when {archive} is unpacked; move it away and run this again"
+            )
         for top in beside.iterdir():
             os.replace(top, folder / top.name)
     except tarfile.TarError as error:
