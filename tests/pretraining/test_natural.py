@@ -50,7 +50,13 @@ def screened(folder, cifar10_root, tmp_path, run_step):
     files = {name: tmp_path / f"{name}" for name in ("photographs.h5", "screening.csv", "pairs.png", "pairs.svg")}
     options = {"root": str(folder), "captions": str(folder / "captions.tsv"), "image_size": 32}
     run_step("scripts.pretraining_collect", "--options", json.dumps(options), "--out", files["photographs.h5"])
-    options = {"unseen": "cifar10", "unseen_root": str(cifar10_root), "image_size": 32, "duplicate_threshold": 0.9, "pairs": 4}
+    options = {
+        "unseen": "cifar10",
+        "unseen_root": str(cifar10_root),
+        "image_size": 32,
+        "duplicate_threshold": 0.9,
+        "pairs": 4,
+    }
     pictures = [files["pairs.png"], files["pairs.svg"]]
     run_step(
         *("scripts.pretraining_screen", "--photographs", files["photographs.h5"], "--options", json.dumps(options)),
