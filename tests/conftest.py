@@ -105,7 +105,7 @@ def _made_once(tmp_path_factory, name, make):
 
 @pytest.fixture
 def run_step(monkeypatch):
-    """Runs the step of a module in this process: run_step("scripts.invert", "--out", path)."""
+    """Runs the step of a module in this process: run_step("scripts.inversion_invert", "--out", path)."""
 
     def run(module, *arguments):
         monkeypatch.setattr(sys, "argv", [module, *map(str, arguments)])

@@ -5,7 +5,7 @@ runs steps on its own machine it keeps one server; each step is then a fork of i
 directory, environment and streams, and no state of another step. Where no server answers, the plain
 interpreter runs the step, to the same bytes.
 
-    python -I workflow/warm.py -m scripts.invert --moments ...    the client that rules call
+    python -I workflow/warm.py -m scripts.inversion_invert --moments ...    the client that rules call
     python workflow/warm.py serve SOCKET                          the server
 """
 

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from realgap.data.images import resampled
-from realgap.report import markdown
+from realgap.report import text_tables
 from realgap.statistics import mean_interval, paired_difference
 from tests.benchmarks import arms
 
@@ -164,7 +164,7 @@ def table(out: Path) -> str:
             row += [arms.spread(mean_interval(found[key])), to_real]
             row += [ratio] if key == "alone" else []
         rows.append(row)
-    return markdown.table(header, rows)
+    return text_tables.markdown(header, rows)
 
 
 def kept_in(out: Path, arm: Arm) -> Path:

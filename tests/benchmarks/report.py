@@ -4,7 +4,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from realgap.report import markdown
+from realgap.report import text_tables
 
 DEVICES = {"cpu": "CPU", "cuda": "one GPU"}
 APART = ("levers", "accuracy", "workflow", "steps")  # stages with a table of their own
@@ -40,7 +40,7 @@ def table(results: dict) -> str:
     for contest, baseline in keys:
         cpu, gpu = (by_device[device].get((contest, baseline)) for device in DEVICES)
         rows.append([contest, baseline, *_cells(cpu), _interval(gpu)])
-    text = markdown.table(header, rows) + "\n"
+    text = text_tables.markdown(header, rows) + "\n"
     for device, name in DEVICES.items():
         text += "\n" + (_said(results[device], name) if device in results else f"{name}: not run; {GPU_COMMAND}") + "\n"
     levers = [text_of for device in DEVICES if (text_of := _levers(results.get(device, {}).get("levers")))]
@@ -156,4 +156,4 @@ def _steps(stage: dict | None) -> str:
 
 def _below(header: list[str], rows: list[list[str]]) -> str:
     """A table that follows another text."""
-    return "\n" + markdown.table(header, rows) + "\n"
+    return "\n" + text_tables.markdown(header, rows) + "\n"

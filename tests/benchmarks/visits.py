@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from realgap.report import markdown
+from realgap.report import text_tables
 from realgap.statistics import mean_interval, paired_difference
 from tests.benchmarks import arms
 
@@ -126,7 +126,7 @@ def table(out: Path) -> str:
         row += [loss, arms.spread(mean_interval(found["accuracies"])), accuracy]
         row += [f"{float(found['coverage']):.0f}", f"{float(found['cpu_s']):.0f}"]
         rows.append(row)
-    return markdown.table(header, rows)
+    return text_tables.markdown(header, rows)
 
 
 def _path(out: Path, arm: Arm) -> Path:

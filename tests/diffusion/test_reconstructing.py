@@ -1,4 +1,4 @@
-"""scripts.encode and scripts.reconstruct: real images through the VAE, whatever the device's memory."""
+"""inversion_encode and sampling_reconstruct: real images through the VAE, whatever the device's memory."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from realgap.diffusion import base_models
+from realgap.base_model import autoencoder
 from realgap.store import shards
 
 
@@ -20,9 +20,9 @@ def through_vae(run_step, images_shard, base_model, tmp_path):
         out = tmp_path / f"{name}-moments.h5", tmp_path / f"{name}-images.h5"
         model = ("--base-model", base_model / "model_index.json")
         options = json.dumps({"resolution": 16, **common})
-        run_step("scripts.encode", "--images", images, *model, "--options", options, "--out", out[0])
+        run_step("scripts.inversion_encode", "--images", images, *model, "--options", options, "--out", out[0])
         options = json.dumps({"image_size": 16, "images": None, **common})
-        run_step("scripts.reconstruct", "--moments", out[0], *model, "--options", options, "--out", out[1])
+        run_step("scripts.sampling_reconstruct", "--moments", out[0], *model, "--options", options, "--out", out[1])
         return shards.read(out[0], "moments"), shards.read(out[1], "images")
 
     return run
@@ -31,14 +31,14 @@ def through_vae(run_step, images_shard, base_model, tmp_path):
 def test_a_device_that_holds_two_images_gives_what_one_that_holds_all_gives(through_vae, monkeypatch, capfd):
     moments, images = through_vae("all")
     for name in ("encode", "decode"):
-        original = getattr(base_models, name)
+        original = getattr(autoencoder, name)
 
         def small_device(vae, batch, size, original=original):
             if len(batch) > 2:
                 raise torch.OutOfMemoryError("CUDA out of memory.")
             return original(vae, batch, size)
 
-        monkeypatch.setattr(base_models, name, small_device)
+        monkeypatch.setattr(autoencoder, name, small_device)
     few_moments, few_images = through_vae("few")
     assert capfd.readouterr().err.count("out of memory with 5 images at once, going on with 2\n") == 2
     np.testing.assert_allclose(few_moments["mean"], moments["mean"], atol=1e-5)

@@ -18,7 +18,7 @@ from realgap.store import shards
 # runs a step whose checkpoints are saved at every chance, not once a minute
 EAGER = """
 import runpy, sys
-from realgap import checkpoints
+from realgap.store import checkpoints
 checkpoints.Checkpoint.__init__.__defaults__ = (0.0,)
 del sys.argv[0]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
@@ -125,7 +125,7 @@ def _own_signals():
 @pytest.fixture
 def step_arguments(tmp_path, base_model, invert_arguments, run_step):
     """Of four steps: name -> (module, function from the path of the output to the command line)."""
-    run_step("scripts.invert", *invert_arguments(tmp_path / "embeddings.h5"))
+    run_step("scripts.inversion_invert", *invert_arguments(tmp_path / "embeddings.h5"))
     ids = np.array([4, 9, 2])
     pixels = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), np.uint8)
     for name, rows, label in (("real", 3, 0), ("a", 24, 0), ("b", 24, 1)):
@@ -154,8 +154,8 @@ def step_arguments(tmp_path, base_model, invert_arguments, run_step):
     model = {"base-model": base_model / "model_index.json", "templates": tmp_path / "templates.txt"}
     shards_of_sampling = {"images": tmp_path / "real.h5", "embeddings": tmp_path / "embeddings.h5"}
     return {
-        "invert": ("scripts.invert", invert_arguments),
-        "sample": ("scripts.sample", line({**shards_of_sampling, **model}, sampling)),
-        "train": ("scripts.train", line({"training-set": tmp_path / "set.h5"}, training)),
-        "assemble": ("scripts.assemble", line({"shards": both * 20, "training-set": "real"})),
+        "invert": ("scripts.inversion_invert", invert_arguments),
+        "sample": ("scripts.sampling_sample", line({**shards_of_sampling, **model}, sampling)),
+        "train": ("scripts.classifier_train", line({"training-set": tmp_path / "set.h5"}, training)),
+        "assemble": ("scripts.classifier_assemble", line({"shards": both * 20, "training-set": "real"})),
     }

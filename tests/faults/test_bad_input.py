@@ -185,7 +185,7 @@ IMAGES = {
 def extract(steps, out, root, name="image_folder", split="train", stop=4):
     options = {"dataset": name, "root": str(root), "split": split, "classes": ["cat"], "start": 0, "stop": stop}
     options |= {"validation_images_per_class": 0, "test_images_per_class": None, "image_size": 16, "seed": 0}
-    return steps.run("scripts.extract", "--options", json.dumps(options), "--out", out)
+    return steps.run("scripts.data_extract", "--options", json.dumps(options), "--out", out)
 
 
 def one_line(code, said, expected, out):
@@ -399,11 +399,18 @@ def test_a_base_model_that_will_not_do_is_one_line(steps, tmp_path, base_model, 
     shards.write(tmp_path / "real.h5", "images", pixels, {"source": "real"})
     if case["step"] == "encode":
         options = {"resolution": 16, **compute}
-        command = ["scripts.encode", "--images", tmp_path / "real.h5", *index, "--options", json.dumps(options)]
+        command = [
+            "scripts.inversion_encode",
+            "--images",
+            tmp_path / "real.h5",
+            *index,
+            "--options",
+            json.dumps(options),
+        ]
     elif case["step"] == "invert":
         given = invert_arguments(out)
         given[given.index("--base-model") + 1] = model / "model_index.json"
-        command = ["scripts.invert", *given[:-2]]
+        command = ["scripts.inversion_invert", *given[:-2]]
     else:
         options = {
             "source": "stable_diffusion",
@@ -415,7 +422,7 @@ def test_a_base_model_that_will_not_do_is_one_line(steps, tmp_path, base_model, 
         options |= {"num_inference_steps": 2, "guidance_scale": 2.0, "unconditional": "prompt", "embedding_noise": 0}
         options |= {"mixing_weight": 0, "resolution": 16, "image_size": 16, "batch_size": 2, "seed": 0, **compute}
         command = [
-            "scripts.sample",
+            "scripts.sampling_sample",
             "--images",
             tmp_path / "real.h5",
             *index,

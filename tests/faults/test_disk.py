@@ -86,7 +86,7 @@ def test_a_read_only_disk_is_named(disk):
 def test_a_limit_on_a_files_size_is_named_with_the_need(tmp_path, steps):
     options = '{"classes": ["one"], "dataset": "digits", "image_size": 64, "root": null, "seed": 0, "split": "train", '
     options += '"start": 0, "stop": 20, "test_images_per_class": null, "validation_images_per_class": 0}'
-    command = ["scripts.extract", "--options", options, "--out", tmp_path / "out" / "0.h5"]
+    command = ["scripts.data_extract", "--options", options, "--out", tmp_path / "out" / "0.h5"]
     # not through the server of warm steps, which has limits of its own
     plain = {name: value for name, value in steps.environment.items() if name != "REALGAP_WARM"}
     limit = {"env": plain, "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))}

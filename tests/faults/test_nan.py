@@ -30,10 +30,10 @@ def overflowing(tmp_path, invert_arguments):
 def test_the_image_is_named_and_left_out_and_the_others_are_what_they_were(
     steps, overflowing, invert_arguments, tmp_path
 ):
-    code, said = steps.run("scripts.invert", *overflowing(tmp_path / "out.h5", 0.4))
+    code, said = steps.run("scripts.inversion_invert", *overflowing(tmp_path / "out.h5", 0.4))
     assert code == 0, said
     assert "warning: image 9 of " in said
-    assert steps.run("scripts.invert", *invert_arguments(tmp_path / "all.h5"))[0] == 0
+    assert steps.run("scripts.inversion_invert", *invert_arguments(tmp_path / "all.h5"))[0] == 0
     found, everything = (shards.read(tmp_path / name, "embeddings") for name in ("out.h5", "all.h5"))
     assert found.attributes["failed"] == [9]
     assert everything.attributes["failed"] == []
@@ -45,7 +45,7 @@ def test_the_image_is_named_and_left_out_and_the_others_are_what_they_were(
 
 
 def test_past_the_share_the_shard_fails_in_one_line_that_names_the_image(steps, overflowing, tmp_path):
-    code, said = steps.run("scripts.invert", *overflowing(tmp_path / "out" / "0.h5", 0.3))
+    code, said = steps.run("scripts.inversion_invert", *overflowing(tmp_path / "out" / "0.h5", 0.3))
     assert code == 1
     line = said.replace("\r", "\n").splitlines()[-1]
     assert line == (
@@ -60,7 +60,7 @@ def test_past_the_share_the_shard_fails_in_one_line_that_names_the_image(steps, 
 def test_no_sample_is_drawn_of_it_or_with_it(steps, overflowing, step_arguments, tmp_path):
     module, arguments = step_arguments["sample"]
     assert steps.run(module, *arguments(tmp_path / "all.h5"))[0] == 0
-    assert steps.run("scripts.invert", *overflowing(tmp_path / "embeddings.h5", 0.4))[0] == 0
+    assert steps.run("scripts.inversion_invert", *overflowing(tmp_path / "embeddings.h5", 0.4))[0] == 0
     code, said = steps.run(module, *arguments(tmp_path / "some.h5"))
     assert code == 0, said
     drawn, everything = (shards.read(tmp_path / name, "images") for name in ("some.h5", "all.h5"))

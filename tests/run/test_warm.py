@@ -189,7 +189,7 @@ def test_a_step_writes_the_bytes_that_the_plain_interpreter_writes(server, tmp_p
     options |= {"validation_images_per_class": 0, "test_images_per_class": None, "image_size": 16, "seed": 0}
     options = json.dumps(options)
     for where, name in ((server, "warm.h5"), (None, "plain.h5")):
-        done = run(WARM.parent, where, "scripts.extract", "--options", options, "--out", tmp_path / name)
+        done = run(WARM.parent, where, "scripts.data_extract", "--options", options, "--out", tmp_path / name)
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
         assert re.fullmatch(r"realgap job: \{.*\}\n", done.stderr)
     assert (tmp_path / "warm.h5").read_bytes() == (tmp_path / "plain.h5").read_bytes()
@@ -198,13 +198,13 @@ def test_a_step_writes_the_bytes_that_the_plain_interpreter_writes(server, tmp_p
 
 def test_a_step_told_to_stop_goes_on_to_the_same_bytes(server, tmp_path, invert_arguments, run_step):
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
-    run_step("scripts.invert", *invert_arguments(tmp_path / "reference.h5"))
+    run_step("scripts.inversion_invert", *invert_arguments(tmp_path / "reference.h5"))
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
     out = tmp_path / "stopped.h5"
     client = subprocess.Popen(
-        command("scripts.invert", *invert_arguments(out)),
+        command("scripts.inversion_invert", *invert_arguments(out)),
         env=environment(WARM.parent, server, OMP_NUM_THREADS=os.environ["OMP_NUM_THREADS"]),
         stderr=subprocess.PIPE,
     )
@@ -215,7 +215,10 @@ def test_a_step_told_to_stop_goes_on_to_the_same_bytes(server, tmp_path, invert_
     assert client.wait(60) == 143
     assert not out.exists()
 
-    assert run(WARM.parent, server, "scripts.invert", *invert_arguments(out), OMP_NUM_THREADS="1").returncode == 0
+    assert (
+        run(WARM.parent, server, "scripts.inversion_invert", *invert_arguments(out), OMP_NUM_THREADS="1").returncode
+        == 0
+    )
     assert out.read_bytes() == (tmp_path / "reference.h5").read_bytes()
 
 

@@ -98,10 +98,10 @@ def test_a_checkpoint_of_other_options_is_refused_and_says_which(tmp_path):
 
 
 def test_a_step_told_to_stop_goes_on_to_the_same_bytes(tmp_path, invert_arguments, run_step):
-    run_step("scripts.invert", *invert_arguments(tmp_path / "reference.h5"))
+    run_step("scripts.inversion_invert", *invert_arguments(tmp_path / "reference.h5"))
 
     out = tmp_path / "stopped.h5"
-    command = [sys.executable, "-m", "scripts.invert", *invert_arguments(out)]
+    command = [sys.executable, "-m", "scripts.inversion_invert", *invert_arguments(out)]
     step = subprocess.Popen(command, stderr=subprocess.PIPE)
     said = b""
     while b"inverting" not in said:  # the progress bar, which has no line ends
@@ -113,6 +113,6 @@ def test_a_step_told_to_stop_goes_on_to_the_same_bytes(tmp_path, invert_argument
     assert not out.exists()
     assert (tmp_path / ".stopped.h5.checkpoint.safetensors").exists()
 
-    run_step("scripts.invert", *invert_arguments(out))
+    run_step("scripts.inversion_invert", *invert_arguments(out))
     assert out.read_bytes() == (tmp_path / "reference.h5").read_bytes()
     assert not (tmp_path / ".stopped.h5.checkpoint.safetensors").exists()

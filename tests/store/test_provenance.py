@@ -82,13 +82,13 @@ def test_the_declared_sources_of_every_step_are_what_python_loads():
 
 
 def test_steps_load_only_what_they_need():
-    assert "realgap.diffusion.inversion" in provenance.sources("scripts.invert")
-    assert "realgap.classifier.training" not in provenance.sources("scripts.invert")
-    assert "realgap.diffusion.inversion" not in provenance.sources("scripts.sample")
-    assert "realgap.diffusion.base_models" not in provenance.sources("scripts.train")
-    assert "realgap.diffusion.sampling" not in provenance.sources("scripts.extract")
-    assert "realgap.rendering.renderer" in provenance.sources("scripts.extract_rendered")
-    assert not any("geometry" in module for module in provenance.sources("scripts.extract"))
+    assert "realgap.diffusion.inversion" in provenance.sources("scripts.inversion_invert")
+    assert "realgap.classifier.training" not in provenance.sources("scripts.inversion_invert")
+    assert "realgap.diffusion.inversion" not in provenance.sources("scripts.sampling_sample")
+    assert "realgap.base_model" not in provenance.sources("scripts.classifier_train")
+    assert "realgap.diffusion.sampling" not in provenance.sources("scripts.data_extract")
+    assert "realgap.rendering.renderer" in provenance.sources("scripts.data_extract_rendered")
+    assert not any("geometry" in module for module in provenance.sources("scripts.data_extract"))
 
 
 def test_editing_a_module_changes_the_digest_of_exactly_the_steps_that_import_it(package):
@@ -98,7 +98,7 @@ def test_editing_a_module_changes_the_digest_of_exactly_the_steps_that_import_it
         "realgap.classifier.training",
         "realgap.data.images",
         "realgap.store.files",
-        "scripts.plot",
+        "scripts.report_plot",
     ):
         path = package.joinpath(*module.split(".")).with_suffix(".py")
         text = path.read_text()
@@ -129,12 +129,12 @@ def test_imports_inside_functions_relative_ones_and_packages_count(package):
 
 
 def test_a_comment_is_an_edit_and_touching_a_file_is_none(package):
-    before = provenance.code("scripts.train")
+    before = provenance.code("scripts.classifier_train")
     path = package / "realgap" / "classifiers.py"
     path.touch()
-    assert provenance.code("scripts.train") == before
+    assert provenance.code("scripts.classifier_train") == before
     path.write_text(path.read_text() + "# why\n")
-    assert provenance.code("scripts.train") != before
+    assert provenance.code("scripts.classifier_train") != before
 
 
 def test_a_copy_of_a_base_model_has_its_fingerprint(base_model, tmp_path):
@@ -184,4 +184,4 @@ def test_every_step_is_named_by_a_rule():
     for step in STEPS:
         assert f"python -m {step} " in rules
         # a download is what its checksum or revision says, whichever code fetched it
-        assert f'provenance.code("{step}")' in rules or step.startswith("scripts.fetch_")
+        assert f'provenance.code("{step}")' in rules or step in ("scripts.data_fetch", "scripts.base_model_fetch")

@@ -13,10 +13,11 @@ import torch
 from diffusers import AutoencoderKL
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from realgap.base_model import denoiser, schedules
 from realgap.classifier import networks, training
-from realgap.diffusion import base_models, inversion, sampling
+from realgap.diffusion import inversion, sampling
 from realgap.store import shards
-from scripts import train
+from scripts import classifier_train as train
 
 META, CPU = torch.device("meta"), torch.device("cpu")
 ALPHAS = torch.linspace(0.999, 0.005, 100)
@@ -65,14 +66,14 @@ def test_no_visit_waits_for_the_device():
 
 
 def test_a_batch_of_1_gives_the_embeddings_of_a_batch_of_64(base_model):
-    unet = base_models.load_unet(base_model, CPU, torch.float32)
+    unet = denoiser.load(base_model, CPU, torch.float32)
     random = np.random.default_rng(0)
     mean, ids = random.standard_normal((64, 4, 8, 8), np.float32), np.arange(100, 164)
     start = inversion.random_start(ids, num_tokens=2, width=8, scale=0.1, seed=0)
 
     def embeddings(rows):
         state = inversion.begin(start[rows], visits=6)
-        given = mean[rows], np.full_like(mean[rows], 0.1), ids[rows], base_models.denoiser(unet), ALPHAS
+        given = mean[rows], np.full_like(mean[rows], 0.1), ids[rows], denoiser.predictor(unet), ALPHAS
         for _ in inversion.invert(state, *given, **SETTINGS, visits=6, batch_size=64, device=CPU):
             pass
         return state.embeddings
@@ -87,9 +88,9 @@ def test_inversion_needs_no_vae(tmp_path, base_model, invert_arguments, run_step
     blind = tmp_path / "blind"
     shutil.copytree(base_model, blind)
     (blind / "vae" / "diffusion_pytorch_model.safetensors").unlink()
-    run_step("scripts.invert", *invert_arguments(tmp_path / "whole.h5"))
+    run_step("scripts.inversion_invert", *invert_arguments(tmp_path / "whole.h5"))
     arguments = [text.replace(str(base_model), str(blind)) for text in invert_arguments(tmp_path / "blind.h5")]
-    run_step("scripts.invert", *arguments)
+    run_step("scripts.inversion_invert", *arguments)
     assert (tmp_path / "blind.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
@@ -105,7 +106,7 @@ def test_each_image_is_encoded_once(tmp_path, base_model, images_shard, run_step
     options = json.dumps({"resolution": 16, "device": "cpu", "precision": "fp32"})
     model = base_model / "model_index.json"
     run_step(
-        "scripts.encode",
+        "scripts.inversion_encode",
         "--images",
         path,
         "--base-model",
@@ -141,7 +142,7 @@ def test_no_sampling_step_waits_for_the_device(base_model, name, guidance_scale)
             conditioning,
             conditioning[0],
             predict,
-            base_models.scheduler(base_model, name),
+            schedules.sampler(base_model, name),
             lambda latents: latents,
             num_inference_steps=6,
             guidance_scale=guidance_scale,
@@ -167,7 +168,7 @@ def test_memory_is_that_of_a_batch_however_many_images_a_shard_has(base_model):
             sampling.Rows(n, conditioning),
             prompt,
             lambda latents, t, conditioning: latents * 0.5,
-            base_models.scheduler(base_model, "dpmsolver++"),
+            schedules.sampler(base_model, "dpmsolver++"),
             lambda latents: len(latents),
             num_inference_steps=1,
             guidance_scale=1.0,
@@ -199,7 +200,7 @@ def test_a_step_that_samples_never_holds_the_conditioning_of_a_whole_shard(tmp_p
 
 @pytest.fixture
 def step_of_sampling(tmp_path, base_model, run_step):
-    """Runs scripts.sample on 5 images with 3 variants: step_of_sampling(source, out)."""
+    """Runs scripts.sampling_sample on 5 images with 3 variants: step_of_sampling(source, out)."""
     ids, random = np.array([4, 9, 2, 7, 1]), np.random.default_rng(0)
     images = random.integers(0, 256, (5, 16, 16, 3), np.uint8)
     same = {"labels": np.zeros(5, np.int64), "image_ids": ids}
@@ -226,7 +227,7 @@ def step_of_sampling(tmp_path, base_model, run_step):
             **{"templates": tmp_path / "templates.txt", "embeddings": tmp_path / "embeddings.h5"},
         }
         named = [text for name, path in files.items() for text in (f"--{name}", path)]
-        run_step("scripts.sample", *named, "--options", json.dumps(options), "--out", out)
+        run_step("scripts.sampling_sample", *named, "--options", json.dumps(options), "--out", out)
 
     return step
 

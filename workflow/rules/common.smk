@@ -12,11 +12,12 @@ from snakemake.iocontainers import Wildcards
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 import warm
-from realgap.study import config as configuration
 from realgap.cost import plan, resources
 from realgap.data import catalog
 from realgap.run import failures, takeover
 from realgap.store import files, provenance
+from realgap.study import config as configuration
+from realgap.study import sources
 
 sys.path.pop(0)
 
@@ -27,17 +28,35 @@ except ValueError as error:
     sys.exit(str(error))
 
 OUT = f"results/{config['study']}"
+
+
+def samples_per_image(source):
+    """Images that a source makes of each real one."""
+    return SOURCES[source].samples_per_image(config["sampling"]["samples_per_image"])
+
+
+def made_by(rule):
+    """Names of the study's sources whose shards a rule makes, as a pattern for a wildcard."""
+    names = [name for name, source in SOURCES.items() if source.rule == rule]
+    return "|".join(names) or "none"
+
+
 DATASET = config["dataset"]
 CLASSES = configuration.classes(config)
 # the step that extracts real images: what draws scenes is code of a study of rendered ones alone
-EXTRACT = "scripts.extract_rendered" if DATASET["name"] == "rendered" else "scripts.extract"
+EXTRACT = "scripts.data_extract_rendered" if DATASET["name"] == "rendered" else "scripts.data_extract"
 # no input of a rule: it may be fetched first (fetching.smk), or stand elsewhere tomorrow
 BASE_MODEL = config["base_model"]["path"]
 # what the model is, not when its files were written: a checkout or a copy must not invalidate weeks of work
 BASE_MODEL_FINGERPRINT = config["base_model"]["revision"] or provenance.fingerprint(BASE_MODEL)
 # a step that can use a GPU asks for one, unless the study says that it computes without
 GPU = int(config["compute"]["device"] != "cpu")
-GENERATORS = ["stable_diffusion", "diffusion_inversion"]
+# the sources of the study by name, and those that some training set holds, real images first
+SOURCES = sources.of(config)
+SHOWN = [sources.REAL, *sources.used(config)]
+GENERATED = SHOWN[1:]
+# those that may make several images of each real one
+GENERATORS = [name for name in GENERATED if not sources.KINDS[SOURCES[name].kind].one_each]
 
 # each job's log says which code it ran; jobs on a cluster's nodes read this line in their own checkout
 os.environ.update(REALGAP_COMMIT=provenance.commit())
@@ -58,14 +77,13 @@ shell.prefix(
 
 
 PLAN = plan.Plan(config)
-WORK = {
-    "encode_shard": lambda w: PLAN.encode_shard(images_of(w)),
-    "invert_shard": lambda w: PLAN.invert_shard(images_of(w)),
-    "sample_shard": lambda w: PLAN.sample_shard(images_of(w), w.source),
-    "reconstruct_shard": lambda w: PLAN.reconstruct_shard(images_of(w)),
-    "train": lambda w: PLAN.train(),
-    "evaluate": lambda w: PLAN.evaluate(),
-}
+# What a job of a rule does, for what it asks for and for `snakemake plan`: a rule says it beside itself, by `counts`.
+WORK = {}
+
+
+def counts(rule, work):
+    """Declare the work of a rule's jobs: work(wildcards) -> realgap.cost.plan.Work, or None where it is not counted."""
+    WORK[rule] = work
 
 
 def memory_for(step):
@@ -85,7 +103,7 @@ def disk_for(step):
 wildcard_constraints:
     class_name="|".join(map(re.escape, CLASSES)),
     shard=r"\d+",
-    source="|".join(GENERATORS),
+    source="|".join(SOURCES),
     training_set="|".join(map(re.escape, config["training_sets"])),
     seed=r"\d+",
 
@@ -144,27 +162,37 @@ def extraction_options(split, classes, start, stop, image_size=DATASET["image_si
 
 def embeddings_for(wildcards):
     """Partners and the mean come from the whole class (or data set), never from one shard alone."""
-    if wildcards.source != "diffusion_inversion":
-        return []
-    whole = config["sampling"]["diffusion_inversion"]["unconditional"] == "dataset"
-    classes = CLASSES if whole else [wildcards.class_name]
-    return class_shards(f"{OUT}/embeddings/{{class_name}}/{{shard}}.h5", classes)
+    source = SOURCES[wildcards.source]
+    classes = CLASSES if source.settings.get("unconditional") == "dataset" else [wildcards.class_name]
+    if source.conditioning == "inversion":
+        return class_shards(f"{OUT}/embeddings/{{class_name}}/{{shard}}.h5", classes)
+    if source.conditioning == "class_inversion":
+        return expand(f"{OUT}/class_embeddings/{{class_name}}.h5", class_name=classes)
+    return []
+
+
+def latents_for(wildcards):
+    """The moments of the real images that img2img begins at."""
+    begins = SOURCES[wildcards.source].kind == "img2img"
+    return f"{OUT}/moments/{wildcards.class_name}/{wildcards.get('shard', 0)}.h5" if begins else []
 
 
 def sampling_options(wildcards, **changes):
-    """A source's own settings; prompts know nothing of what embeddings take."""
-    neutral = {"unconditional": "prompt", "embedding_noise": 0, "mixing_weight": 0}
+    """A source's own settings; one knows nothing of what another kind takes."""
+    neutral = {"unconditional": "prompt", "embedding_noise": 0, "interpolation_strength": 0, "strength": None}
+    source = SOURCES[wildcards.source]
     common = {
         "images": None,
-        "variants": config["sampling"]["variants"],
+        "samples_per_image": config["sampling"]["samples_per_image"],
         "image_size": DATASET["image_size"],
     }
     return options(
         config["compute"],
         neutral,
-        without(config["sampling"][wildcards.source], "templates"),
+        source.settings,
         {**common, **changes},
-        source=wildcards.source,
+        source=source.name,
+        conditioning=source.conditioning,
         class_name=wildcards.class_name,
         batch_size=config["sampling"]["batch_size"],
         resolution=config["base_model"]["resolution"],
@@ -177,37 +205,40 @@ def full_size(count):
     return {count: config["sampling"]["full_size_per_class"], "image_size": config["base_model"]["resolution"]}
 
 
+def source_shards(source):
+    """The image shards of a source, real images among them."""
+    return class_shards(f"{OUT}/{sources.folder(source)}/{{class_name}}/{{shard}}.h5", CLASSES)
+
+
 def shards_of(training_set):
     """The image shards of every source of a training set, real ones first."""
-    folders = {"real": f"{OUT}/real"}
-    shards = []
-    for source in configuration.parts(training_set):
-        folder = folders.get(source, f"{OUT}/samples/{source}")
-        shards += class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
-    return shards
+    return [shard for source in sources.parts_of(training_set) for shard in source_shards(source)]
 
 
 def training_options(wildcards):
     """The classifier's settings; the share of real images only where there are real and generated ones."""
-    mixed = len(configuration.parts(wildcards.training_set)) > 1
+    mixed = len(sources.parts_of(wildcards.training_set)) > 1
     share = config["classifier"]["real_share"] if mixed else 1.0
     return options(config["compute"], config["classifier"], real_share=share, seed=int(wildcards.seed))
 
 
+# the rules whose sources are also kept at the base model's resolution
+FULL_SIZE = ("sample_shard", "reconstruct_shard")
+
+
 def full_size_shards(source):
-    """The images of a source at the base model's resolution, real ones and vae_only included."""
+    """The images of a source at the base model's resolution; none where a study keeps none or they are not made there."""
     if DATASET["image_size"] == config["base_model"]["resolution"]:
-        folder = f"{OUT}/real" if source == "real" else f"{OUT}/samples/{source}"
-        return class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
-    if not config["sampling"]["full_size_per_class"]:
+        return source_shards(source)
+    kept = config["sampling"]["full_size_per_class"]
+    if not kept or (source != sources.REAL and SOURCES[source].rule not in FULL_SIZE):
         return []
     return expand(f"{OUT}/full_size/{source}/{{class_name}}.h5", class_name=CLASSES)
 
 
 def geometry_shards(source):
     """Images at the base model's resolution where the study keeps them, else those that classifiers see."""
-    folder = f"{OUT}/real" if source == "real" else f"{OUT}/samples/{source}"
-    return full_size_shards(source) or class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
+    return full_size_shards(source) or source_shards(source)
 
 
 def geometry_px():
@@ -216,17 +247,9 @@ def geometry_px():
     return config["base_model"]["resolution"] if full_size else DATASET["image_size"]
 
 
-SHOWN = [
-    source
-    for source in ["real", "vae_only", *GENERATORS, *catalog.DEFECTS]
-    if any(source in configuration.parts(name) for name in config["training_sets"])
-]
-
-
 def shown_shards(wildcards):
     """The first shard of each class, of each source that some training set uses."""
-    folders = [f"{OUT}/real" if source == "real" else f"{OUT}/samples/{source}" for source in SHOWN]
-    return [f"{folder}/{name}/0.h5" for folder in folders for name in CLASSES]
+    return [f"{OUT}/{sources.folder(source)}/{name}/0.h5" for source in SHOWN for name in CLASSES]
 
 
 # Targets whose steps need no torch.
@@ -241,12 +264,13 @@ REPORT_PARTS = [f"workflow/report/{name}" for name in ("macros.html.j2", "page.c
 def account_options():
     """How many images each stage made or read, and how this study differs from the default one."""
     default = yaml.safe_load(Path(f"{workflow.basedir}/config.yaml").read_text(encoding="utf-8"))
+    # stages of a source: the rules before its own, and its own, which is cut by source in the tables of cost
+    stages = {name: [*SOURCES[name].after, f"{SOURCES[name].rule} {name}"] for name in GENERATED}
     n = DATASET["images_per_class"] * len(CLASSES)
-    of_real = ("extract_shard", "encode_shard", "invert_shard", "reconstruct_shard")
-    generated = {f"sample_shard {source}": n * config["sampling"]["variants"] for source in GENERATORS}
-    rendered = {f"render_shard {defect}": n for defect in catalog.DEFECTS}
+    images = {"extract_shard": n, **dict.fromkeys((rule for name in GENERATED for rule in SOURCES[name].after), n)}
     return options(
-        images={**dict.fromkeys(of_real, n), **generated, **rendered},
+        images=images | {f"{SOURCES[name].rule} {name}": n * samples_per_image(name) for name in GENERATED},
+        stages=stages,
         n_classes=len(CLASSES),
         settings=configuration.differences(without(config, "studies"), without(default, "studies")),
         seed=config["seed"],
@@ -270,16 +294,11 @@ def of_every_classifier(pattern):
     return expand(pattern, training_set=config["training_sets"], seed=config["seeds"])
 
 
-GENERATED = [source for source in SHOWN if source != "real"]
-
-
 def image_shards_of(image_set):
     """The image shards of a set; resampled ones are made of the real training images."""
     if image_set == "test":
         return [f"{OUT}/test.h5"]
-    folders = {"real": f"{OUT}/real", "resampled": f"{OUT}/real"}
-    folder = folders.get(image_set, f"{OUT}/samples/{image_set}")
-    return class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
+    return source_shards(sources.REAL if image_set == "resampled" else image_set)
 
 
 def feature_network(wildcards):
@@ -323,13 +342,13 @@ def section_files():
 
 def under_table():
     """Every shard, training set, classifier and prediction of the study."""
-    sources = {part for name in config["training_sets"] for part in configuration.parts(name)}
-    folders = [f"{OUT}/real"] + [f"{OUT}/samples/{source}" for source in sorted(sources - {"real"})]
-    if sources & {"vae_only", "diffusion_inversion"}:
-        folders.append(f"{OUT}/moments")
-    if "diffusion_inversion" in sources:
-        folders.append(f"{OUT}/embeddings")
-    files = [file for folder in folders for file in class_shards(f"{folder}/{{class_name}}/{{shard}}.h5", CLASSES)]
+    files = [shard for source in SHOWN for shard in source_shards(source)]
+    before = {rule for source in GENERATED for rule in SOURCES[source].after}
+    for rule, folder in {"encode_shard": "moments", "invert_shard": "embeddings"}.items():
+        if rule in before:
+            files += class_shards(f"{OUT}/{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
+    if "invert_class" in before:
+        files += expand(f"{OUT}/class_embeddings/{{class_name}}.h5", class_name=CLASSES)
     files += expand(f"{OUT}/training_sets/{{training_set}}.h5", training_set=config["training_sets"])
     for pattern in (
         f"{OUT}/classifiers/{{name}}/seed-{{seed}}.safetensors",
@@ -365,13 +384,22 @@ def listed(paths):
 
 
 def verification_plan():
-    """Every artefact of the study, its path below the study's folder, and the options its rule gives it now."""
-    plan, names = {}, {}
+    """Every artefact of the study, its path below the study's folder, and what the graph says of it."""
+    graph = {}
     for path in artefacts():
         producer = next(one for one in workflow.rules if one.is_producer(path))
+        wildcards = Wildcards(fromdict=producer.get_wildcards(path))
         made = getattr(producer.params, "options", "null")
-        if callable(made):
-            made = made(Wildcards(fromdict=producer.get_wildcards(path)))
-        name = path.removeprefix(f"{OUT}/")
-        plan[name], names[name] = json.loads(made), producer.name
-    return json.dumps({"folder": OUT, "options": plan, "rules": names})
+        given = producer.expand_input(wildcards)[0]
+        # of inputs by the names that rules give them, those of this study
+        inputs = {name: [given[name]] if isinstance(given[name], str) else list(given[name]) for name in given.keys()}
+        graph[path.removeprefix(f"{OUT}/")] = {
+            "rule": producer.name,
+            "options": json.loads(made(wildcards) if callable(made) else made),
+            "inputs": {
+                name: [str(one).removeprefix(f"{OUT}/") for one in paths]
+                for name, paths in inputs.items()
+                if paths and all(str(one).startswith(f"{OUT}/") for one in paths)
+            },
+        }
+    return json.dumps({"folder": OUT, "graph": graph})

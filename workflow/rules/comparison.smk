@@ -19,10 +19,10 @@ rule compare:
         runtime=10,
     params:
         options=comparison_options,
-        code=provenance.code("scripts.compare"),
+        code=provenance.code("scripts.comparison_compare"),
     message:
         "Compare the studies {config[studies]}"
     shell:
-        "python -m scripts.compare --template {input.template:q}"
+        "python -m scripts.comparison_compare --template {input.template:q}"
         " --options {params.options:q} --page {output.page:q} --table {output.table:q}"
         " --figure {output.figure:q} > {log:q} 2>&1"

@@ -1,3 +1,8 @@
+counts("extract_shard", lambda w: PLAN.extract_shard(images_of(w)))
+counts("extract_test", None)
+counts("extract_validation", None)
+
+
 rule extract_shard:
     input:
         dataset_files(),

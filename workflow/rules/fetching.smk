@@ -4,6 +4,7 @@
 import subprocess
 
 # files that say that a data set or a base model is there; none for what is never fetched
+STEPS = {"fetch_dataset": "scripts.data_fetch", "fetch_base_model": "scripts.base_model_fetch"}
 ARCHIVE = catalog.ARCHIVES.get(DATASET["name"])
 MARKERS = {
     "fetch_dataset": f"{DATASET['root']}/{ARCHIVE.marker}" if ARCHIVE else None,
@@ -26,7 +27,7 @@ rule fetch_dataset:
     message:
         "Fetch the data set {config[dataset][name]}"
     shell:
-        "python -m scripts.fetch_dataset --options {params.options:q} 2>&1 | tee {log:q}"
+        "python -m scripts.data_fetch --options {params.options:q} 2>&1 | tee {log:q}"
 
 
 rule fetch_base_model:
@@ -44,7 +45,7 @@ rule fetch_base_model:
     message:
         "Fetch the base model {config[base_model][path]}"
     shell:
-        "python -m scripts.fetch_base_model --options {params.options:q} 2>&1 | tee {log:q}"
+        "python -m scripts.base_model_fetch --options {params.options:q} 2>&1 | tee {log:q}"
 
 
 def reads(job, name):
@@ -65,7 +66,7 @@ def to_fetch():
 def fetch():
     """Before a run starts; a failure ends it with the step's own line."""
     for name in to_fetch():
-        step = [sys.executable, "-m", f"scripts.{name}", "--options", workflow.get_rule(name).params.options]
+        step = [sys.executable, "-m", STEPS[name], "--options", workflow.get_rule(name).params.options]
         if subprocess.run(step, env={**os.environ, "PYTHONPATH": "workflow"}).returncode:
             sys.exit(1)
 

@@ -1,6 +1,11 @@
 # A few images of each class and source at the base model's resolution: the same as in the shards, not yet made small.
 
 
+counts("extract_full_size", None)
+counts("sample_full_size", None)
+counts("reconstruct_full_size", None)
+
+
 use rule extract_shard as extract_full_size with:
     output:
         f"{OUT}/full_size/real/{{class_name}}.h5",
@@ -20,14 +25,14 @@ use rule reconstruct_shard as reconstruct_full_size with:
     input:
         moments=f"{OUT}/moments/{{class_name}}/0.h5",
     output:
-        f"{OUT}/full_size/vae_only/{{class_name}}.h5",
+        f"{OUT}/full_size/{{source}}/{{class_name}}.h5",
     log:
-        f"{OUT}/logs/reconstruct_full_size/{{class_name}}.log",
+        f"{OUT}/logs/reconstruct_full_size/{{source}}-{{class_name}}.log",
     benchmark:
-        f"{OUT}/benchmarks/reconstruct_full_size/{{class_name}}.tsv"
+        f"{OUT}/benchmarks/reconstruct_full_size/{{source}}-{{class_name}}.tsv"
     params:
-        options=options(config["compute"], full_size("images")),
-        code=provenance.code("scripts.reconstruct"),
+        options=lambda w: options(config["compute"], full_size("images"), source=w.source),
+        code=provenance.code("scripts.sampling_reconstruct"),
         weights=BASE_MODEL_FINGERPRINT,
     message:
         "Pass class {wildcards.class_name} through the VAE alone, at the base model's resolution"
@@ -36,8 +41,9 @@ use rule reconstruct_shard as reconstruct_full_size with:
 use rule sample_shard as sample_full_size with:
     input:
         images=f"{OUT}/real/{{class_name}}/0.h5",
-        templates=config["sampling"]["stable_diffusion"]["templates"],
+        templates=config["prompts"]["templates"],
         embeddings=embeddings_for,
+        moments=latents_for,
     output:
         f"{OUT}/full_size/{{source}}/{{class_name}}.h5",
     log:
@@ -45,8 +51,8 @@ use rule sample_shard as sample_full_size with:
     benchmark:
         f"{OUT}/benchmarks/sample_full_size/{{source}}-{{class_name}}.tsv"
     params:
-        options=lambda w: sampling_options(w, variants=1, **full_size("images")),
-        code=provenance.code("scripts.sample"),
+        options=lambda w: sampling_options(w, samples_per_image=1, **full_size("images")),
+        code=provenance.code("scripts.sampling_sample"),
         weights=BASE_MODEL_FINGERPRINT,
     message:
         "Sample {wildcards.source} images of class {wildcards.class_name} at the base model's resolution"

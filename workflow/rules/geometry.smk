@@ -2,7 +2,9 @@
 
 
 # the VAE's own doing is a control of whatever came out of it
-THROUGH_VAE = ["vae_only"] if set(SHOWN) & {"vae_only", *GENERATORS} else []
+THROUGH_VAE = (
+    ["vae_only"] if "vae_only" in SOURCES and any(SOURCES[name].rule in FULL_SIZE for name in GENERATED) else []
+)
 MEASURED = ["real", *THROUGH_VAE, *(source for source in SHOWN if source not in ("real", "vae_only"))]
 LINES_SHOW = geometry_px() >= 128
 SHADOW_PAIRS = config["geometry"]["shadow_pairs"]
@@ -22,31 +24,6 @@ if config["geometry"]["images_per_class"]:
 
 if DATASET["name"] == "rendered":
 
-    rule render_shard:
-        input:
-            f"{OUT}/real/{{class_name}}/{{shard}}.h5",
-        output:
-            f"{OUT}/samples/{{defect}}/{{class_name}}/{{shard}}.h5",
-        log:
-            f"{OUT}/logs/render_shard/{{defect}}-{{class_name}}-{{shard}}.log",
-        benchmark:
-            f"{OUT}/benchmarks/render_shard/{{defect}}-{{class_name}}-{{shard}}.tsv"
-        wildcard_constraints:
-            defect="|".join(catalog.DEFECTS),
-        conda:
-            "../../envs/realgap.yaml"
-        threads: 1
-        resources:
-            mem_mb=2000,
-            runtime=20,
-        params:
-            options=lambda w: options(defect=w.defect, image_size=DATASET["image_size"]),
-            code=provenance.code("scripts.render"),
-        message:
-            "Render class {wildcards.class_name}, shard {wildcards.shard} with a defect: {wildcards.defect}"
-        shell:
-            "python -m scripts.render --images {input:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
-
     rule annotate_shadows:
         input:
             class_shards(f"{OUT}/real/{{class_name}}/{{shard}}.h5", CLASSES),
@@ -64,7 +41,9 @@ if DATASET["name"] == "rendered":
             runtime=20,
         params:
             options=options(
-                defects=[source for source in SHOWN if source in catalog.DEFECTS],
+                defects={
+                    name: SOURCES[name].settings["defect"] for name in GENERATED if SOURCES[name].kind == "rendered"
+                },
                 image_size=DATASET["image_size"],
             ),
             code=provenance.code("scripts.annotate_shadows"),

@@ -2,6 +2,11 @@
 # benchmark directive beside `cache`, so these steps write theirs in the same format themselves.
 
 
+counts("encode_shard", lambda w: PLAN.encode_shard(images_of(w)))
+counts("invert_shard", lambda w: PLAN.invert_shard(images_of(w)))
+counts("invert_class", lambda w: PLAN.invert_class())
+
+
 rule encode_shard:
     input:
         images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
@@ -20,7 +25,7 @@ rule encode_shard:
         disk_mb=disk_for("encode_shard"),
     params:
         options=options(config["compute"], resolution=config["base_model"]["resolution"]),
-        code=provenance.code("scripts.encode"),
+        code=provenance.code("scripts.inversion_encode"),
         benchmark=f"{OUT}/benchmarks/encode_shard/{{class_name}}-{{shard}}.tsv",
         weights=BASE_MODEL_FINGERPRINT,
         # a shared cache does not see wildcards, only params
@@ -28,7 +33,7 @@ rule encode_shard:
     message:
         "Encode class {wildcards.class_name}, shard {wildcards.shard} with the VAE"
     shell:
-        "python -m scripts.encode --images {input.images:q} --base-model {BASE_MODEL:q}/model_index.json"
+        "python -m scripts.inversion_encode --images {input.images:q} --base-model {BASE_MODEL:q}/model_index.json"
         " --options {params.options:q} --out {output:q}"
         " --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
@@ -37,7 +42,7 @@ rule invert_shard:
     input:
         images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
         moments=f"{OUT}/moments/{{class_name}}/{{shard}}.h5",
-        templates=config["sampling"]["stable_diffusion"]["templates"],
+        templates=config["prompts"]["templates"],
     output:
         f"{OUT}/embeddings/{{class_name}}/{{shard}}.h5",
     log:
@@ -53,14 +58,46 @@ rule invert_shard:
         disk_mb=disk_for("invert_shard"),
     params:
         options=lambda w: options(config["compute"], config["inversion"], class_name=w.class_name, seed=config["seed"]),
-        code=provenance.code("scripts.invert"),
+        code=provenance.code("scripts.inversion_invert"),
         benchmark=f"{OUT}/benchmarks/invert_shard/{{class_name}}-{{shard}}.tsv",
         weights=BASE_MODEL_FINGERPRINT,
         shard=lambda w: w.shard,
     message:
         "Invert class {wildcards.class_name}, shard {wildcards.shard} into embeddings"
     shell:
-        "python -m scripts.invert --images {input.images:q} --moments {input.moments:q}"
+        "python -m scripts.inversion_invert --images {input.images:q} --moments {input.moments:q}"
         " --base-model {BASE_MODEL:q}/model_index.json --templates {input.templates:q}"
         " --options {params.options:q} --out {output:q}"
         " --benchmark {params.benchmark:q} > {log:q} 2>&1"
+
+
+rule invert_class:
+    input:
+        moments=lambda w: class_shards(f"{OUT}/moments/{{class_name}}/{{shard}}.h5", [w.class_name]),
+        templates=config["prompts"]["templates"],
+    output:
+        f"{OUT}/class_embeddings/{{class_name}}.h5",
+    log:
+        f"{OUT}/logs/invert_class/{{class_name}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/invert_class/{{class_name}}.tsv"
+    conda:
+        "../../envs/realgap.yaml"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=memory_for("invert_class"),
+        runtime=minutes_for("invert_class"),
+        disk_mb=disk_for("invert_class"),
+    params:
+        options=lambda w: options(
+            config["compute"], config["class_inversion"], class_name=w.class_name, seed=config["seed"]
+        ),
+        moments=lambda w, input: listed(input.moments),
+        code=provenance.code("scripts.inversion_invert_class"),
+        weights=BASE_MODEL_FINGERPRINT,
+    message:
+        "Invert all real images of class {wildcards.class_name} into one embedding"
+    shell:
+        "python -m scripts.inversion_invert_class --moments {params.moments:q} --base-model {BASE_MODEL:q}/model_index.json"
+        " --templates {input.templates:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"

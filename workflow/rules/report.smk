@@ -19,11 +19,11 @@ rule tabulate:
         mem_mb=2000,
         runtime=10,
     params:
-        code=provenance.code("scripts.tabulate"),
+        code=provenance.code("scripts.report_tabulate"),
     message:
         "Tabulate accuracies with intervals"
     shell:
-        "python -m scripts.tabulate --predictions {input:q}"
+        "python -m scripts.report_tabulate --predictions {input:q}"
         " --accuracies {output.accuracies:q} --table {output.table:q} > {log:q} 2>&1"
 
 
@@ -76,11 +76,11 @@ rule plot:
     params:
         options=options(classes=CLASSES, columns=SHOWN),
         shards=lambda w, input: listed(input.shards),
-        code=provenance.code("scripts.plot"),
+        code=provenance.code("scripts.report_plot"),
     message:
         "Plot the table and images of every class"
     shell:
-        "python -m scripts.plot --table {input.table:q} --accuracies {input.accuracies:q} --shards {params.shards:q}"
+        "python -m scripts.report_plot --table {input.table:q} --accuracies {input.accuracies:q} --shards {params.shards:q}"
         " --options {params.options:q} --accuracy {output.accuracy:q} --narrow {output.narrow:q}"
         " --strip {output.strip:q} --samples {output.samples:q} --overview {output.overview:q}"
         " --gallery {output.gallery:q} > {log:q} 2>&1"
@@ -122,11 +122,11 @@ rule account:
         runtime=10,
     params:
         options=account_options(),
-        code=provenance.code("scripts.account"),
+        code=provenance.code("scripts.report_account"),
     message:
         "Account for what the study cost and what was run"
     shell:
-        "python -m scripts.account --table {input.table:q} --accuracies {input.accuracies:q} --shards {input.shards:q}"
+        "python -m scripts.report_account --table {input.table:q} --accuracies {input.accuracies:q} --shards {input.shards:q}"
         " --options {params.options:q} --figure {output.figure:q} > {log:q} 2>&1"
 
 
@@ -154,10 +154,10 @@ rule report:
         runtime=10,
     params:
         options=lambda w: options(config=without(config, "studies"), n_classes=len(CLASSES)),
-        code=provenance.code("scripts.report"),
+        code=provenance.code("scripts.report_write"),
     message:
         "Write the report"
     shell:
-        "python -m scripts.report --table {input.table:q} --accuracies {input.accuracies:q}"
+        "python -m scripts.report_write --table {input.table:q} --accuracies {input.accuracies:q}"
         " --figures {input.figures:q} --gallery {input.gallery:q} --sections {input.sections:q} {input.account:q}"
         " --template {input.template:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"

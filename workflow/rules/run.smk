@@ -17,6 +17,8 @@ if workflow.is_main_process:
             sys.exit(f"error: {error}")
     else:
         atexit.register(lambda: print(end=planned_requests()))
+        if "REALGAP_COUNT" in os.environ:
+            atexit.register(lambda: files.write(os.environ["REALGAP_COUNT"], json.dumps(counted()).encode()))
 
 
 def follow():
@@ -79,6 +81,22 @@ def planned_requests():
     if not any("slurm_partition" in entry.resources for entry in entries.values()):
         return ""
     return f"\n{resources.table(entries.values())}\n"
+
+
+def counted():
+    """What the plan is made of: for each rule of the graph its jobs, those to do, and the work of all of them."""
+    dag = getattr(workflow, "_dag", None)
+    by_rule = {}
+    for job in [] if dag is None else dag.jobs:
+        if not job.rule.norun:
+            by_rule.setdefault(job.rule.name, []).append(job)
+    unknown = [name for name in by_rule if name not in WORK]
+    rows = []
+    for name, jobs in by_rule.items():
+        work = WORK.get(name) and vars(plan.total(WORK[name](job.wildcards) for job in jobs))
+        rows.append({"rule": name, "jobs": len(jobs), "left": sum(map(dag.needrun, jobs)), "work": work})
+    order = [rule.name for rule in workflow.rules]
+    return {"unknown": unknown, "rows": sorted(rows, key=lambda row: order.index(row["rule"]))}
 
 
 def _on_login_node(rule):

@@ -1,14 +1,26 @@
+# A rule for each way in which the shards of a source are made; which sources it makes follows from their kinds.
+
+
+counts("sample_shard", lambda w: PLAN.sample_shard(images_of(w), SOURCES[w.source]))
+counts("reconstruct_shard", lambda w: PLAN.reconstruct_shard(images_of(w)))
+counts("import_shard", None)
+counts("render_shard", None)
+
+
 rule sample_shard:
     input:
         images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
-        templates=config["sampling"]["stable_diffusion"]["templates"],
+        templates=config["prompts"]["templates"],
         embeddings=embeddings_for,
+        moments=latents_for,
     output:
         f"{OUT}/samples/{{source}}/{{class_name}}/{{shard}}.h5",
     log:
         f"{OUT}/logs/sample_shard/{{source}}-{{class_name}}-{{shard}}.log",
     benchmark:
         f"{OUT}/benchmarks/sample_shard/{{source}}-{{class_name}}-{{shard}}.tsv"
+    wildcard_constraints:
+        source=made_by("sample_shard"),
     conda:
         "../../envs/realgap.yaml"
     threads: 1
@@ -20,13 +32,13 @@ rule sample_shard:
     params:
         options=lambda w: sampling_options(w),
         embeddings=lambda w, input: listed(input.get("embeddings", [])),
-        code=provenance.code("scripts.sample"),
+        code=provenance.code("scripts.sampling_sample"),
         weights=BASE_MODEL_FINGERPRINT,
     message:
         "Sample {wildcards.source} images of class {wildcards.class_name}, shard {wildcards.shard}"
     shell:
-        "python -m scripts.sample --images {input.images:q} --base-model {BASE_MODEL:q}/model_index.json"
-        " --templates {input.templates:q} --embeddings {params.embeddings:q}"
+        "python -m scripts.sampling_sample --images {input.images:q} --base-model {BASE_MODEL:q}/model_index.json"
+        " --templates {input.templates:q} --embeddings {params.embeddings:q} --moments {input.moments:q}"
         " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
 
 
@@ -34,11 +46,13 @@ rule reconstruct_shard:
     input:
         moments=f"{OUT}/moments/{{class_name}}/{{shard}}.h5",
     output:
-        f"{OUT}/samples/vae_only/{{class_name}}/{{shard}}.h5",
+        f"{OUT}/samples/{{source}}/{{class_name}}/{{shard}}.h5",
     log:
-        f"{OUT}/logs/reconstruct_shard/{{class_name}}-{{shard}}.log",
+        f"{OUT}/logs/reconstruct_shard/{{source}}-{{class_name}}-{{shard}}.log",
     benchmark:
-        f"{OUT}/benchmarks/reconstruct_shard/{{class_name}}-{{shard}}.tsv"
+        f"{OUT}/benchmarks/reconstruct_shard/{{source}}-{{class_name}}-{{shard}}.tsv"
+    wildcard_constraints:
+        source=made_by("reconstruct_shard"),
     conda:
         "../../envs/realgap.yaml"
     threads: 1
@@ -48,11 +62,74 @@ rule reconstruct_shard:
         runtime=minutes_for("reconstruct_shard"),
         disk_mb=disk_for("reconstruct_shard"),
     params:
-        options=options(config["compute"], image_size=DATASET["image_size"], images=None),
-        code=provenance.code("scripts.reconstruct"),
+        options=lambda w: options(config["compute"], source=w.source, image_size=DATASET["image_size"], images=None),
+        code=provenance.code("scripts.sampling_reconstruct"),
         weights=BASE_MODEL_FINGERPRINT,
     message:
         "Pass class {wildcards.class_name}, shard {wildcards.shard} through the VAE alone (control)"
     shell:
-        "python -m scripts.reconstruct --moments {input.moments:q} --base-model {BASE_MODEL:q}/model_index.json"
+        "python -m scripts.sampling_reconstruct --moments {input.moments:q} --base-model {BASE_MODEL:q}/model_index.json"
         " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule import_shard:
+    input:
+        images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
+        root=lambda w: ancient(SOURCES[w.source].settings["root"]),
+    output:
+        f"{OUT}/samples/{{source}}/{{class_name}}/{{shard}}.h5",
+    log:
+        f"{OUT}/logs/import_shard/{{source}}-{{class_name}}-{{shard}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/import_shard/{{source}}-{{class_name}}-{{shard}}.tsv"
+    wildcard_constraints:
+        source=made_by("import_shard"),
+    conda:
+        "../../envs/realgap.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        options=lambda w: options(
+            source=w.source,
+            root=SOURCES[w.source].settings["root"],
+            class_name=w.class_name,
+            shard=int(w.shard),
+            shards=shard_count(),
+            image_size=DATASET["image_size"],
+        ),
+        code=provenance.code("scripts.sampling_import"),
+    message:
+        "Read images of class {wildcards.class_name}, shard {wildcards.shard} from the folder of {wildcards.source}"
+    shell:
+        "python -m scripts.sampling_import --images {input.images:q} --options {params.options:q} --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule render_shard:
+    input:
+        f"{OUT}/real/{{class_name}}/{{shard}}.h5",
+    output:
+        f"{OUT}/samples/{{source}}/{{class_name}}/{{shard}}.h5",
+    log:
+        f"{OUT}/logs/render_shard/{{source}}-{{class_name}}-{{shard}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/render_shard/{{source}}-{{class_name}}-{{shard}}.tsv"
+    wildcard_constraints:
+        source=made_by("render_shard"),
+    conda:
+        "../../envs/realgap.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        options=lambda w: options(
+            source=w.source, defect=SOURCES[w.source].settings["defect"], image_size=DATASET["image_size"]
+        ),
+        code=provenance.code("scripts.sampling_render"),
+    message:
+        "Render class {wildcards.class_name}, shard {wildcards.shard} with a defect: {wildcards.source}"
+    shell:
+        "python -m scripts.sampling_render --images {input:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"

@@ -1,6 +1,8 @@
 # training sets that can grow: those with several images generated for each real one
-GROWING = [name for name in config["training_sets"] if set(configuration.parts(name)) & set(GENERATORS)]
-MULTIPLES = [multiple for multiple in config["scaling"]["multiples"] if multiple < config["sampling"]["variants"]]
+GROWING = [name for name in config["training_sets"] if set(sources.parts_of(name)) & set(GENERATORS)]
+MULTIPLES = [
+    multiple for multiple in config["scaling"]["multiples"] if multiple < config["sampling"]["samples_per_image"]
+]
 SCALED = expand(
     f"{OUT}/scaling/{{name}}/{{multiple}}x/seed-{{seed}}.h5", name=GROWING, multiple=MULTIPLES, seed=config["seeds"]
 )
@@ -67,7 +69,7 @@ rule compare_scaling:
         mem_mb=2000,
         runtime=10,
     params:
-        variants=config["sampling"]["variants"],
+        variants=config["sampling"]["samples_per_image"],
         code=provenance.code("scripts.compare_scaling"),
     message:
         "Compare accuracy across generated images per real one"

@@ -1,5 +1,5 @@
 # what is tuned: classifiers that never saw a real image, and none (trained from scratch, for comparison)
-PRETRAINED = [name for name in config["training_sets"] if "real" not in configuration.parts(name)]
+PRETRAINED = [name for name in config["training_sets"] if "real" not in sources.parts_of(name)]
 TUNED = expand(
     f"{OUT}/transfer/{{pretrained}}/seed-{{seed}}.csv", pretrained=["scratch", *PRETRAINED], seed=config["seeds"]
 )

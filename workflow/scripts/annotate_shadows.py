@@ -13,7 +13,7 @@ from realgap.store import files, shards
 
 @dataclass(frozen=True)
 class Options:
-    defects: list[str]
+    defects: dict[str, str]  # of each source
     image_size: int
 
 
@@ -23,10 +23,10 @@ def main() -> None:
     size = dataset.Scenes.SIZE_PX
     rows = []
     for image_id in steps.progress(ids, len(ids), "scenes"):
-        for defect in (None, *options.defects):
+        for source, defect in {"real": None, **options.defects}.items():
             pairs = pairs_of_scene(*dataset.Scenes.scene(image_id), size, size, defect=defect)
             pairs = (pairs + 0.5) * options.image_size / size - 0.5
-            rows += [(defect or "real", image_id, 0, *pair) for pair in pairs.round(3)]
+            rows += [(source, image_id, 0, *pair) for pair in pairs.round(3)]
     table = pd.DataFrame(rows, columns=["source", "image_id", "variant", *POINTS])
     with files.whole(args.out) as beside:
         table.to_csv(beside, index=False)

@@ -9,7 +9,7 @@ from realgap.classifier import training
 from realgap.data import training_sets
 from realgap.run import steps
 from realgap.store import checkpoints, shards
-from scripts import train
+from scripts import classifier_train as train
 
 
 @dataclass(frozen=True)

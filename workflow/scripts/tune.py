@@ -11,7 +11,7 @@ from realgap.classifier import networks, storage, training
 from realgap.data import training_sets
 from realgap.run import steps
 from realgap.store import files, shards
-from scripts import train
+from scripts import classifier_train as train
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from realgap.run import steps, verification
 def main() -> None:
     args, _ = steps.parse(__doc__, plan={"type": Path})
     plan = json.loads(args.plan.read_text())
-    study = verification.Study(plan["folder"], plan["options"], plan["rules"])
+    graph = {name: verification.Made(**made) for name, made in plan["graph"].items()}
+    study = verification.Study(plan["folder"], graph)
     damaged = 0
     for problem in study.problems():
         print(problem, flush=True)
         damaged += 1
-    print(f"{plan['folder']}: {len(study.finished)} of {len(study.options)} artefacts are finished, {damaged} damaged")
+    print(f"{plan['folder']}: {len(study.finished)} of {len(study.graph)} artefacts are finished, {damaged} damaged")
     sys.exit(min(damaged, 1))
 
 

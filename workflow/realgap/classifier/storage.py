@@ -11,7 +11,7 @@ from safetensors.torch import save as serialise
 from torch import nn
 
 from realgap.classifier import networks
-from realgap.store import artefacts, files
+from realgap.store import files
 
 
 def save(path: str | Path, state: dict[str, torch.Tensor], attributes: dict[str, Any]) -> None:
@@ -32,11 +32,9 @@ def load(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     except FileNotFoundError:
         raise
     except (SafetensorError, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        raise ValueError(
-            f"{path}: not a complete classifier of this project ({error}); {artefacts.mend(path)}"
-        ) from error
+        raise ValueError(f"{path}: not a complete classifier of this project ({error}); {files.MAKE_AGAIN}") from error
     if _digest(state, attributes) != checksum:
-        raise ValueError(f"{path}: its content does not match its checksum; {artefacts.mend(path)}")
+        raise ValueError(f"{path}: its content does not match its checksum; {files.MAKE_AGAIN}")
     return state, attributes
 
 

@@ -1,6 +1,6 @@
 """What a study cost and how it was run, from the benchmark and the log that each of its jobs left."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,19 +8,10 @@ import numpy as np
 import pandas as pd
 
 from realgap import statistics
-from realgap.data import catalog
 from realgap.run import job_log
 
-# what the images of a source went through, as stages; a stage is a rule, cut by source where it serves several
-STAGES_OF = {
-    "vae_only": ("encode_shard", "reconstruct_shard"),
-    "stable_diffusion": ("sample_shard stable_diffusion",),
-    "diffusion_inversion": ("encode_shard", "invert_shard", "sample_shard diffusion_inversion"),
-    **{defect: (f"render_shard {defect}",) for defect in catalog.DEFECTS},
-}
 
-
-def read_jobs(folder: str | Path, without: Iterable[str] = ()) -> pd.DataFrame:
+def read_jobs(folder: str | Path, sources: Iterable[str] = (), without: Iterable[str] = ()) -> pd.DataFrame:
     """One row per benchmark of a study's folder, sorted by name, but for the rules in `without`.
 
     Columns: rule, item, stage, wall_s, and those of realgap.run.job_log.Job, empty where a log says nothing. Raises
@@ -34,7 +25,9 @@ def read_jobs(folder: str | Path, without: Iterable[str] = ()) -> pd.DataFrame:
         if rule not in without:
             job = job_log.read(folder / "logs" / f"{name}.log")
             known = asdict(job) if job else dict.fromkeys(job_log.Job.__dataclass_fields__)
-            rows.append({"rule": rule, "item": item, "stage": _stage(rule, item), **_measured(path), **known})
+            rows.append(
+                {"rule": rule, "item": item, "stage": _stage(rule, item, set(sources)), **_measured(path), **known}
+            )
     if not rows:
         raise ValueError(f"{folder / 'benchmarks'}: must hold the benchmarks of the study's jobs, got none")
     return pd.DataFrame(rows)
@@ -70,10 +63,13 @@ def stages(jobs: pd.DataFrame, images: Mapping[str, int]) -> pd.DataFrame:
     return frame.sort_values("began", kind="stable", ignore_index=True).drop(columns="began")
 
 
-def accuracy_points(table: pd.DataFrame, jobs: pd.DataFrame, chance: float) -> pd.DataFrame:
+def accuracy_points(
+    table: pd.DataFrame, jobs: pd.DataFrame, stages: Mapping[str, Sequence[str]], chance: float
+) -> pd.DataFrame:
     """A row per training set: what its images and a classifier took, and that per point of accuracy.
 
-    table: realgap.report.tables.table. chance: accuracy of guessing, a fraction. Seconds per point above chance hold
+    table: realgap.report.tables.table. stages: source -> the stages that its images went through.
+    chance: accuracy of guessing, a fraction. Seconds per point above chance hold
     images and training, with the bounds that the accuracy's interval gives; seconds per point gained over real
     images hold the generated images alone, and stand only where the gain's interval excludes zero.
     """
@@ -81,7 +77,7 @@ def accuracy_points(table: pd.DataFrame, jobs: pd.DataFrame, chance: float) -> p
     training = jobs[jobs.rule == "train"]
     rows = []
     for row in table.itertuples():
-        needed = sorted({stage for part in row.training_set.split("+") for stage in STAGES_OF.get(part, ())})
+        needed = sorted({stage for part in row.training_set.split("+") for stage in stages.get(part, ())})
         generation_s = float(sum(seconds.get(stage, np.nan) for stage in needed))
         mine = training[training["item"].str.startswith(f"{row.training_set}-")].wall_s
         training_s = mine.mean() if len(mine) else np.nan
@@ -116,9 +112,10 @@ def machines(jobs: pd.DataFrame) -> pd.DataFrame:
     return frame.reset_index()
 
 
-def _stage(rule: str, item: str) -> str:
-    """sample_shard serves two sources; its items are called <source>-<class>-<shard>."""
-    return f"{rule} {item.split('-')[0]}" if rule in ("sample_shard", "render_shard") else rule
+def _stage(rule: str, item: str, sources: Set[str]) -> str:
+    """A rule that serves several sources is a stage for each: its items are called <source>-<class>-<shard>."""
+    source = item.split("-")[0]
+    return f"{rule} {source}" if source in sources and rule.endswith("_shard") else rule
 
 
 def _measured(path: Path) -> dict[str, float]:

@@ -1,12 +1,14 @@
 """The plan of a study as a table for people: what each step will do, and what finished jobs of it have taken."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from realgap.cost.plan import PEAK_TFLOPS, Work
+from realgap.cost.plan import PEAK_TFLOPS, Work, total
+from realgap.report import text_tables
 
 
 @dataclass(frozen=True)
@@ -31,19 +33,11 @@ def measured(folder: str | Path) -> list[float]:
 
 def table(rows: Sequence[Row], device: str, utilisation: float) -> str:
     """Lines of text: a row per rule, a total, and what the numbers rest on."""
-    columns = ("step", "jobs", "to do", "images", "PFLOP", f"{device} hours", "disk", "finished", "took, hours")
-    cells = [columns, *(_cells(row, device, utilisation) for row in [*rows, _total(rows)])]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in cells
-    ]
-    rule = "-" * len(lines[0])
+    header = ("step", "jobs", "to do", "images", "PFLOP", f"{device} hours", "disk", "finished", "took, hours")
+    lines = text_tables.columns(header, [_cells(row, device, utilisation) for row in [*rows, _total(rows)]])
     peak = f"{utilisation:.0%} of {PEAK_TFLOPS[device]:g} TFLOP/s"
     note = f"Hours are of one {device} at {peak} (plan.device, plan.utilisation in the config); a dash: not counted."
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], "", note])
+    return "\n".join([*lines[:-1], lines[1], lines[-1], "", note])
 
 
 def _cells(row: Row, device: str, utilisation: float) -> tuple[str, ...]:
@@ -58,8 +52,7 @@ def _cells(row: Row, device: str, utilisation: float) -> tuple[str, ...]:
 
 
 def _total(rows: Sequence[Row]) -> Row:
-    counted = [row.work for row in rows if row.work]
-    work = Work(0, sum(one.flops for one in counted), sum(one.disk_bytes for one in counted))
+    work = dataclasses.replace(total(row.work for row in rows if row.work), images=0)
     finished = [second for row in rows for second in row.finished_s]
     return Row("all", sum(row.jobs for row in rows), sum(row.left for row in rows), work, finished)
 

@@ -4,16 +4,17 @@ Work is counted per job (realgap.cost.flops), so that rules can ask a cluster fo
 need and `snakemake plan` can print the bill before anything is started.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from realgap.base_model import layout
 from realgap.cost import flops
 from realgap.data import catalog
 from realgap.study import config as configuration
-from realgap.study import limits
+from realgap.study import limits, sources
+from realgap.study.sources import Source
 
 ARCHITECTURES = Path(__file__).resolve().parents[3] / "resources" / "architectures"
 
@@ -74,6 +75,10 @@ class Plan:
             config["classifier"]["architecture"], dataset["image_size"], self.classes, cifar_stem=cifar_stem
         )
 
+    def extract_shard(self, images: int) -> Work:
+        """Some real images, read and made small."""
+        return Work(images, 0.0, images * self.image_bytes)
+
     def encode_shard(self, images: int) -> Work:
         """The VAE posterior's moments of some real images."""
         return Work(images, images * self.encoder, 2 * images * self.latents_bytes, self._memory(self.encoder, 64))
@@ -85,13 +90,26 @@ class Plan:
         visit = self.denoise + self.denoise_backward
         memory = self._memory(self.denoise, min(images, inversion["batch_size"]))
         disk = images * inversion["num_tokens"] * width * 4
-        return Work(images, images * inversion["visits"] * visit, disk, memory)
+        return Work(images, images * inversion["steps_per_image"] * visit, disk, memory)
 
-    def sample_shard(self, images: int, source: str) -> Work:
-        """All variants of some real images, from prompts or embeddings."""
-        sampling = self.config["sampling"]
-        made, own = images * sampling["variants"], sampling[source]
-        calls = own["num_inference_steps"] + (own["scheduler"] == "pndm")  # PNDM takes its second step twice
+    def invert_class(self) -> Work:
+        """One embedding for all real images of a class."""
+        own = self.config["class_inversion"]
+        seen = min(own["images_per_step"], self.per_class)
+        work = own["steps"] * seen * (self.denoise + self.denoise_backward)
+        return Work(
+            self.per_class,
+            work,
+            4 * own["num_tokens"] * self.unet["cross_attention_dim"],
+            self._memory(self.denoise, seen),
+        )
+
+    def sample_shard(self, images: int, source: Source) -> Work:
+        """All samples of some real images."""
+        sampling, own = self.config["sampling"], source.settings
+        made = images * source.samples_per_image(sampling["samples_per_image"])
+        steps = max(1, int(own["num_inference_steps"] * own.get("strength", 1)))
+        calls = steps + (own["scheduler"] == "pndm")  # PNDM takes its second step twice
         branches = 1 if own["guidance_scale"] == 1 else 2
         work = made * (calls * branches * self.denoise + self.decoder)
         batch = min(made, sampling["batch_size"])
@@ -119,11 +137,10 @@ class Plan:
 
     def training_images(self, training_set: str) -> int:
         """Images of a training set, real and generated."""
-        counts = dict.fromkeys(("real", "vae_only", *catalog.DEFECTS), 1)
-        variants = self.config["sampling"]["variants"]
-        return sum(
-            self.classes * self.per_class * counts.get(part, variants) for part in configuration.parts(training_set)
-        )
+        known, usual = sources.of(self.config), self.config["sampling"]["samples_per_image"]
+        parts = [known[part].samples_per_image(usual) for part in sources.parts_of(training_set) if part in known]
+        has_real = sources.REAL in sources.parts_of(training_set)
+        return self.classes * self.per_class * (has_real + sum(parts))
 
     def test_images(self) -> int:
         """Test images of the study, as nearly as can be known before; 0 for a user's own data set."""
@@ -135,31 +152,6 @@ class Plan:
         if name == "digits":  # what is not trained on
             per_class -= self.per_class + dataset["validation_images_per_class"]
         return round(self.classes * (min(per_class, wanted) if wanted else per_class))
-
-    def shards(self) -> list[int]:
-        """Images of each shard of the study."""
-        full, rest = divmod(self.per_class, self.per_shard)
-        return self.classes * ([self.per_shard] * full + ([rest] if rest else []))
-
-    def study(self) -> dict[str, Work]:
-        """The work of all jobs of each rule that works long."""
-        shards, config = self.shards(), self.config
-        sources = {part for name in config["training_sets"] for part in configuration.parts(name)}
-        inverted = "diffusion_inversion" in sources
-        rules = {"extract_shard": [Work(n, 0.0, n * self.image_bytes) for n in shards]}
-        if sources & {"vae_only", "diffusion_inversion"}:
-            rules["encode_shard"] = [self.encode_shard(n) for n in shards]
-        if inverted:
-            rules["invert_shard"] = [self.invert_shard(n) for n in shards]
-        generators = sorted(sources & {"stable_diffusion", "diffusion_inversion"})
-        if generators:
-            rules["sample_shard"] = [self.sample_shard(n, source) for source in generators for n in shards]
-        if "vae_only" in sources:
-            rules["reconstruct_shard"] = [self.reconstruct_shard(n) for n in shards]
-        classifiers = len(config["training_sets"]) * len(config["seeds"])
-        rules["train"] = [self.train()] * classifiers
-        rules["evaluate"] = [self.evaluate()] * classifiers
-        return {rule: _sum(jobs) for rule, jobs in rules.items()}
 
     def _network(self, model: Mapping[str, Any]) -> tuple[int, float, float, float, float]:
         """Bytes of an image's latents; FLOPs of UNet forward and backward, VAE encoder and decoder."""
@@ -179,10 +171,7 @@ def _architecture(model: Mapping[str, Any], part: str) -> dict[str, Any]:
     """The configuration of a part of a base model; of Stable Diffusion where the model is not there yet."""
     own = Path(model["path"]) / part / "config.json"
     path = own if own.is_file() else ARCHITECTURES / _family(model) / part / "config.json"
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path}: must be JSON, got {error}") from error
+    return layout.part_config(path, part)
 
 
 def _family(model: Mapping[str, Any]) -> str:
@@ -195,7 +184,9 @@ def _parameters(model: Mapping[str, Any]) -> float:
     return sum(file.stat().st_size for file in files) / 4 if files else _PARAMETERS[_family(model)]
 
 
-def _sum(jobs: list[Work]) -> Work:
+def total(jobs: Iterable[Work]) -> Work:
+    """The work of several jobs: the most memory that one needs, all else added up."""
+    jobs = list(jobs)
     return Work(
         sum(job.images for job in jobs),
         sum(job.flops for job in jobs),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from realgap.cost.plan import Work
+from realgap.report import text_tables
 
 # a step's imports and its weights from a slow shared disk, besides two Snakemakes
 START_MINUTES = 5
@@ -66,15 +67,8 @@ def table(entries: Iterable[Entry]) -> str:
     rows = defaultdict(list)
     for entry in entries:
         rows[" + ".join(entry.rules), entry.wants].append(entry.jobs)
-    cells = [("step", "jobs", "in the queue", "partition", "GPUs", "CPUs", "memory", "time, h:min")]
-    cells += [(step, str(sum(jobs)), str(len(jobs)), *wants) for (step, wants), jobs in rows.items()]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in cells
-    ]
+    header = ("step", "jobs", "in the queue", "partition", "GPUs", "CPUs", "memory", "time, h:min")
+    cells = [(step, str(sum(jobs)), str(len(jobs)), *wants) for (step, wants), jobs in rows.items()]
     entries = sum(len(jobs) for jobs in rows.values())
     note = f"{entries} entries in the queue; CPUs, memory and GPUs are of one entry. Another attempt asks for more."
-    return "\n".join(["What SLURM is asked for:", "", lines[0], "-" * len(lines[0]), *lines[1:], "", note])
+    return "\n".join(["What SLURM is asked for:", "", *text_tables.columns(header, cells), "", note])

@@ -28,9 +28,7 @@ _CIFAR100 = """
 """
 CIFAR100 = tuple(_CIFAR100.split())
 
-# Rendered scenes, and the defects with which the same renderer makes "generated" ones of known fault.
 RENDERED = ("room", "street", "boxes")
-DEFECTS = ("bent_lines", "second_light", "broken_camera")
 
 # in the order of their labels
 CLASS_NAMES: dict[str, tuple[str, ...]] = {

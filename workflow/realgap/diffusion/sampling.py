@@ -1,7 +1,7 @@
-"""Diffusion Inversion, stage 2: new images from noised and mixed embeddings, and from prompts.
+"""Sampling: from a conditioning and noise to images, batch by batch.
 
-Each (image, variant) has one random stream for its partner, its embedding noise and its initial
-latents, so a sample is the same whichever shard or batch it is drawn in.
+Each (image, variant) has one random stream for its initial latents, so a sample is the same whichever shard or batch it
+is drawn in.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from realgap import devices, streams
-from realgap.diffusion.base_models import Predict
+from realgap.base_model.denoiser import Predict
 
 T = TypeVar("T")
 
@@ -22,50 +22,22 @@ def items(image_ids: np.ndarray, variants: int) -> list[tuple[int, int]]:
     return [(int(i), v) for i in image_ids for v in range(variants)]
 
 
-def mix(
-    items: Sequence[tuple[int, int]],
-    class_embeddings: np.ndarray,
-    class_image_ids: np.ndarray,
-    *,
-    embedding_noise: float,
-    mixing_weight: float,
-    seed: int,
-) -> np.ndarray:
-    """The conditioning of each item: c_i + mixing_weight (c_j - c_i) + embedding_noise N(0, 1).
-
-    class_embeddings is float32 (m, tokens, width), of every image of the class whatever its shard; the
-    partner j is another image of that class. Returns float32 (n, tokens, width). Raises ValueError when
-    the class has no second image to mix with, or an item's image has no embedding.
-    """
-    order = np.argsort(class_image_ids)
-    ids, embeddings = class_image_ids[order], class_embeddings[order]
-    if mixing_weight and len(ids) < 2:
-        raise ValueError(
-            "sampling.diffusion_inversion.mixing_weight: needs a partner of the same class, so at least 2 images "
-            f"a class, got {len(ids)}; set it to 0 for a class of one image"
-        )
-    mixed = []
-    for image_id, variant in items:
-        stream = streams.stream(seed, "mix", image_id, variant)
-        own = int(np.searchsorted(ids, image_id))
-        if own == len(ids) or ids[own] != image_id:
-            raise ValueError(f"no embedding of image {image_id} among those of its class")
-        partner = (own + int(stream.integers(1, len(ids)))) % len(ids) if len(ids) > 1 else own
-        noise = stream.standard_normal(embeddings.shape[1:], dtype=np.float32)
-        mixed.append(
-            embeddings[own] + mixing_weight * (embeddings[partner] - embeddings[own]) + embedding_noise * noise
-        )
-    return np.stack(mixed).astype(np.float32)
-
-
-def choose_prompts(items: Sequence[tuple[int, int]], num_prompts: int, seed: int) -> np.ndarray:
-    """Which of a class's prompts each item uses, int (n,)."""
-    return np.array([streams.stream(seed, "prompt", i, v).integers(num_prompts) for i, v in items])
-
-
 def initial_latents(items: Sequence[tuple[int, int]], shape: tuple[int, ...], seed: int) -> np.ndarray:
     """Standard normal float32 (n, *shape), one stream per item."""
     return streams.normal((streams.stream(seed, "latents", i, v) for i, v in items), shape)
+
+
+def noised_start(
+    items: Sequence[tuple[int, int]], mean: np.ndarray, std: np.ndarray, image_ids: np.ndarray, scale: float, seed: int
+) -> np.ndarray:
+    """Latents of each item's real image, drawn from its VAE posterior, scaled: float32 (n, c, h, w).
+
+    mean, std: float32 (m, c, h, w) of the images image_ids (m,), unscaled; scale: the VAE's scaling factor.
+    """
+    row_of = {int(image_id): row for row, image_id in enumerate(image_ids)}
+    rows = [row_of[image_id] for image_id, _ in items]
+    drawn = streams.normal((streams.stream(seed, "posterior", i, v) for i, v in items), mean.shape[1:])
+    return ((mean[rows] + std[rows] * drawn) * scale).astype(np.float32)
 
 
 class Rows:
@@ -93,20 +65,28 @@ def sample(
     guidance_scale: float,
     batch_size: int,
     device: torch.device,
+    start: Rows | None = None,
+    strength: float = 1.0,
 ) -> Iterator[T]:
     """What `decode` makes of the scaled latents, float32 (batch, c, h, w), of each batch in turn.
 
     noise (n, c, h, w); conditioning (n, tokens, width); unconditional (tokens, width), the same for all,
     with as many tokens or other. The prediction is uncond + guidance_scale (cond - uncond); at 1 the
-    unconditional branch is not run. A batch that does not fit the device's memory is halved, with a word
-    on stderr.
+    unconditional branch is not run. start: scaled latents (n, c, h, w) to begin at, noised as far as the share
+    `strength` of the steps takes away again (SDEdit: Meng et al. 2021, arXiv 2108.01073; as diffusers does it).
+    A batch that does not fit the device's memory is halved, with a word on stderr.
     """
 
     def draw(rows: slice) -> T:
         scheduler.set_timesteps(num_inference_steps)  # on the host: reading them from a GPU means to wait for it
-        latents = torch.from_numpy(noise[rows]).to(device) * scheduler.init_noise_sigma
+        latents, timesteps = torch.from_numpy(noise[rows]).to(device), scheduler.timesteps
+        if start is None:
+            latents = latents * scheduler.init_noise_sigma
+        else:
+            timesteps = _last_timesteps(scheduler, num_inference_steps, strength)
+            latents = scheduler.add_noise(torch.from_numpy(start[rows]).to(device), latents, timesteps[:1])
         branches = _Branches(conditioning[rows], unconditional, guidance_scale, device)
-        return decode(_denoise(latents, branches, predict, scheduler))
+        return decode(_denoise(latents, branches, predict, scheduler, timesteps))
 
     return devices.in_batches(draw, len(noise), batch_size)
 
@@ -139,10 +119,20 @@ class _Branches:
         return uncond + self.scale * (cond - uncond)
 
 
+def _last_timesteps(scheduler: Any, num_inference_steps: int, strength: float) -> torch.Tensor:
+    """The timesteps of the last `strength` of the steps, at least one; the scheduler is told to begin there."""
+    begin = (num_inference_steps - max(1, int(num_inference_steps * strength))) * scheduler.order
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(begin)
+    return scheduler.timesteps[begin:]
+
+
 @torch.inference_mode()
-def _denoise(latents: torch.Tensor, branches: _Branches, predict: Predict, scheduler: Any) -> torch.Tensor:
-    on_device = scheduler.timesteps.to(latents.device)
-    for t, own in zip(scheduler.timesteps, on_device, strict=True):
+def _denoise(
+    latents: torch.Tensor, branches: _Branches, predict: Predict, scheduler: Any, timesteps: torch.Tensor
+) -> torch.Tensor:
+    on_device = timesteps.to(latents.device)
+    for t, own in zip(timesteps, on_device, strict=True):
         prediction = branches.predict(predict, scheduler.scale_model_input(latents, t), own)
         latents = scheduler.step(prediction, t, latents, return_dict=False)[0]
     return latents

@@ -18,7 +18,7 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 from realgap.pretraining.fitting import Trace, encode
-from realgap.report import markdown
+from realgap.report import text_tables
 from realgap.streams import stream
 
 
@@ -118,9 +118,9 @@ def fill_card(
         for name, part in modules(pipeline).items()
     }
     return Template(template).substitute(
-        parts=markdown.table(("part", "class", "parameters"), [(name, *part) for name, part in parts.items()]),
-        settings=markdown.table(("setting", "value"), [(f"`{key}`", value) for key, value in settings.items()]),
-        losses=markdown.table(
+        parts=text_tables.markdown(("part", "class", "parameters"), [(name, *part) for name, part in parts.items()]),
+        settings=text_tables.markdown(("setting", "value"), [(f"`{key}`", value) for key, value in settings.items()]),
+        losses=text_tables.markdown(
             ("loss over each tenth of training", *(f"{10 * i}%" for i in range(1, 11))),
             [(name, *(f"{loss:.4f}" for loss in _tenths(trace.losses))) for name, trace in traces.items()],
         ),

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from realgap.data.catalog import DEFECTS
 from realgap.geometry.controls import displacement_px, warped
 from realgap.rendering.renderer import SUPERSAMPLING, Camera, Surface, rasterise, shade
 from realgap.rendering.texture import Texture
+from realgap.study.sources import DEFECTS
 
 BENT_SHARE, BENT_WAVELENGTH = 0.02, 0.45  # of the width: the displacement's standard deviation, and its waves
 SUN_DISTANCE_M = 90.0

@@ -14,32 +14,15 @@ import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
 from realgap.store.files import whole
+from realgap.study import sources
 
 plt.rcParams["text.parse_math"] = False  # a dollar sign in a class's name is a dollar sign
 
-# Okabe & Ito's colours, in order of lightness so that grey print keeps them apart
-COLOURS = {
-    "real": "#000000",
-    "vae_only": "#7f7f7f",
-    "stable_diffusion": "#D55E00",
-    "diffusion_inversion": "#0072B2",
-    "real+stable_diffusion": "#E69F00",
-    "resampled": "#b0b0b0",
-    "real+diffusion_inversion": "#56B4E9",
-    "bent_lines": "#CC79A7",
-    "second_light": "#009E73",
-    "broken_camera": "#8B5A2B",
-}
+COLOURS = {**sources.COLOURS, "resampled": "#b0b0b0"}
 NAMES = {
-    "real": "real",
-    "vae_only": "VAE only",
-    "stable_diffusion": "Stable Diffusion",
-    "diffusion_inversion": "Diffusion Inversion",
+    **sources.TITLES,
     "resampled": "real, resampled",
     "test": "real test images",
-    "bent_lines": "bent lines",
-    "second_light": "second light",
-    "broken_camera": "broken camera",
     "real_resampled": "real, resampled",
     "real_blurred": "real, blurred",
     "real_warped": "real, warped",
@@ -47,8 +30,8 @@ NAMES = {
 
 
 def name(training_set: str) -> str:
-    """A training set's name for readers: "real + Diffusion Inversion"."""
-    return " + ".join(NAMES.get(part, part) for part in training_set.split("+"))
+    """A training set's name for readers: "real + Diffusion Inversion"; what has no title is called by its name."""
+    return " + ".join(NAMES.get(part, part.replace("_", " ")) for part in training_set.split("+"))
 
 
 def save(figure: plt.Figure, png: str | Path, svg: str | Path) -> None:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from realgap.report import sections, summary
-from realgap.report.figures import NAMES, name
+from realgap.report.figures import name
 
 # a picture whose lossless form is larger than this is embedded with a loss that no eye sees
 LOSSLESS_BYTES = 150_000
@@ -39,7 +39,7 @@ def render(
     order of the page, their paths relative to `folder`.
     """
     ends = [("limits", "What the numbers are not"), ("config", "All settings")]
-    used = {part for training_set in table.training_set for part in training_set.split("+")}
+    used = dict.fromkeys(part for training_set in table.training_set for part in training_set.split("+"))
     return page(
         template,
         study=config["study"],
@@ -48,7 +48,7 @@ def render(
         n_test=int(accuracies.n_test.iloc[0]),
         n_classes=n_classes,
         seeds=sorted(accuracies.seed.unique().tolist()),
-        sources=[source for source in NAMES if source in used],
+        sources=list(used),
         figures={key: data_uri(path) for key, path in figures.items()},
         gallery={key: data_uri(path) for key, path in gallery.items()},
         analyses=[shown(section, folder) for section in analyses],

@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+# what to do about a damaged file: the end of every message about one
+MAKE_AGAIN = "delete it and run snakemake again: just this file is made again"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a used-up quota, a limit on a file's size
 
 

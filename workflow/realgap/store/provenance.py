@@ -17,7 +17,7 @@ _EDGE = 1 << 20  # bytes
 
 
 def code(module: str) -> str:
-    """Digest of a module, e.g. "scripts.invert", and of every module of ours that it reaches by imports."""
+    """Digest of a module, e.g. "scripts.inversion_invert", and of every module of ours that it reaches by imports."""
     digest = hashlib.sha256()
     for name in sources(module):
         digest.update(f"{name} {hashlib.sha256(_file(name).read_bytes()).hexdigest()}\n".encode())

@@ -19,7 +19,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from realgap.store import artefacts, files
+from realgap.store import files
 
 FORMAT = 1
 HEADER = ("format", "kind", "attributes", "checksum")
@@ -192,6 +192,15 @@ def checksum(path: str | Path) -> str:
         return file.attrs["checksum"].decode()
 
 
+def kind(path: str | Path) -> str:
+    """What kind of shard a file says it is, one of LAYOUT. Raises ValueError naming a damaged file."""
+    with _decoding(path), h5py.File(path, "r") as file:
+        found = file.attrs["kind"].decode()
+    if found not in LAYOUT:
+        raise ValueError(_damaged(path, f"must be a shard of {', '.join(LAYOUT)}, got one of {found}"))
+    return found
+
+
 def joint(checksums: Iterable[str]) -> str:
     """One checksum of several files, whichever their order; of one file its own."""
     ordered = sorted(checksums)
@@ -261,7 +270,7 @@ def _read_sources(path: Path, kind: str, sources: list[tuple[Path, str]]) -> dic
         if not source.is_file():
             raise ValueError(f"{source}: is missing, and {path} shows its images; run snakemake again")
         if checksum(source) != expected:
-            raise ValueError(f"{source}: has changed since {path} was assembled from it; {artefacts.mend(path)}")
+            raise ValueError(f"{source}: has changed since {path} was assembled from it; {files.MAKE_AGAIN}")
         parts.append(read(source, kind))
     return {name: np.concatenate([part[name] for part in parts]) for name in LAYOUT[kind]}
 
@@ -323,4 +332,4 @@ def _check_layout(path: str | Path, kind: str, arrays: Mapping[str, np.ndarray])
 
 
 def _damaged(path: str | Path, what: str) -> str:
-    return f"{path}: {what}; {artefacts.mend(path)}"
+    return f"{path}: {what}; {files.MAKE_AGAIN}"

@@ -12,7 +12,7 @@ import jsonschema
 import yaml
 
 from realgap.data import catalog
-from realgap.study import renamed
+from realgap.study import renamed, sources
 from realgap.study.limits import CUE_FOLDS
 
 RESERVED = ("comparisons", "downloads", "pretraining", "published", "reported")  # folders of results/ with a use
@@ -32,8 +32,11 @@ _Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_
 
 
 @cache
-def _validator(schema: Path) -> jsonschema.protocols.Validator:
-    return _Validator(yaml.safe_load(schema.read_text()))
+def _validator(path: Path) -> jsonschema.protocols.Validator:
+    schema = yaml.safe_load(path.read_text())
+    if path == SCHEMA:
+        schema["properties"]["sources"] = sources.schema()
+    return _Validator(schema)
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -75,11 +78,6 @@ def _at(config: Any, path: Iterable[str | int]) -> Any:
     return config
 
 
-def parts(training_set: str) -> list[str]:
-    """The sources of a training set: "real+vae_only" -> ["real", "vae_only"]."""
-    return training_set.split("+")
-
-
 def classes(config: Mapping[str, Any]) -> list[str]:
     """The names of the study's classes; "all" is every class of the data set, in the order of the labels."""
     chosen = config["dataset"]["classes"]
@@ -102,7 +100,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
     """What no schema can say: how keys must fit each other."""
     if (study := config["study"]).lower() in RESERVED:
         raise ValueError(f"config: study: must be another name, results/{study}/ holds something else; got {study!r}")
-    dataset, sampling = config["dataset"], config["sampling"]["diffusion_inversion"]
+    dataset = config["dataset"]
     known = catalog.CLASS_NAMES.get(dataset["name"])
     if dataset["classes"] == "all":
         if not known:
@@ -115,8 +113,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
         raise ValueError(f"config: dataset.root: must be the path of your data; got {dataset['root']!r}, nothing there")
     base_model = config["base_model"]
     _check_kind("base_model.path", base_model["path"], "a folder in diffusers' layout", folder=True)
-    templates = config["sampling"]["stable_diffusion"]["templates"]
-    _check_kind("sampling.stable_diffusion.templates", templates, "a text file", folder=False)
+    _check_kind("prompts.templates", config["prompts"]["templates"], "a text file", folder=False)
     if dataset["root"] is not None:
         folder = dataset["name"] != "hdf5"
         _check_kind(
@@ -130,11 +127,6 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
             "config: base_model.path: must be a folder in diffusers' layout, with model_index.json; "
             f"got {path!r}, which has none (workflow/docs/base-models.md says how to get one)"
         )
-    if sampling["mixing_weight"] and dataset["images_per_class"] < 2:
-        raise ValueError(
-            "config: sampling.diffusion_inversion.mixing_weight: must be 0 when dataset.images_per_class is 1 "
-            f"(no partner to mix with), got {sampling['mixing_weight']}"
-        )
     kept, most = (
         config["sampling"]["full_size_per_class"],
         min(dataset["images_per_class"], dataset["images_per_shard"]),
@@ -145,16 +137,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
             f"got {kept}"
         )
     _check_analyses(config)
-    for name in config["training_sets"]:
-        sources = parts(name)
-        if len(set(sources)) < len(sources):
-            raise ValueError(f"config: training_sets: each source may stand once in a set, got {name!r}")
-        if dataset["name"] != "rendered" and (unreal := [source for source in sources if source in catalog.DEFECTS]):
-            raise ValueError(
-                f"config: training_sets: {unreal[0]} is a defect of dataset.name rendered only; got {name!r}"
-            )
-    if "real" not in config["training_sets"]:
-        raise ValueError("config: training_sets: must hold 'real', which every other set is compared to")
+    sources.check(config)
 
 
 def _check_kind(key: str, path: str, must_be: str, folder: bool) -> None:

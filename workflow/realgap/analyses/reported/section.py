@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from realgap import statistics
-from realgap.report import markdown
+from realgap.report import text_tables
 from realgap.report.figures import name
 from realgap.report.sections import Section, Table
 from realgap.report.summary import bare, interval, percent, points
@@ -132,7 +132,7 @@ def page(joined: pd.DataFrame, setups: Mapping[str, Mapping[str, Any]]) -> str:
     for column, label in (("n_real", "real images"), ("n_test", "test images"), ("n_seeds", "seeds")):
         facts.append([label, *(_count(counts.loc[study, column]) for study in studies)])
     claims = "\n".join(f"- {sentence}" for sentence in verdicts(joined))
-    numbers, differences = (markdown.table(header, rows) for header, *rows in (lines, facts))
+    numbers, differences = (text_tables.markdown(header, rows) for header, *rows in (lines, facts))
     return f"{numbers}\n\n{claims}\n\n{differences}\n"
 
 

@@ -1,3 +1,8 @@
+counts("assemble", None)
+counts("train", lambda w: PLAN.train())
+counts("evaluate", lambda w: PLAN.evaluate())
+
+
 rule assemble:
     input:
         lambda w: shards_of(w.training_set),
@@ -15,11 +20,11 @@ rule assemble:
         runtime=20,
     params:
         shards=lambda w, input: listed(input),
-        code=provenance.code("scripts.assemble"),
+        code=provenance.code("scripts.classifier_assemble"),
     message:
         "Assemble the training set {wildcards.training_set}"
     shell:
-        "python -m scripts.assemble --shards {params.shards:q} --training-set {wildcards.training_set:q}"
+        "python -m scripts.classifier_assemble --shards {params.shards:q} --training-set {wildcards.training_set:q}"
         " --out {output:q} > {log:q} 2>&1"
 
 
@@ -43,11 +48,11 @@ rule train:
         disk_mb=disk_for("train"),
     params:
         options=training_options,
-        code=provenance.code("scripts.train"),
+        code=provenance.code("scripts.classifier_train"),
     message:
         "Train a classifier on {wildcards.training_set}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.train --training-set {input.training_set:q}"
+        "python -m scripts.classifier_train --training-set {input.training_set:q}"
         " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
 
 
@@ -71,9 +76,9 @@ rule evaluate:
         disk_mb=disk_for("evaluate"),
     params:
         options=options(config["compute"]),
-        code=provenance.code("scripts.evaluate"),
+        code=provenance.code("scripts.classifier_evaluate"),
     message:
         "Evaluate the classifier of {wildcards.training_set}, seed {wildcards.seed} on real test images"
     shell:
-        "python -m scripts.evaluate --classifier {input.classifier:q} --test {input.test:q}"
+        "python -m scripts.classifier_evaluate --classifier {input.classifier:q} --test {input.test:q}"
         " --options {params.options:q} --out {output:q} > {log:q} 2>&1"

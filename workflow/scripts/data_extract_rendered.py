@@ -1,8 +1,8 @@
-"""Write rendered scenes as a shard of real images: scripts.extract, and the one data set that is drawn."""
+"""Write rendered scenes as a shard of real images: scripts.data_extract, and the one data set that is drawn."""
 
 from realgap.rendering import dataset
 from realgap.run import steps
-from scripts import extract
+from scripts import data_extract as extract
 
 if __name__ == "__main__":
     steps.run(lambda: extract.main({"rendered": dataset.load}))

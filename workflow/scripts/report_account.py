@@ -17,6 +17,7 @@ AFTER_ALL = ("account", "report")
 
 @dataclass(frozen=True)
 class Options:
+    stages: dict[str, list[str]]  # source -> what its images went through
     images: dict[str, int]  # stage -> images it made or read
     n_classes: int
     settings: list[list[Any]]  # key, default, here
@@ -27,9 +28,9 @@ class Options:
 def main() -> None:
     args, options = steps.parse(__doc__, Options, table={}, accuracies={}, shards={"nargs": "+"}, figure={"nargs": 2})
     folder, table = Path(args.table).parent, pd.read_csv(args.table)
-    jobs = accounting.read_jobs(folder, without=AFTER_ALL)
+    jobs = accounting.read_jobs(folder, options.stages, AFTER_ALL)
     stages = accounting.stages(jobs, options.images)
-    points = accounting.accuracy_points(table, jobs, chance=1 / options.n_classes)
+    points = accounting.accuracy_points(table, jobs, options.stages, chance=1 / options.n_classes)
     written = {
         cost_and_run.STAGES.path: stages.assign(stage=stages.stage.map(cost_and_run.readable)),
         cost_and_run.POINTS.path: points,

@@ -13,9 +13,9 @@ rule plan:
         runtime=10,
     params:
         options=lambda w: json.dumps({"config": config}, sort_keys=True),
-        code=provenance.code("scripts.plan"),
+        code=provenance.code("scripts.cost_plan"),
         benchmarks=f"{OUT}/benchmarks",
     message:
         "What the study {config[study]} will cost"
     shell:
-        "python -m scripts.plan --options {params.options:q} --benchmarks {params.benchmarks:q} 2> {log:q}"
+        "python -m scripts.cost_plan --options {params.options:q} --benchmarks {params.benchmarks:q} 2> {log:q}"

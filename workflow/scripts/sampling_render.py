@@ -12,6 +12,7 @@ from realgap.store import shards
 
 @dataclass(frozen=True)
 class Options:
+    source: str
     defect: str
     image_size: int
 
@@ -26,7 +27,7 @@ def main() -> None:
         "image_ids": real["image_ids"],
         "variants": np.zeros(len(scenes), np.int32),
     }
-    made = {"step": "render", "source": options.defect, "options": asdict(options)}
+    made = {"step": "render", "source": options.source, "options": asdict(options)}
     shards.write(args.out, "images", arrays, made)
 
 

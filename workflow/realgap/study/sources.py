@@ -1,0 +1,278 @@
+"""Where images come from: the kinds of sources, each declared here once.
+
+A source is an entry of the config's section `sources`: a name, its kind, and what differs from the kind's settings.
+Several sources of one kind may stand side by side. `real`, the real training images, is always there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+REAL = "real"
+DEFECTS = ("bent_lines", "second_light", "broken_camera")  # with which the renderer draws scenes of known fault
+
+# a setting is its JSON schema, with the default that stands when a study says nothing
+_DENOISING = {
+    "scheduler": {
+        "description": "Sampling algorithm by name.",
+        "enum": ["pndm", "ddim", "dpmsolver++", "unipc"],
+        "default": "dpmsolver++",
+    },
+    "num_inference_steps": {
+        "description": "Denoising steps of one sample.",
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 1000,
+        "default": 25,
+    },
+    "guidance_scale": {
+        "description": "w in uncond + w (cond - uncond); 1 is no guidance.",
+        "type": "number",
+        "minimum": 1,
+        "maximum": 50,
+        "default": 2.0,
+    },
+}
+_EMBEDDING_NOISE = {
+    "description": "Standard deviation of the noise added to an embedding.",
+    "type": "number",
+    "minimum": 0,
+    "maximum": 10,
+    "default": 0.1,
+}
+_UNCONDITIONAL = {
+    "description": "What guidance leads away from, the mean embedding of the class or data set, or the empty prompt.",
+    "enum": ["class", "dataset", "prompt"],
+    "default": "class",
+}
+_INTERPOLATION = {
+    "description": "Share of a same-class partner's embedding.",
+    "type": "number",
+    "minimum": 0,
+    "maximum": 1,
+    "default": 0.1,
+}
+_FROM_EMBEDDINGS = {
+    "unconditional": _UNCONDITIONAL,
+    "embedding_noise": _EMBEDDING_NOISE,
+    "interpolation_strength": _INTERPOLATION,
+}
+# the conditioning of `img2img` -> the rules that make it
+_CONDITIONINGS = {"prompts": (), "inversion": ("invert_shard",), "class_inversion": ("invert_class",)}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """rule: makes the shards of such a source; after: the rules before it that work on real images."""
+
+    title: str
+    rule: str
+    after: tuple[str, ...] = ()
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    one_each: bool = False  # one image for each real one, whatever sampling.samples_per_image says
+
+
+KINDS = {
+    "vae_only": Kind("real images through the VAE alone (control)", "reconstruct_shard", ("encode_shard",), {}, True),
+    "prompts": Kind("sampled from text prompts with the class name", "sample_shard", (), _DENOISING),
+    "inversion": Kind(
+        "sampled from the inverted embedding of each real image",
+        "sample_shard",
+        ("encode_shard", "invert_shard"),
+        {**_DENOISING, **_FROM_EMBEDDINGS},
+    ),
+    "class_inversion": Kind(
+        "sampled from one embedding shared by all real images of a class (textual inversion)",
+        "sample_shard",
+        ("encode_shard", "invert_class"),
+        {
+            **_DENOISING,
+            "unconditional": {**_UNCONDITIONAL, "enum": ["dataset", "prompt"], "default": "prompt"},
+            "embedding_noise": {**_EMBEDDING_NOISE, "default": 0.0},
+        },
+    ),
+    "img2img": Kind(
+        "each real image's latents, noised in part and denoised again (SDEdit)",
+        "sample_shard",
+        ("encode_shard",),
+        {
+            **_DENOISING,
+            "strength": {
+                "description": "How far latents are noised: the share of the denoising steps that are made.",
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": 1,
+                "default": 0.5,
+            },
+            "conditioning": {
+                "description": "What denoising is conditioned on.",
+                "enum": list(_CONDITIONINGS),
+                "default": "prompts",
+            },
+            "unconditional": {**_UNCONDITIONAL, "default": "prompt"},
+            "embedding_noise": {**_EMBEDDING_NOISE, "default": 0.0},
+            "interpolation_strength": {**_INTERPOLATION, "default": 0.0},
+        },
+    ),
+    "folder": Kind(
+        "images that are there already, of any generator",
+        "import_shard",
+        (),
+        {
+            "root": {
+                "description": "A folder of images, one folder a class, or an HDF5 file as of dataset.name hdf5.",
+                "type": "string",
+                "minLength": 1,
+            }
+        },
+    ),
+    "rendered": Kind(
+        "the real rendered scenes drawn again with a known defect",
+        "render_shard",
+        (),
+        {"defect": {"description": "What is wrong with the scenes.", "enum": list(DEFECTS)}},
+        True,
+    ),
+}
+
+# titles and colours of the names that this project's studies use (Okabe & Ito, in order of lightness: grey print keeps
+# them apart); other sources are called by their names
+TITLES = {
+    "real": "real",
+    "vae_only": "VAE only",
+    "stable_diffusion": "Stable Diffusion",
+    "diffusion_inversion": "Diffusion Inversion",
+    "bent_lines": "bent lines",
+    "second_light": "second light",
+    "broken_camera": "broken camera",
+}
+COLOURS = {
+    "real": "#000000",
+    "vae_only": "#7f7f7f",
+    "stable_diffusion": "#D55E00",
+    "diffusion_inversion": "#0072B2",
+    "real+stable_diffusion": "#E69F00",
+    "real+diffusion_inversion": "#56B4E9",
+    "bent_lines": "#CC79A7",
+    "second_light": "#009E73",
+    "broken_camera": "#8B5A2B",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source of a study: its settings hold every key of its kind."""
+
+    name: str
+    kind: str
+    settings: Mapping[str, Any]
+
+    @property
+    def rule(self) -> str:
+        return KINDS[self.kind].rule
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """The rules that work on real images before this source's own rule does."""
+        return KINDS[self.kind].after + _CONDITIONINGS.get(self.settings.get("conditioning", ""), ())
+
+    @property
+    def conditioning(self) -> str:
+        """What a sampled source is conditioned on: prompts, inversion or class_inversion."""
+        return self.settings.get("conditioning", self.kind)
+
+    def samples_per_image(self, usual: int) -> int:
+        return 1 if KINDS[self.kind].one_each else usual
+
+
+def of(config: Mapping[str, Any]) -> dict[str, Source]:
+    """The sources of a study by name, in the config's order."""
+    return {name: _source(name, entry) for name, entry in config["sources"].items()}
+
+
+def used(config: Mapping[str, Any]) -> dict[str, Source]:
+    """Those that some training set holds."""
+    parts = {part for name in config["training_sets"] for part in parts_of(name)}
+    return {name: source for name, source in of(config).items() if name in parts}
+
+
+def parts_of(training_set: str) -> list[str]:
+    """The sources of a training set: "real+vae_only" -> ["real", "vae_only"]."""
+    return training_set.split("+")
+
+
+def folder(source: str) -> str:
+    """Where a source's shards lie below the study's folder: the one place that knows."""
+    return REAL if source == REAL else f"samples/{source}"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of the section `sources`: a kind decides which other keys an entry may have."""
+    kinds = [
+        {
+            "if": {"properties": {"kind": {"const": kind}}},
+            "then": {
+                "properties": {"kind": {}, **declared.settings},
+                "additionalProperties": False,
+                "required": [key for key, setting in declared.settings.items() if "default" not in setting],
+            },
+        }
+        for kind, declared in KINDS.items()
+    ]
+    return {
+        "type": "object",
+        "propertyNames": {
+            "description": "must be a name of small letters, digits and underscores",
+            "pattern": r"^[a-z][a-z0-9_]{0,63}$(?!\n)",
+        },
+        "additionalProperties": {
+            "type": "object",
+            "required": ["kind"],
+            "properties": {"kind": {"enum": list(KINDS)}},
+            "allOf": kinds,
+        },
+    }
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raise ValueError where sources and training sets do not fit each other or the data set."""
+    known = {REAL, *config["sources"]}
+    if REAL in config["sources"]:
+        raise ValueError("config: sources: must not hold 'real', which is always there")
+    for name in config["training_sets"]:
+        parts = parts_of(name)
+        if unknown := [part for part in parts if part not in known]:
+            listed = ", ".join(["real", *config["sources"]])
+            raise ValueError(
+                f"config: training_sets: must be made of the sources {listed}; got {unknown[0]!r} in {name!r}"
+            )
+        if len(set(parts)) < len(parts):
+            raise ValueError(f"config: training_sets: each source may stand once in a set, got {name!r}")
+        if REAL in parts[1:]:
+            raise ValueError(f"config: training_sets: real must stand first in a set, got {name!r}")
+    if REAL not in config["training_sets"]:
+        raise ValueError("config: training_sets: must hold 'real', which every other set is compared to")
+    for source in used(config).values():
+        _check_source(source, config["dataset"])
+
+
+def _check_source(source: Source, dataset: Mapping[str, Any]) -> None:
+    where = f"config: sources.{source.name}"
+    if source.kind == "rendered" and dataset["name"] != "rendered":
+        raise ValueError(f"{where}.kind: must be another than rendered unless dataset.name is; got {dataset['name']!r}")
+    if source.settings.get("interpolation_strength") and dataset["images_per_class"] < 2:
+        raise ValueError(
+            f"{where}.interpolation_strength: must be 0 when dataset.images_per_class is 1 (no partner to mix with), "
+            f"got {source.settings['interpolation_strength']}"
+        )
+    if source.conditioning == "class_inversion" and source.settings["unconditional"] == "class":
+        raise ValueError(f"{where}.unconditional: must be dataset or prompt for one embedding a class; got 'class'")
+    if source.kind == "img2img" and source.conditioning == "prompts" and source.settings["unconditional"] != "prompt":
+        got = source.settings["unconditional"]
+        raise ValueError(f"{where}.unconditional: must be prompt where conditioning is prompts; got {got!r}")
+
+
+def _source(name: str, entry: Mapping[str, Any]) -> Source:
+    declared = KINDS[entry["kind"]].settings
+    defaults = {key: setting["default"] for key, setting in declared.items() if "default" in setting}
+    return Source(name, entry["kind"], {**defaults, **{key: value for key, value in entry.items() if key != "kind"}})
