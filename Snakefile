@@ -19,6 +19,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/data.smk"
+include: "workflow/rules/fetching.smk"
 include: "workflow/rules/inversion.smk"
 include: "workflow/rules/sampling.smk"
 include: "workflow/rules/full_size.smk"
@@ -28,7 +29,6 @@ include: "workflow/rules/reported.smk"
 include: "workflow/rules/analyses.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/comparison.smk"
-include: "workflow/rules/base_model.smk"
 include: "workflow/rules/cost.smk"
 include: "workflow/rules/verify.smk"
 
@@ -49,6 +49,7 @@ rule table:
 
 
 onstart:
+    fetch()
     # steps of a run on this machine start in moments; on a cluster the login node is left alone
     heavy = not set(workflow.dag_settings.targets) <= LIGHT_TARGETS or not workflow.dag_settings.targets
     if heavy and workflow.local_exec and not workflow.deployment_settings.deployment_method:

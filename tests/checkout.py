@@ -57,6 +57,19 @@ def copy(folder: Path) -> Path:
     return folder
 
 
+def with_git(folder: Path) -> Path:
+    """Commit all that a copy holds, so that `git(folder, "status", "--porcelain")` says what has changed."""
+    shutil.copy2(ROOT / ".gitignore", folder)
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "-m", "all")
+    return folder
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
 def snakemake(
     folder: Path, *arguments: str, target: str = "all", study: str = "study.yaml"
 ) -> subprocess.CompletedProcess:

@@ -14,6 +14,7 @@ from realgap.study import renamed
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
 SCHEMA = configuration.schema()
+PRETRAINING = yaml.safe_load((ROOT / "workflow" / "pretraining" / "config.schema.yaml").read_text())
 
 # (key, value that is put there, what the message says)
 WRONG = [
@@ -27,6 +28,10 @@ WRONG = [
     ("study", "../elsewhere", "config: study: must start with a letter or digit and hold only"),
     ("study", "a b", "got 'a b'"),
     ("study", "digits\n", r"got 'digits\n'"),
+    ("study", "published", "config: study: must be another name, results/published/ holds something else; got 'pub"),
+    ("study", "Downloads", "config: study: must be another name, results/Downloads/ holds something else"),
+    ("pretraining", {"seed": 1}, "pretraining: no longer a key; write digits in workflow/pretraining/config.yaml"),
+    ("pretraining_natural", {}, "no longer a key; write natural in workflow/pretraining/config.yaml"),
     ("study", 7, "config: study: must be of type string; got 7"),
     ("seed", -1, "config: seed: must be at least 0; got -1"),
     ("seed", True, "config: seed: must be of type integer; got True"),
@@ -209,16 +214,17 @@ def test_parts_are_the_sources_in_the_order_of_the_name():
     assert configuration.parts("vae_only") == ["vae_only"]
 
 
-def described(schema, path=()):
+def described(schema, definitions, path=()):
     """Every key of the schema with what it says of itself; references followed."""
     for name, entry in schema.get("properties", {}).items():
-        entry = SCHEMA["$defs"][entry["$ref"].rsplit("/", 1)[1]] if "$ref" in entry else entry
+        entry = definitions[entry["$ref"].rsplit("/", 1)[1]] if "$ref" in entry else entry
         yield ".".join((*path, name)), entry
-        yield from described(entry, (*path, name))
+        yield from described(entry, definitions, (*path, name))
 
 
-def test_every_key_of_the_schema_says_its_type_and_meaning_and_refuses_unknown_ones():
-    for key, entry in described(SCHEMA):
+@pytest.mark.parametrize("schema", [SCHEMA, PRETRAINING], ids=["study", "pretraining"])
+def test_every_key_of_the_schema_says_its_type_and_meaning_and_refuses_unknown_ones(schema):
+    for key, entry in described(schema, schema["$defs"]):
         if entry.get("type") == "object":
             assert entry.get("additionalProperties") is False, key
         else:

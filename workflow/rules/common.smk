@@ -46,6 +46,7 @@ DATASET = config["dataset"]
 CLASSES = configuration.classes(config)
 # the step that extracts real images: what draws scenes is code of a study of rendered ones alone
 EXTRACT = "scripts.data_extract_rendered" if DATASET["name"] == "rendered" else "scripts.data_extract"
+# no input of a rule: it may be fetched first (fetching.smk), or stand elsewhere tomorrow
 BASE_MODEL = config["base_model"]["path"]
 # what the model is, not when its files were written: a checkout or a copy must not invalidate weeks of work
 BASE_MODEL_FINGERPRINT = config["base_model"]["revision"] or provenance.fingerprint(BASE_MODEL)
@@ -141,10 +142,8 @@ def without(section, *keys):
 
 
 def dataset_files():
-    """What must be there before images can be extracted; a plan can be made without it."""
-    if DATASET["name"] in catalog.ARCHIVES:
-        return [ancient(f"{DATASET['root']}/{catalog.ARCHIVES[DATASET['name']].marker}")]
-    return [ancient(DATASET["root"])] if DATASET["root"] else []
+    """The user's own images, where they are the user's to bring; others are no inputs: see fetching.smk."""
+    return [ancient(DATASET["root"])] if DATASET["name"] in ("image_folder", "hdf5") else []
 
 
 def extraction_options(split, classes, start, stop, image_size=DATASET["image_size"]):
@@ -244,7 +243,7 @@ def shown_shards(wildcards):
 
 
 # Targets whose steps need no torch.
-LIGHT_TARGETS = {"plan", "compare"}
+LIGHT_TARGETS = {"plan", "compare", "fetch_dataset", "fetch_base_model"}
 
 # classes whose images the report shows beside each other
 IN_GALLERY = CLASSES[:20]

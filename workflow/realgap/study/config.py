@@ -15,7 +15,7 @@ from realgap import analyses
 from realgap.data import catalog
 from realgap.study import renamed, sources
 
-SHIPPED = ("resources/mini-sd-digits",)  # base models that rules of this project can make again
+RESERVED = ("comparisons", "downloads", "pretraining", "published", "reported")  # folders of results/ with a use
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
 
 
@@ -46,27 +46,32 @@ def schema() -> dict[str, Any]:
 
 
 @cache
-def _validator() -> jsonschema.protocols.Validator:
-    return _Validator(schema())
+def _validator(path: Path) -> jsonschema.protocols.Validator:
+    return _Validator(schema() if path == SCHEMA else yaml.safe_load(path.read_text()))
 
 
 def check(config: Mapping[str, Any]) -> None:
     """Raise ValueError with one line that names key, what it must be and what it is."""
     renamed.check(config)
-    errors = sorted(_validator().iter_errors(config), key=lambda e: list(map(str, e.path)))
-    if errors:
-        raise ValueError(_sentence(errors[0]))
+    check_schema(config, SCHEMA)
     _check_across_keys(config)
 
 
-def give_types(config: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+def check_schema(config: Mapping[str, Any], path: Path) -> None:
+    """Raise ValueError with one line for the first key that is not as the schema in a YAML file says."""
+    errors = sorted(_validator(path).iter_errors(config), key=lambda e: list(map(str, e.path)))
+    if errors:
+        raise ValueError(_sentence(errors[0]))
+
+
+def give_types(config: Mapping[str, Any], given: Mapping[str, Any], path: Path = SCHEMA) -> None:
     """Read texts in `config` as YAML does where the schema wants none, in place, if `given` has them.
 
     given: what `--config key='{...}'` added. Snakemake reads all that is inside of the braces as text.
     """
     if not given:
         return
-    for error in list(_validator().iter_errors(config)):
+    for error in list(_validator(path).iter_errors(config)):
         *above, key = error.absolute_path or [None]
         if not isinstance(error.instance, str) or _at(given, error.absolute_path) != error.instance:
             continue
@@ -104,6 +109,8 @@ def differences(config: Mapping[str, Any], default: Mapping[str, Any], above: st
 
 def _check_across_keys(config: Mapping[str, Any]) -> None:
     """What no schema can say: how keys must fit each other."""
+    if (study := config["study"]).lower() in RESERVED:
+        raise ValueError(f"config: study: must be another name, results/{study}/ holds something else; got {study!r}")
     dataset = config["dataset"]
     known = catalog.CLASS_NAMES.get(dataset["name"])
     if dataset["classes"] == "all":
@@ -126,7 +133,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
     if (base_model["hub"] is None) != (base_model["revision"] is None):
         raise ValueError("config: base_model.revision: must be given with base_model.hub, and only with it")
     path = base_model["path"]
-    if base_model["hub"] is None and path not in SHIPPED and not (Path(path) / "model_index.json").is_file():
+    if base_model["hub"] is None and not (Path(path) / "model_index.json").is_file():
         raise ValueError(
             "config: base_model.path: must be a folder in diffusers' layout, with model_index.json; "
             f"got {path!r}, which has none (workflow/docs/base-models.md says how to get one)"

@@ -15,6 +15,8 @@ RENAMED = {
     "memorisation.chance": "memorisation.near_copy_quantile",
     "scaling.enabled": "scaling under analyses, or leave it out there",
     "transfer.enabled": "transfer under analyses, or leave it out there",
+    "pretraining": "digits in workflow/pretraining/config.yaml",
+    "pretraining_natural": "natural in workflow/pretraining/config.yaml",
 }
 
 

@@ -14,12 +14,12 @@ from realgap import devices
 from realgap.pretraining import fitting, miniature, model_folder, typeset
 from realgap.run import steps
 
-FREE = ("vae_visits", "unet_visits", "prompts")  # what may be changed between two parts of a training
+FREE = ("vae_images_seen", "unet_images_seen", "prompts")  # what may be changed between two parts of a training
 
 
 @dataclass(frozen=True)
 class Options:
-    """The section `pretraining` of the config."""
+    """The section `digits` of workflow/pretraining/config.yaml."""
 
     seed: int
     images: int
@@ -29,16 +29,16 @@ class Options:
     text_layers: int
     latent_channels: int
     vae_channels: list[int]
-    vae_visits: int
+    vae_images_seen: int
     vae_lr: float
     vae_ema_decay: float
     kl_weight: float
     unet_channels: list[int]
-    unet_visits: int
+    unet_images_seen: int
     unet_lr: float
     unet_ema_decay: float
     batch_size: int
-    falling: float
+    lr_decay_fraction: float
     precision: str
 
 
@@ -74,13 +74,13 @@ def train(
     vae_settings = {"lr": o.vae_lr, "ema_decay": o.vae_ema_decay, "kl_weight": o.kl_weight}
     unet_settings = {"lr": o.unet_lr, "ema_decay": o.unet_ema_decay}
     dtype = devices.pick_dtype(o.precision, pipeline.device, training=True)
-    common = {"batch_size": o.batch_size, "seed": o.seed, "dtype": dtype, "falling": o.falling}
+    common = {"batch_size": o.batch_size, "seed": o.seed, "dtype": dtype, "falling": o.lr_decay_fraction}
     return pipeline, {
         "VAE": fitting.train_vae(
-            pipeline.vae, images, visits=o.vae_visits, checkpoint=of_vae, **vae_settings, **common
+            pipeline.vae, images, visits=o.vae_images_seen, checkpoint=of_vae, **vae_settings, **common
         ),
         "UNet": fitting.train_denoiser(
-            pipeline, images, captions, visits=o.unet_visits, checkpoint=of_unet, **unet_settings, **common
+            pipeline, images, captions, visits=o.unet_images_seen, checkpoint=of_unet, **unet_settings, **common
         ),
     }
 

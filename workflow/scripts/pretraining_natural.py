@@ -11,12 +11,12 @@ from realgap.pretraining import captions, model_folder
 from realgap.report import charts
 from realgap.run import steps
 from realgap.store import shards
-from scripts import pretrain
+from scripts import pretraining_digits as digits
 
 
 @dataclass(frozen=True)
-class Options(pretrain.Options):
-    """The section `pretraining_natural` of the config, without where photographs come from."""
+class Options(digits.Options):
+    """The section `natural` of workflow/pretraining/config.yaml, without where photographs come from."""
 
     images: int | None  # the first so many in a shuffled order, or all
     prompts: list[str]  # of the picture of samples, a row each
@@ -31,7 +31,7 @@ def main() -> None:
     images, labels, image_ids = (shard[name][rows] for name in ("images", "labels", "image_ids"))
     table = captions.read_table(files.captions)
     entries = [table[shard.attributes["classes"][label]] for label in labels]
-    pipeline, traces = pretrain.train(images, captions.write(images, entries, image_ids, o.seed), o, files.out)
+    pipeline, traces = digits.train(images, captions.write(images, entries, image_ids, o.seed), o, files.out)
 
     model_folder.round_to_half(pipeline)
     facts = {"screening": _in_words(screened), "photographs": f"{len(images):,}", "classes": f"{len(set(labels)):,}"}
@@ -43,7 +43,7 @@ def main() -> None:
         "losses.png": model_folder.drawn(charts.losses({part: trace.losses for part, trace in traces.items()})),
     }
     model_folder.save(pipeline, files.out, card, pictures, torch.float16)
-    pretrain.forget(files.out, o)
+    digits.forget(files.out, o)
 
 
 def _chosen(shard: shards.Shard, screened: pd.DataFrame, count: int | None) -> np.ndarray:

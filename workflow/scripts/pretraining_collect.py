@@ -11,13 +11,15 @@ from realgap.store import shards
 
 @dataclass(frozen=True)
 class Options:
-    root: str
+    root: str | None
     captions: str
     image_size: int
 
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, out={})
+    if options.root is None or not Path(options.root).is_dir():
+        raise ValueError(f"config: natural.root: must be the folder of the photographs; got {options.root!r}")
     photographs = loaders.image_folder(Path(options.root), "train")
     table = captions.read_table(options.captions)
     if unknown := [name for name in photographs.class_names if name not in table]:

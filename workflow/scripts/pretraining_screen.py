@@ -17,7 +17,7 @@ class Options:
     unseen: str  # the data set by name
     unseen_root: str
     image_size: int
-    near: float  # similarity from which on a pair counts as near duplicates
+    duplicate_threshold: float  # similarity from which on a pair counts as near duplicates
     pairs: int  # closest pairs that are shown
 
 
@@ -35,7 +35,7 @@ def main() -> None:
             "unseen_id": unseen["image_ids"][found.row],
             "similarity": found.similarity,
             "exact": found.exact,
-            "duplicate": found.exact | (found.similarity >= options.near),
+            "duplicate": found.exact | (found.similarity >= options.duplicate_threshold),
         }
     )
     tables.save(args.table, table)
