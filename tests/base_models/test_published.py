@@ -5,9 +5,10 @@ import inspect
 import pytest
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
-from realgap.diffusion import base_models, layout, plan
+from realgap.base_model import autoencoder, layout
+from realgap.cost import plan
 from tests.base_models import published
-from tests.test_plan import study
+from tests.cost.test_plan import study
 
 CLASSES = {"unet": UNet2DConditionModel, "vae": AutoencoderKL}
 
@@ -15,7 +16,7 @@ CLASSES = {"unet": UNet2DConditionModel, "vae": AutoencoderKL}
 @pytest.mark.parametrize("family", published.FAMILIES)
 def test_the_scaling_factor_is_the_librarys_where_the_config_has_none(model_of, family):
     assert "scaling_factor" not in published.files(family)["vae/config.json"]
-    assert base_models.scaling_factor(model_of(family)) == 0.18215
+    assert autoencoder.scaling_factor(model_of(family)) == 0.18215
 
 
 @pytest.mark.parametrize("part", CLASSES)

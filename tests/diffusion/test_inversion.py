@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from realgap import streams
-from realgap.diffusion import base_models, inversion
+from realgap.base_model import denoiser, prompting
+from realgap.diffusion import inversion
 from realgap.pretraining import captions
 from realgap.store import shards
 
@@ -31,7 +32,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def unet(base_model):
-    return base_models.load_unet(base_model, CPU, torch.float32)
+    return denoiser.load(base_model, CPU, torch.float32)
 
 
 def moments(n=5, shape=(4, 8, 8)):
@@ -48,7 +49,7 @@ def run(unet, rows=slice(None), state=None, parts=None, **changes):
     settings = {**SETTINGS, **changes}
     mean, std = (array[rows] for array in moments())
     state = state or inversion.begin(start(IDS[rows]), settings["visits"], settings.get("early_stopping") is not None)
-    steps = inversion.invert(state, mean, std, IDS[rows], base_models.denoiser(unet), ALPHAS, **settings)
+    steps = inversion.invert(state, mean, std, IDS[rows], denoiser.predictor(unet), ALPHAS, **settings)
     for done, _ in enumerate(steps, start=1):
         if done == parts:
             break
@@ -195,7 +196,7 @@ def test_without_early_stopping_nothing_is_evaluated_and_every_visit_made():
 def test_a_batch_that_does_not_fit_is_halved_until_it_does_and_the_result_is_the_same(unet, capfd):
     """torch's own error for a full device, once more than 2 images are in a batch."""
     expected = run(unet)
-    fits, sizes = base_models.denoiser(unet), []
+    fits, sizes = denoiser.predictor(unet), []
 
     def small_device(latents, timesteps, conditioning):
         sizes.append(len(latents))
@@ -372,7 +373,7 @@ def test_an_embedding_starts_at_the_prompt_of_its_class_or_of_its_own_looks(
     for name, prompts in (("prompt", ["a one"] * 3), ("looks", texts)):
         out = tmp_path / f"{name}.h5"
         run_step("scripts.inversion_invert", *at_rest(invert_arguments(out), start=name))
-        expected = base_models.embed_prompts(base_model, prompts, CPU)[:, :2].numpy()
+        expected = prompting.embed(base_model, prompts, CPU)[:, :2].numpy()
         np.testing.assert_allclose(shards.read(out, "embeddings")["embeddings"], expected, atol=1e-6)
 
 

@@ -18,7 +18,7 @@ from realgap.store import shards
 # runs a step whose checkpoints are saved at every chance, not once a minute
 EAGER = """
 import runpy, sys
-from realgap import checkpoints
+from realgap.store import checkpoints
 checkpoints.Checkpoint.__init__.__defaults__ = (0.0,)
 del sys.argv[0]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

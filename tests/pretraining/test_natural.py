@@ -15,8 +15,8 @@ from safetensors.torch import load
 from transformers import CLIPTokenizer
 
 from realgap import streams
+from realgap.base_model import autoencoder, denoiser, prompting
 from realgap.data import loaders
-from realgap.diffusion import base_models
 from realgap.pretraining import captions, fitting, miniature
 from scripts import pretrain
 from tests import checkout
@@ -95,8 +95,8 @@ def test_a_folder_becomes_a_base_model_without_what_must_stay_unseen(screened, f
     image = pipeline("a photo of a cat", num_inference_steps=2, output_type="np").images[0]
     assert image.shape == (32, 32, 3)
     device = torch.device("cpu")
-    assert base_models.load_unet(out, device, torch.float32).config.in_channels == 6
-    assert base_models.embed_prompts(out, ["a cat"], device).dtype == torch.float32
+    assert denoiser.load(out, device, torch.float32).config.in_channels == 6
+    assert prompting.embed(out, ["a cat"], device).dtype == torch.float32
 
 
 def test_a_screening_of_other_photographs_is_refused(screened, folder, tmp_path, run_step):
@@ -217,9 +217,9 @@ def test_the_shipped_folder_is_small_and_in_half_precision():
 
 def test_the_shipped_vae_keeps_photographs_it_has_not_seen(cifar10_root):
     images = loaders.cifar10(cifar10_root, "test").images[:200]
-    vae = base_models.load_vae(SHIPPED, torch.device("cpu"), torch.float32)
-    mean, _ = base_models.encode(vae, images, 32)
-    decoded = base_models.decode(vae, torch.from_numpy(mean) * vae.config.scaling_factor, 32)
+    vae = autoencoder.load(SHIPPED, torch.device("cpu"), torch.float32)
+    mean, _ = autoencoder.encode(vae, images, 32)
+    decoded = autoencoder.decode(vae, torch.from_numpy(mean) * vae.config.scaling_factor, 32)
     psnr_db = 10 * np.log10(255**2 / ((decoded.astype(float) - images) ** 2).mean(axis=(1, 2, 3)))
     assert psnr_db.mean() > 28
 

@@ -85,7 +85,7 @@ def test_steps_load_only_what_they_need():
     assert "realgap.diffusion.inversion" in provenance.sources("scripts.inversion_invert")
     assert "realgap.classifier.training" not in provenance.sources("scripts.inversion_invert")
     assert "realgap.diffusion.inversion" not in provenance.sources("scripts.sampling_sample")
-    assert "realgap.diffusion.base_models" not in provenance.sources("scripts.classifier_train")
+    assert "realgap.base_model" not in provenance.sources("scripts.classifier_train")
     assert "realgap.diffusion.sampling" not in provenance.sources("scripts.data_extract")
     assert "realgap.rendering.renderer" in provenance.sources("scripts.data_extract_rendered")
     assert not any("geometry" in module for module in provenance.sources("scripts.data_extract"))

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from realgap import devices
-from realgap.diffusion import base_models, inversion
+from realgap.base_model import autoencoder, denoiser, prompting, schedules
+from realgap.diffusion import inversion
 from realgap.pretraining import captions
 from realgap.run import steps
 from realgap.store import checkpoints, provenance, shards
@@ -40,8 +41,8 @@ def main() -> None:
     )
     device = devices.pick(options.device)
     moments = shards.read(args.moments, "moments")
-    unet = base_models.load_unet(args.base_model, device, devices.pick_dtype(options.precision, device))
-    alphas_cumprod, prediction_type = base_models.noise_schedule(args.base_model)
+    unet = denoiser.load(args.base_model, device, devices.pick_dtype(options.precision, device))
+    alphas_cumprod, prediction_type = schedules.noise(args.base_model)
     made = {"step": "invert", "options": asdict(options), "inputs": {"moments": moments.attributes["checksum"]}}
 
     early_stopping = None
@@ -59,10 +60,10 @@ def main() -> None:
         moments["mean"],
         moments["std"],
         moments["image_ids"],
-        base_models.denoiser(unet),
+        denoiser.predictor(unet),
         alphas_cumprod,
         prediction_type=prediction_type,
-        scaling_factor=base_models.scaling_factor(args.base_model),
+        scaling_factor=autoencoder.scaling_factor(args.base_model),
         visits=options.steps_per_image,
         lr=options.lr,
         lr_schedule=options.lr_schedule,
@@ -112,8 +113,8 @@ def _start(args, options: Options, image_ids: np.ndarray, unet, device: torch.de
             raise ValueError(f"{args.moments}: must be of the images of {args.images}, in their order")
         prompts = captions.looks(real["images"], options.class_name)
     else:
-        prompts = steps.prompts(args.templates, options.class_name)[:1]
-    embedded = base_models.embed_prompts(args.base_model, prompts, device)[:, : options.num_tokens].cpu().numpy()
+        prompts = prompting.of_class(args.templates, options.class_name)[:1]
+    embedded = prompting.embed(args.base_model, prompts, device)[:, : options.num_tokens].cpu().numpy()
     return np.broadcast_to(embedded, (len(image_ids), *embedded.shape[1:]))
 
 

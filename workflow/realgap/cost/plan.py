@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from realgap.base_model import layout
 from realgap.cost import flops
 from realgap.data import catalog
-from realgap.diffusion import layout
 from realgap.study import config as configuration
 from realgap.study import limits, sources
 from realgap.study.sources import Source

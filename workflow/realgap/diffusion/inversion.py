@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from realgap import devices, streams
-from realgap.diffusion.base_models import Predict
+from realgap.base_model.denoiser import Predict
 
 PARTS = 50  # of a run: the points of the loss trace, and where it can be interrupted and taken up again
 STRATA = 16  # of [0, num_train_timesteps): each is visited once in 16 visits

@@ -1,4 +1,4 @@
-"""realgap.diffusion.base_models: a frozen Stable Diffusion, part by part, as diffusers itself would run it."""
+"""realgap.base_model: a frozen Stable Diffusion, part by part, as diffusers itself would run it."""
 
 import json
 import shutil
@@ -11,19 +11,19 @@ from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNe
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from PIL import Image
 
-from realgap.diffusion import base_models
+from realgap.base_model import autoencoder, denoiser, prompting, schedules
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
 def vae(base_model):
-    return base_models.load_vae(base_model, CPU, torch.float32)
+    return autoencoder.load(base_model, CPU, torch.float32)
 
 
 @pytest.fixture(scope="module")
 def unet(base_model):
-    return base_models.load_unet(base_model, CPU, torch.float32)
+    return denoiser.load(base_model, CPU, torch.float32)
 
 
 def random_images(n, size, seed=0):
@@ -34,7 +34,7 @@ def test_parts_are_frozen_in_evaluation_mode_and_of_the_precision_asked_for(base
     for part in (vae, unet):
         assert not part.training
         assert not any(parameter.requires_grad for parameter in part.parameters())
-    assert base_models.load_unet(base_model, CPU, torch.bfloat16).dtype == torch.bfloat16
+    assert denoiser.load(base_model, CPU, torch.bfloat16).dtype == torch.bfloat16
 
 
 def test_the_denoiser_is_the_unet_and_gradients_reach_the_conditioning_only(base_model, unet):
@@ -42,7 +42,7 @@ def test_the_denoiser_is_the_unet_and_gradients_reach_the_conditioning_only(base
     latents = torch.randn(2, 4, 8, 8, generator=generator)
     conditioning = torch.randn(2, 3, 8, generator=generator).requires_grad_()
     timesteps = torch.tensor([3, 700])
-    predicted = base_models.denoiser(unet)(latents, timesteps, conditioning)
+    predicted = denoiser.predictor(unet)(latents, timesteps, conditioning)
     plain = UNet2DConditionModel.from_pretrained(base_model, subfolder="unet")
     torch.testing.assert_close(predicted, plain(latents, timesteps, conditioning).sample)
     predicted.sum().backward()
@@ -51,8 +51,8 @@ def test_the_denoiser_is_the_unet_and_gradients_reach_the_conditioning_only(base
 
 
 def test_half_precision_predicts_in_float32(base_model):
-    unet = base_models.load_unet(base_model, CPU, torch.bfloat16)
-    predicted = base_models.denoiser(unet)(torch.zeros(1, 4, 8, 8), torch.tensor([5]), torch.ones(1, 3, 8))
+    unet = denoiser.load(base_model, CPU, torch.bfloat16)
+    predicted = denoiser.predictor(unet)(torch.zeros(1, 4, 8, 8), torch.tensor([5]), torch.ones(1, 3, 8))
     assert predicted.dtype == torch.float32
     assert predicted.isfinite().all()
 
@@ -64,22 +64,20 @@ def test_attention_written_out_is_no_further_from_float32_than_the_fused_one(bas
     conditioning = 3 * torch.randn(8, 5, 8, generator=generator)
     mask = torch.ones(8, 5, dtype=torch.bool)
     mask[:, 2:] = False
-    written, fused = (base_models.load_unet(base_model, CPU, torch.bfloat16) for _ in range(2))
+    written, fused = (denoiser.load(base_model, CPU, torch.bfloat16) for _ in range(2))
     fused.set_attn_processor(AttnProcessor2_0())
     processors = [{type(used) for used in loaded.attn_processors.values()} for loaded in (written, unet)]
     assert processors == [{AttnProcessor}, {AttnProcessor2_0}]
     for tokens, given in ((5, None), (2, mask)):
-        exact = base_models.denoiser(unet)(latents, timesteps, conditioning[:, :tokens])
-        ours, theirs = (
-            base_models.denoiser(half)(latents, timesteps, conditioning, given) for half in (written, fused)
-        )
+        exact = denoiser.predictor(unet)(latents, timesteps, conditioning[:, :tokens])
+        ours, theirs = (denoiser.predictor(half)(latents, timesteps, conditioning, given) for half in (written, fused))
         assert 0 < (ours - exact).norm() < 1.2 * (theirs - exact).norm()
         assert (ours - exact).norm() < 0.05 * exact.norm()
 
 
 def test_encoding_is_that_of_diffusers_and_ignores_the_batch(base_model, vae):
     images = random_images(3, 16)
-    mean, std = base_models.encode(vae, images, resolution=16)
+    mean, std = autoencoder.encode(vae, images, resolution=16)
     assert (mean.shape, std.shape) == ((3, 4, 8, 8),) * 2
     assert (mean.dtype, std.dtype) == (np.float32,) * 2
     plain = AutoencoderKL.from_pretrained(base_model, subfolder="vae").eval()
@@ -88,7 +86,7 @@ def test_encoding_is_that_of_diffusers_and_ignores_the_batch(base_model, vae):
         posterior = plain.encode(pixels).latent_dist
     np.testing.assert_allclose(mean, posterior.mean, atol=1e-5)
     np.testing.assert_allclose(std, posterior.std, atol=1e-5)
-    np.testing.assert_allclose(base_models.encode(vae, images[1:2], 16)[0][0], mean[1], atol=1e-5)
+    np.testing.assert_allclose(autoencoder.encode(vae, images[1:2], 16)[0][0], mean[1], atol=1e-5)
 
 
 def test_images_are_resized_to_the_resolution_like_pillow_does(vae):
@@ -96,27 +94,27 @@ def test_images_are_resized_to_the_resolution_like_pillow_does(vae):
     smooth = np.asarray(Image.fromarray(random_images(1, 4)[0]).resize((32, 32), Image.Resampling.BICUBIC))
     pixels = torch.from_numpy(smooth[None].copy()).permute(0, 3, 1, 2).float()
     for size in (16, 48):
-        ours = base_models._resize(pixels, size)[0].permute(1, 2, 0).clamp(0, 255)
+        ours = autoencoder._resize(pixels, size)[0].permute(1, 2, 0).clamp(0, 255)
         theirs = np.asarray(Image.fromarray(smooth).resize((size, size), Image.Resampling.BICUBIC))
         assert np.abs(ours.numpy() - theirs).mean() < 2  # of 255
-    assert base_models.encode(vae, smooth[None].copy(), resolution=16)[0].shape == (1, 4, 8, 8)
+    assert autoencoder.encode(vae, smooth[None].copy(), resolution=16)[0].shape == (1, 4, 8, 8)
 
 
 def test_decoding_is_that_of_diffusers_and_of_the_size_asked_for(base_model, vae):
     latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    decoded = base_models.decode(vae, latents, image_size=16)
+    decoded = autoencoder.decode(vae, latents, image_size=16)
     plain = AutoencoderKL.from_pretrained(base_model, subfolder="vae").eval()
     with torch.no_grad():
         pixels = plain.decode(latents / plain.config.scaling_factor).sample
     expected = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().permute(0, 2, 3, 1)
     assert decoded.dtype == np.uint8
     assert np.abs(decoded.astype(int) - expected.numpy()).max() <= 1
-    assert base_models.decode(vae, latents, image_size=12).shape == (2, 12, 12, 3)
+    assert autoencoder.decode(vae, latents, image_size=12).shape == (2, 12, 12, 3)
 
 
 def test_prompts_are_embedded_as_the_pipeline_does(base_model):
     prompts = ["a photo of one", "two", ""]
-    ours = base_models.embed_prompts(base_model, prompts, CPU)
+    ours = prompting.embed(base_model, prompts, CPU)
     pipeline = StableDiffusionPipeline.from_pretrained(base_model, safety_checker=None)
     theirs, _ = pipeline.encode_prompt(prompts, CPU, 1, do_classifier_free_guidance=False)
     assert ours.shape == (3, 8, 8)
@@ -124,7 +122,7 @@ def test_prompts_are_embedded_as_the_pipeline_does(base_model):
 
 
 def test_the_noise_schedule_is_the_one_in_the_folder(base_model):
-    alphas_cumprod, kind = base_models.noise_schedule(base_model)
+    alphas_cumprod, kind = schedules.noise(base_model)
     scheduler = DDPMScheduler.from_pretrained(base_model, subfolder="scheduler")
     torch.testing.assert_close(alphas_cumprod, scheduler.alphas_cumprod, rtol=0, atol=0)
     assert kind == scheduler.config.prediction_type
@@ -133,7 +131,7 @@ def test_the_noise_schedule_is_the_one_in_the_folder(base_model):
 
 
 def test_the_scaling_factor_is_that_of_the_vae(base_model, vae):
-    assert base_models.scaling_factor(base_model) == vae.config.scaling_factor
+    assert autoencoder.scaling_factor(base_model) == vae.config.scaling_factor
 
 
 def with_config(base_model, folder, part, **changes):
@@ -147,42 +145,42 @@ def with_config(base_model, folder, part, **changes):
 @pytest.mark.parametrize("name", ["pndm", "ddim", "dpmsolver++", "unipc"])
 def test_every_sampler_has_the_noise_schedule_and_target_of_the_base_model(base_model, tmp_path, name, kind):
     folder = with_config(base_model, tmp_path / "model", "scheduler", prediction_type=kind, beta_end=0.02)
-    scheduler = base_models.scheduler(folder, name)
-    torch.testing.assert_close(scheduler.alphas_cumprod, base_models.noise_schedule(folder)[0])
+    scheduler = schedules.sampler(folder, name)
+    torch.testing.assert_close(scheduler.alphas_cumprod, schedules.noise(folder)[0])
     assert scheduler.config.prediction_type == kind
-    assert base_models.noise_schedule(folder)[1] == kind
+    assert schedules.noise(folder)[1] == kind
 
 
 def test_a_target_that_is_not_known_is_refused(base_model, tmp_path):
     folder = with_config(base_model, tmp_path / "model", "scheduler", prediction_type="sample")
     with pytest.raises(ValueError, match="prediction_type must be epsilon or v_prediction, got sample"):
-        base_models.noise_schedule(folder)
+        schedules.noise(folder)
 
 
 def test_latents_have_the_shape_that_encoding_gives(base_model, vae, unet):
     for resolution in (16, 32):
-        mean, _ = base_models.encode(vae, random_images(1, resolution), resolution)
-        assert base_models.latent_shape(base_model, vae, unet, resolution) == mean.shape[1:]
+        mean, _ = autoencoder.encode(vae, random_images(1, resolution), resolution)
+        assert denoiser.latent_shape(base_model, vae, unet, resolution) == mean.shape[1:]
 
 
 def test_a_resolution_or_parts_that_do_not_fit_are_refused(base_model, vae, unet):
     with pytest.raises(ValueError, match=r"base_model\.resolution: must be a multiple of 4 for .*, got 18"):
-        base_models.latent_shape(base_model, vae, unet, 18)
+        denoiser.latent_shape(base_model, vae, unet, 18)
     other = SimpleNamespace(config=SimpleNamespace(in_channels=5, block_out_channels=(8, 8)))
     with pytest.raises(ValueError, match="same number of latent channels, got VAE 4, UNet 5"):
-        base_models.latent_shape(base_model, vae, other, 16)
+        denoiser.latent_shape(base_model, vae, other, 16)
 
 
 @pytest.mark.parametrize(
     ("part", "load"),
     [
-        ("vae", lambda folder: base_models.load_vae(folder, CPU, torch.float32)),
-        ("vae", base_models.scaling_factor),
-        ("unet", lambda folder: base_models.load_unet(folder, CPU, torch.float32)),
-        ("tokenizer", lambda folder: base_models.embed_prompts(folder, ["x"], CPU)),
-        ("text_encoder", lambda folder: base_models.embed_prompts(folder, ["x"], CPU)),
-        ("scheduler", base_models.noise_schedule),
-        ("scheduler", lambda folder: base_models.scheduler(folder, "ddim")),
+        ("vae", lambda folder: autoencoder.load(folder, CPU, torch.float32)),
+        ("vae", autoencoder.scaling_factor),
+        ("unet", lambda folder: denoiser.load(folder, CPU, torch.float32)),
+        ("tokenizer", lambda folder: prompting.embed(folder, ["x"], CPU)),
+        ("text_encoder", lambda folder: prompting.embed(folder, ["x"], CPU)),
+        ("scheduler", schedules.noise),
+        ("scheduler", lambda folder: schedules.sampler(folder, "ddim")),
     ],
 )
 def test_a_missing_part_is_one_line_that_names_folder_and_part(base_model, tmp_path, part, load):
@@ -198,15 +196,15 @@ def test_damaged_weights_are_one_line_that_names_the_part(base_model, tmp_path):
     weights = tmp_path / "model" / "unet" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
     with pytest.raises(ValueError, match=f"{tmp_path}/model/unet: could not be loaded") as caught:
-        base_models.load_unet(tmp_path / "model", CPU, torch.float32)
+        denoiser.load(tmp_path / "model", CPU, torch.float32)
     assert "\n" not in str(caught.value)
 
 
 def test_pickled_weights_are_never_loaded(base_model, tmp_path):
     shutil.copytree(base_model, tmp_path / "model")
     part = tmp_path / "model" / "vae"
-    state = base_models.load_vae(base_model, CPU, torch.float32).state_dict()
+    state = autoencoder.load(base_model, CPU, torch.float32).state_dict()
     (part / "diffusion_pytorch_model.safetensors").unlink()
     torch.save(state, part / "diffusion_pytorch_model.bin")
     with pytest.raises(ValueError, match=f"{part}: could not be loaded"):
-        base_models.load_vae(tmp_path / "model", CPU, torch.float32)
+        autoencoder.load(tmp_path / "model", CPU, torch.float32)
