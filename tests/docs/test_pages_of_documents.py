@@ -178,3 +178,13 @@ def test_results_name_the_class_that_stands_out_as_its_file_has_it():
         assert worst.difference_high < 0
         assert '"{}", {:.1f} ({:.1f} to {:.1f})'.format(worst["class"], *cell) in RESULTS
     assert not (table[table.training_set == "vae_only"].difference_high < 0).any()
+
+
+@pytest.mark.parametrize("name", ["mini-sd-digits", "mini-sd-natural"])
+def test_a_shipped_card_has_the_words_of_its_template_and_the_terms_of_its_weights(name):
+    template = (DOCS / f"{name}.md").read_text()
+    card = (checkout.ROOT / "resources" / name / "README.md").read_text()
+    # what the template leaves open may be a word or a table
+    pattern = ".+?".join(re.escape(part) for part in re.split(r"\$\w+", template))
+    assert re.fullmatch(pattern, card, re.S)
+    assert "\n## Terms\n" in card
