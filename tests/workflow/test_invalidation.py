@@ -1,4 +1,4 @@
-"""Which jobs a change runs again: the table of README, line by line, by dry runs on a finished study."""
+"""Which jobs a change runs again: the table of workflow/docs/guarantees.md, line by line, by dry runs on a finished study."""
 
 import os
 import re
