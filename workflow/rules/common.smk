@@ -13,7 +13,7 @@ from snakemake.iocontainers import Wildcards
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 import warm
 from realgap import config as configuration
-from realgap import catalog, drivers, failures, files, plan, provenance, requests
+from realgap import catalog, code_changes, drivers, failures, files, fingerprints, plan, provenance, requests
 
 sys.path.pop(0)
 
@@ -28,9 +28,11 @@ DATASET = config["dataset"]
 CLASSES = configuration.classes(config)
 # the step that extracts real images: what draws scenes is code of a study of rendered ones alone
 EXTRACT = "scripts.extract_rendered" if DATASET["name"] == "rendered" else "scripts.extract"
+# of the loaders it is this study's that counts: another data set is another loader, and changes nothing here
+EXTRACT_KEYS = {"realgap.loaders.LOADERS": DATASET["name"]} if EXTRACT == "scripts.extract" else {}
 BASE_MODEL = config["base_model"]["path"]
 # what the model is, not when its files were written: a checkout or a copy must not invalidate weeks of work
-BASE_MODEL_FINGERPRINT = config["base_model"]["revision"] or provenance.fingerprint(BASE_MODEL)
+BASE_MODEL_FINGERPRINT = fingerprints.identity(BASE_MODEL, config["base_model"]["revision"])
 # a step that can use a GPU asks for one, unless the study says that it computes without
 GPU = int(config["compute"]["device"] != "cpu")
 GENERATORS = ["stable_diffusion", "diffusion_inversion"]

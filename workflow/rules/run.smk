@@ -17,6 +17,7 @@ if workflow.is_main_process:
             sys.exit(f"error: {error}")
     else:
         atexit.register(lambda: print(end=planned_requests()))
+        atexit.register(lambda: print(end="".join(f"{line}\n" for line in code_that_changed())))
 
 
 def follow():
@@ -24,6 +25,28 @@ def follow():
     run = getattr(workflow.scheduler._executor, "run_uuid", None)
     if run:
         drivers.register(run)
+
+
+def code_that_changed():
+    """A line for each step that runs again because its code is another than when its files were made."""
+    dag, order = getattr(workflow, "_dag", None), [rule.name for rule in workflow.rules]
+    jobs = dag.needrun_jobs(exclude_finished=False) if dag is not None else []
+    digests = {}
+    for job in jobs:
+        change, now = dag.reason(job).params_changed, job.params.get("code")
+        if change and repr(now) in change.only_new:
+            digests.setdefault((job.rule.name, now), set()).update(old.strip("'") for old in change.only_old)
+    told = sorted(digests.items(), key=lambda item: order.index(item[0][0]))
+    return code_changes.lines((rule, before, provenance.definitions(now)) for (rule, now), before in told)
+
+
+def say_which_code_changed():
+    """Before the run starts; what the code is now is kept for the next run to compare with."""
+    for line in code_that_changed():
+        logging.getLogger("snakemake.logging").warning(line)
+    for digest in {job.params.get("code") for job in workflow._dag.jobs if job.params.get("code")}:
+        code_changes.keep(digest, provenance.definitions(digest))
+    code_changes.prune()
 
 
 def choose_when_jobs_end():

@@ -4,4 +4,4 @@ from realgap import rendered, steps
 from scripts import extract
 
 if __name__ == "__main__":
-    steps.run(lambda: extract.main({"rendered": rendered.load}))
+    steps.run(lambda: extract.extract(lambda name: rendered.load))
