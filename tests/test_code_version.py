@@ -440,6 +440,7 @@ def test_globals_and_exec_reach_all_of_their_module(tmp_path):
     [
         "import matplotlib\nmatplotlib.rcParams['axes.grid'] = True",
         "LIST.append(1)",
+        "X, LIST[:] = 1, [2]",
         "X = register(1)",
         "@register\ndef f():\n    pass",
         "class A(Base):\n    pass",
@@ -482,9 +483,23 @@ def test_the_words_of_an_error_do_not_count_but_what_is_called_for_them_does(tmp
     before = small(tmp_path, **{"scripts/step.py": text}).definitions("scripts.step")
     other = small(tmp_path, **{"scripts/step.py": text.replace("wrong", "must be right:")}).definitions("scripts.step")
     assert other == before
-    for old, new in (("g(x, 2)", "g(x, 3)"), ("return y", "return x"), ("ValueError", "OSError")):
+    for old, new in (
+        ("g(x, 2)", "g(x, 3)"),
+        ("return y", "return x"),
+        ("ValueError", "OSError"),
+        ("g(x, 2)", "g(x, '')"),
+    ):
         changed = small(tmp_path, **{"scripts/step.py": text.replace(old, new)}).definitions("scripts.step")
         assert changed != before, new
+
+
+def test_texts_inside_what_a_progress_bar_shows_the_progress_of_do_count(tmp_path):
+    text = "from realgap import steps\nfor x in steps.progress((r['a'] for r in f('b')), 3, 'doing'):\n    print(x)\n"
+    library = {"realgap/steps.py": "def progress(items, total, what):\n    return items\n"}
+    before = small(tmp_path, **library, **{"scripts/step.py": text}).definitions("scripts.step")
+    for old, new, same in (("'a'", "'c'", False), ("'b'", "'c'", False), ("'doing'", "'at it'", True)):
+        tree = small(tmp_path, **library, **{"scripts/step.py": text.replace(old, new)})
+        assert (tree.definitions("scripts.step") == before) is same, old
 
 
 def test_a_table_that_is_not_there_is_refused():

@@ -22,6 +22,8 @@ from realgap.code_units import (
 )
 
 WHOLE, ANY = "", "[]"  # how a name is used: as it is, or as a table that is looked up; else the key that is looked up
+# What sentences are put together of; within anything else a text is no word for the user.
+WORDED = (ast.JoinedStr, ast.FormattedValue, ast.BinOp, ast.IfExp, ast.keyword)
 IMPORTERS = ("import_module", "__import__", "run_module")
 # Errors of Python's own: what is said of them are words.
 ERRORS = {name for name, one in vars(builtins).items() if isinstance(one, type) and issubclass(one, BaseException)}
@@ -76,9 +78,11 @@ class _Reader:
             return
         if self.muted and kind is ast.Constant and isinstance(node.value, str):
             return
+        before, self.muted = self.muted, self.muted and kind in WORDED
         self.parts.append(f"{kind.__name__}(")
         self.own.get(kind, self._fields)(node)
         self.parts.append(")")
+        self.muted = before
 
     def _fields(self, node: ast.AST) -> None:
         for name in node._fields:

@@ -119,7 +119,9 @@ class Source:
         for inner in _imports(node):
             self.imports.update(imported for _, _, imported in self.bindings(inner))
             self.stars += [target.module for _, target, _ in self.bindings(inner) if target.name == "*"]
-        known = isinstance(node, (*Functions, ast.ClassDef, ast.Assign, ast.AnnAssign)) and bound
+        known = (
+            isinstance(node, (*Functions, ast.ClassDef, ast.Assign, ast.AnnAssign)) and bound and not _sets_parts(node)
+        )
         definition = Definition(self.module, ", ".join(bound) if known else "statement", node, not known)
         if not isinstance(node, ast.Import | ast.ImportFrom):
             self.definitions.append(definition)
@@ -197,6 +199,12 @@ def node_path(node: ast.AST) -> tuple[str, ...]:
 
 def _is_main(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and not node.orelse and ast.unparse(node.test) == "__name__ == '__main__'"
+
+
+def _sets_parts(node: ast.stmt) -> bool:
+    """Whether an assignment changes something that is there: an attribute, an entry."""
+    targets = [*getattr(node, "targets", ()), *([node.target] if isinstance(node, ast.AnnAssign) else [])]
+    return any(isinstance(one, ast.Attribute | ast.Subscript) for target in targets for one in ast.walk(target))
 
 
 def around(node: Any) -> list[ast.AST]:
