@@ -487,7 +487,7 @@ def test_the_words_of_an_error_do_not_count_but_what_is_called_for_them_does(tmp
         ("g(x, 2)", "g(x, 3)"),
         ("return y", "return x"),
         ("ValueError", "OSError"),
-        ("g(x, 2)", "g(x, '')"),
+        ("g(x, 2)", "g(x, [])"),
     ):
         changed = small(tmp_path, **{"scripts/step.py": text.replace(old, new)}).definitions("scripts.step")
         assert changed != before, new

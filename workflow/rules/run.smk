@@ -2,6 +2,7 @@
 # The sites' side is in slurm/.
 import atexit
 import logging
+from collections import Counter
 from snakemake.resources import GroupResources
 
 FAILURES = failures.Recorder()
@@ -31,9 +32,12 @@ def code_that_changed():
     """A line for each step that runs again because its code is another than when its files were made."""
     dag, order = getattr(workflow, "_dag", None), [rule.name for rule in workflow.rules]
     jobs = dag.needrun_jobs(exclude_finished=False) if dag is not None else []
-    digests = {}
+    digests, asked = {}, Counter()
     for job in jobs:
         change, now = dag.reason(job).params_changed, job.params.get("code")
+        if not change and now and asked[job.rule.name] < 20:  # Snakemake does not ask where inputs are made again
+            asked[job.rule.name] += 1
+            change = workflow.persistence.params_changed(job)
         if change and repr(now) in change.only_new:
             digests.setdefault((job.rule.name, now), set()).update(old.strip("'") for old in change.only_old)
     told = sorted(digests.items(), key=lambda item: order.index(item[0][0]))
