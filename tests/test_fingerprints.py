@@ -114,3 +114,26 @@ def test_a_base_model_is_its_revision_as_long_as_it_is_what_was_fetched(weights,
     content[1_500_000:2_000_000] = bytes([7]) * 500_000
     weights.write_bytes(content)
     assert fingerprints.identity(folder, revision, state) not in (revision, own)
+
+
+def test_what_is_fetched_is_noted_as_its_revision(tmp_path, monkeypatch, run_step):
+    import huggingface_hub
+
+    folder, asked = tmp_path / "fetched", []
+
+    def download(hub, *, revision, local_dir, allow_patterns, ignore_patterns):
+        asked.append(allow_patterns)
+        for name in ["unet/config.json", "unet/diffusion_pytorch_model.safetensors", "model_index.json"]:
+            if (name == "model_index.json") == (allow_patterns == ["model_index.json"]):
+                (local_dir / name).parent.mkdir(parents=True, exist_ok=True)
+                (local_dir / name).write_bytes(name.encode())
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    monkeypatch.chdir(tmp_path)
+    options = {"path": str(folder), "hub": "someone/some-model", "revision": "c" * 40}
+    run_step("scripts.fetch_base_model", "--options", json.dumps(options))
+    assert asked[-1] == ["model_index.json"]
+    assert len(asked) == 2
+    assert fingerprints.identity(folder, "c" * 40, tmp_path / "state.json") == "c" * 40
+    (folder / "unet/diffusion_pytorch_model.safetensors").write_bytes(b"others")
+    assert fingerprints.identity(folder, "c" * 40, tmp_path / "state.json") != "c" * 40
