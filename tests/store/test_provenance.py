@@ -60,7 +60,7 @@ def test_every_step_is_named_by_a_rule():
     for step in STEPS:
         assert f"python -m {step} " in rules
         # a download is what its checksum or revision says, whichever code fetched it
-        assert re.search(rf'provenance\.code\("{step}"[,)]', rules) or step in (
+        assert re.search(rf'provenance\.code\(\s*"{step}"[,)]', rules) or step in (
             "scripts.data_fetch",
             "scripts.base_model_fetch",
         )
