@@ -20,7 +20,7 @@ CONFIG = {
     "study": "digits",
     "dataset": {"image_size": 16},
     "base_model": {"path": "resources/mini-sd-digits"},
-    "classifier": {"architecture": "resnet18", "steps": 80},
+    "classifier": {"architecture": "resnet18", "steps": 80, "real_share": 0.5},
 }
 
 
