@@ -46,7 +46,8 @@ FEW = {
     },
     "classifier": {"steps": 2, "batch_size": 8},
     "seeds": [0],
-    "geometry": {"images_per_class": 0},  # two images of each source train no classifier of cues
+    # two images of each source train no classifier of geometric cues
+    "analyses": ["saliency", "fidelity", "detection", "memorisation", "errors"],
     "compute": {"precision": "fp32"},
 }
 
@@ -177,7 +178,7 @@ def test_a_model_that_is_not_there_is_one_line_that_says_how_to_get_it(tmp_path,
     study["base_model"] |= {"hub": "CompVis/stable-diffusion-v1-4", "revision": "0" * 40}
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
     run = subprocess.run(
-        ["snakemake", "resources/models/tiny/model_index.json", "--configfile", "study.yaml"],
+        ["snakemake", f"{RESULTS}/moments/cat/0.h5", "--configfile", "study.yaml"],
         cwd=folder,
         env={**_environment(), "HF_HUB_OFFLINE": "1"},
         capture_output=True,
@@ -189,6 +190,7 @@ def test_a_model_that_is_not_there_is_one_line_that_says_how_to_get_it(tmp_path,
     assert "base_model.hub: CompVis/stable-diffusion-v1-4 could not be fetched" in line
     assert "copy the model's folder to resources/models/tiny (workflow/docs/base-models.md)" in line
     assert "Traceback" not in said
+    assert not (folder / RESULTS).exists()  # before any job
 
 
 # --- the families of Stable Diffusion ---------------------------------------------------------------------------

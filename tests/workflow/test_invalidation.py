@@ -12,14 +12,16 @@ import pytest
 from tests import checkout
 
 # what compares measurements: one job each
-COMPARED = dict.fromkeys(("compare_attention", "measure_fidelity", "detect", "audit", "diagnose"), 1)
+COMPARED = dict.fromkeys(
+    ("compare_saliency", "measure_fidelity", "measure_detection", "audit_memorisation", "diagnose_errors"), 1
+)
 COMPARED |= {"infer_membership": 1}
 COMPARED |= {"compare_scaling": 1, "compare_transfer": 1}
 OF_CLASSIFIERS = {"train": 12, "evaluate": 12, "tabulate": 1, "plot": 1, "account": 1, "report": 1}
-OF_CLASSIFIERS |= {"attend": 12, "extract_features": 6, "scale": 8, "tune": 8, **COMPARED}
+OF_CLASSIFIERS |= {"map_saliency": 12, "extract_features": 6, "train_scaling": 8, "tune_transfer": 8, **COMPARED}
 # training sets with diffusion_inversion in them are 2 of 6, so 4 of 12 classifiers
 AFTER_EMBEDDINGS = {"assemble": 2, "train": 4, "evaluate": 4, "tabulate": 1, "plot": 1, "account": 1, "report": 1}
-AFTER_EMBEDDINGS |= {"attend": 4, "extract_features": 1, "scale": 4, "tune": 2, **COMPARED}
+AFTER_EMBEDDINGS |= {"map_saliency": 4, "extract_features": 1, "train_scaling": 4, "tune_transfer": 2, **COMPARED}
 AFTER_EMBEDDINGS |= {"measure_geometry": 1, "judge_geometry": 1}
 
 pytestmark = pytest.mark.xdist_group("study")
@@ -71,7 +73,7 @@ def test_changing_a_control_of_geometry_measures_real_images_again(study):
 
 def test_changing_the_classifiers_steps_trains_only(study):
     # tuning has steps of its own: what starts from scratch, with 2 seeds, stays
-    assert after(study, classifier={"steps": 4}) == {**OF_CLASSIFIERS, "tune": 6}
+    assert after(study, classifier={"steps": 4}) == {**OF_CLASSIFIERS, "tune_transfer": 6}
 
 
 def test_changing_the_share_of_real_images_trains_mixed_sets_only(study):
@@ -80,9 +82,9 @@ def test_changing_the_share_of_real_images_trains_mixed_sets_only(study):
 
 def test_adding_a_seed_trains_only_its_classifiers(study):
     plan = checkout.plan(study, checkout.changed(study, seeds=[0, 1, 2]))
-    of_seeds = {"train": 6, "evaluate": 6, "attend": 6, "scale": 4, "tune": 4}
+    of_seeds = {"train": 6, "evaluate": 6, "map_saliency": 6, "train_scaling": 4, "tune_transfer": 4}
     # features are those of the first seed's classifier, so distances stay
-    compared = {rule: 1 for rule in COMPARED if rule not in ("measure_fidelity", "detect")}
+    compared = {rule: 1 for rule in COMPARED if rule not in ("measure_fidelity", "measure_detection")}
     assert checkout.rules(plan) == {**of_seeds, **compared, "tabulate": 1, "plot": 1, "account": 1, "report": 1}
     assert all(item.endswith("-2") for rule, item in plan if rule in of_seeds)
 
@@ -111,7 +113,16 @@ def test_adding_images_makes_only_new_shards_and_what_aggregates_them(study):
 
 
 TABLES = {"tabulate", "plot", "account", "report"}
-LEARNING = {"assemble", "train", "evaluate", "attend", "extract_features", "scale", "tune", *COMPARED} | TABLES
+LEARNING = {
+    "assemble",
+    "train",
+    "evaluate",
+    "map_saliency",
+    "extract_features",
+    "train_scaling",
+    "tune_transfer",
+    *COMPARED,
+} | TABLES
 GEOMETRY = {"measure_geometry", "judge_geometry"}
 
 
@@ -127,13 +138,13 @@ GEOMETRY = {"measure_geometry", "judge_geometry"}
         ("realgap/checkpoints.py", {"invert_shard", "sample_shard"} | LEARNING | GEOMETRY),
         (
             "scripts/sampling_reconstruct.py",
-            {"reconstruct_shard"} | (LEARNING | GEOMETRY) - {"scale", "compare_scaling"},
+            {"reconstruct_shard"} | (LEARNING | GEOMETRY) - {"train_scaling", "compare_scaling"},
         ),
         ("scripts/classifier_assemble.py", LEARNING),
         ("realgap/classifiers.py", LEARNING - {"assemble"}),
         (
             "scripts/classifier_evaluate.py",
-            {"evaluate", "infer_membership", "audit", "diagnose", "compare_scaling"} | TABLES,
+            {"evaluate", "infer_membership", "audit_memorisation", "diagnose_errors", "compare_scaling"} | TABLES,
         ),
         ("realgap/statistics.py", {*COMPARED, "judge_geometry"} | TABLES),
         ("realgap/accounting.py", {"account", "report"}),
@@ -141,8 +152,8 @@ GEOMETRY = {"measure_geometry", "judge_geometry"}
         ("realgap/geometry/telling.py", {"judge_geometry", "account", "report"}),
         ("realgap/reporting.py", {"report"}),
         ("realgap/answer.py", {"report", "account", "compare_scaling", "compare_transfer"}),
-        ("realgap/attention.py", {"attend", "compare_attention", "account", "report"}),
-        ("realgap/analyses/mistakes.py", {"diagnose", "account", "report"}),
+        ("realgap/analyses/saliency/grad_cam.py", {"map_saliency", "compare_saliency", "account", "report"}),
+        ("realgap/analyses/errors/section.py", {"diagnose_errors", "account", "report"}),
         ("realgap/typeset.py", set()),
         ("realgap/geometry/scenes.py", set()),
     ],

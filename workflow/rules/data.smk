@@ -1,28 +1,3 @@
-if DATASET["name"] in catalog.ARCHIVES:
-
-    # a download is work for the login node: compute nodes often have no internet
-    rule fetch_dataset:
-        output:
-            f"{DATASET['root']}/{catalog.ARCHIVES[DATASET['name']].marker}",
-        log:
-            f"results/downloads/logs/{DATASET['name']}.log",
-        benchmark:
-            f"results/downloads/benchmarks/{DATASET['name']}.tsv"
-        localrule: True
-        conda:
-            "../../envs/realgap.yaml"
-        threads: 1
-        resources:
-            mem_mb=1000,
-            runtime=240,
-        params:
-            options=options(dataset=DATASET["name"], root=DATASET["root"]),
-        message:
-            f"Download the data set {DATASET['name']}"
-        shell:
-            "python -m scripts.data_fetch --options {params.options:q} > {log:q} 2>&1"
-
-
 counts("extract_shard", lambda w: PLAN.extract_shard(images_of(w)))
 counts("extract_test", None)
 counts("extract_validation", None)

@@ -24,7 +24,6 @@ use rule extract_shard as extract_full_size with:
 use rule reconstruct_shard as reconstruct_full_size with:
     input:
         moments=f"{OUT}/moments/{{class_name}}/0.h5",
-        base_model=ancient(f"{BASE_MODEL}/model_index.json"),
     output:
         f"{OUT}/full_size/{{source}}/{{class_name}}.h5",
     log:
@@ -42,7 +41,6 @@ use rule reconstruct_shard as reconstruct_full_size with:
 use rule sample_shard as sample_full_size with:
     input:
         images=f"{OUT}/real/{{class_name}}/0.h5",
-        base_model=ancient(f"{BASE_MODEL}/model_index.json"),
         templates=config["prompts"]["templates"],
         embeddings=embeddings_for,
         moments=latents_for,

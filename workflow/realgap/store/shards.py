@@ -57,7 +57,7 @@ LAYOUT: dict[str, dict[str, tuple[str, int]]] = {
         "variants": ("int32", 1),
     },
     "predictions": {"logits": ("float32", 2), "labels": ("int64", 1), "image_ids": ("int64", 1)},
-    "attention": {
+    "saliency": {
         "logits": ("float32", 2),
         "true_maps": ("float32", 3),
         "predicted_maps": ("float32", 3),
