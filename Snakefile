@@ -54,6 +54,7 @@ onstart:
     heavy = not set(workflow.dag_settings.targets) <= LIGHT_TARGETS or not workflow.dag_settings.targets
     if heavy and workflow.local_exec and not workflow.deployment_settings.deployment_method:
         warm.start()
+    say_which_code_changed()
     follow()
     choose_when_jobs_end()
 

@@ -1,4 +1,4 @@
-"""README and workflow/docs: links lead somewhere, lists are complete, examples are valid, numbers are those of the files."""
+"""README and workflow/docs: links lead somewhere, lists are complete, examples are valid, numbers are those of files."""
 
 import itertools
 import re

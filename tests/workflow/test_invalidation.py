@@ -1,10 +1,10 @@
-"""Which jobs a change runs again: the table of workflow/docs/guarantees.md, line by line, by dry runs on a finished study."""
+"""Which jobs a change runs again: the table of README, line by line, by dry runs on a finished study."""
 
 import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -126,45 +126,107 @@ LEARNING = {
 GEOMETRY = {"measure_geometry", "judge_geometry"}
 
 
+@contextmanager
+def edited(path: Path, old: str, new: str) -> Iterator[None]:
+    """While the block runs."""
+    before = path.read_text()
+    assert before.count(old) == 1, (path, old)
+    path.write_text(before.replace(old, new))
+    try:
+        yield
+    finally:
+        path.write_text(before)
+
+
+EDITS = {
+    "diffusion/inversion.py": ("0.5 * (1 + math.cos(", "0.5 * (1.0 + math.cos(", {"invert_shard", "sample_shard"}),
+    "diffusion/conditioning.py": (
+        'stream = streams.stream(seed, "mix", image_id',
+        'stream = streams.stream(seed, "blend", image_id',
+        {"sample_shard"},
+    ),
+    "base_model/schedules.py": ('"solver_order": 2', '"solver_order": 3', {"sample_shard"}),
+    "store/checkpoints.py": ("EVERY_S = 60.0", "EVERY_S = 30.0", {"invert_shard", "sample_shard"}),
+}
+OTHER_EDITS = {
+    "realgap/base_model/autoencoder.py": (
+        " / 127.5 - 1",
+        " / 127.5 - 1.0",
+        {"encode_shard", "invert_shard", "sample_shard", "reconstruct_shard"} | LEARNING | GEOMETRY,
+    ),
+    "scripts/sampling_reconstruct.py": (
+        "slice(options.images)",
+        "slice(0, options.images)",
+        {"reconstruct_shard"} | (LEARNING | GEOMETRY) - {"train_scaling", "compare_scaling"},
+    ),
+    "scripts/classifier_assemble.py": ('"step": "assemble"', '"step": "join"', LEARNING),
+    "realgap/classifier/training.py": (
+        "def _lr_factor(step: int",
+        "def _lr_factor(step: float",
+        LEARNING - {"assemble"},
+    ),
+    "scripts/classifier_evaluate.py": (
+        "batch_size=128",
+        "batch_size=64",
+        {"evaluate", "infer_membership", "audit_memorisation", "diagnose_errors", "compare_scaling"} | TABLES,
+    ),
+    "realgap/cost/accounting.py": ("without: Iterable[str] = ()", "without: Iterable[str] = []", {"account", "report"}),
+    "realgap/geometry/vanishing.py": ("HYPOTHESES = 1000", "HYPOTHESES = 900", GEOMETRY | {"account", "report"}),
+    "realgap/report/pages.py": ("LOSSLESS_BYTES = 150_000", "LOSSLESS_BYTES = 1", {"report"}),
+}
+EDITS = {f"realgap/{name}": (old, new, rules | LEARNING | GEOMETRY) for name, (old, new, rules) in EDITS.items()}
+
+
 @pytest.mark.parametrize(
-    ("module", "expected"),
-    [
-        ("realgap/inversion.py", {"invert_shard", "sample_shard"} | LEARNING | GEOMETRY),
-        ("realgap/sampling.py", {"sample_shard"} | LEARNING | GEOMETRY),
-        (
-            "realgap/models.py",
-            {"encode_shard", "invert_shard", "sample_shard", "reconstruct_shard"} | LEARNING | GEOMETRY,
-        ),
-        ("realgap/checkpoints.py", {"invert_shard", "sample_shard"} | LEARNING | GEOMETRY),
-        (
-            "scripts/sampling_reconstruct.py",
-            {"reconstruct_shard"} | (LEARNING | GEOMETRY) - {"train_scaling", "compare_scaling"},
-        ),
-        ("scripts/classifier_assemble.py", LEARNING),
-        ("realgap/classifiers.py", LEARNING - {"assemble"}),
-        (
-            "scripts/classifier_evaluate.py",
-            {"evaluate", "infer_membership", "audit_memorisation", "diagnose_errors", "compare_scaling"} | TABLES,
-        ),
-        ("realgap/statistics.py", {*COMPARED, "judge_geometry"} | TABLES),
-        ("realgap/accounting.py", {"account", "report"}),
-        ("realgap/geometry/vanishing.py", GEOMETRY | {"account", "report"}),
-        ("realgap/geometry/telling.py", {"judge_geometry", "account", "report"}),
-        ("realgap/reporting.py", {"report"}),
-        ("realgap/answer.py", {"report", "account", "compare_scaling", "compare_transfer"}),
-        ("realgap/analyses/saliency/grad_cam.py", {"map_saliency", "compare_saliency", "account", "report"}),
-        ("realgap/analyses/errors/section.py", {"diagnose_errors", "account", "report"}),
-        ("realgap/typeset.py", set()),
-        ("realgap/geometry/scenes.py", set()),
-    ],
+    ("module", "old", "new", "expected"),
+    [(module, *edit) for edits in (EDITS, OTHER_EDITS) for module, edit in edits.items()],
 )
-def test_editing_a_module_runs_the_rules_whose_step_imports_it_and_what_follows(study, module, expected):
-    path = study / "workflow" / module
-    before = path.read_bytes()
-    path.write_bytes(before + b"\n_EDITED = True\n")
-    assert set(checkout.rules(checkout.plan(study))) == expected
-    path.write_bytes(before)
+def test_editing_a_definition_runs_the_rules_whose_step_reaches_it_and_what_follows(study, module, old, new, expected):
+    with edited(study / "workflow" / module, old, new):
+        assert set(checkout.rules(checkout.plan(study))) == expected
     assert not checkout.plan(study), "restored, but still run again"
+
+
+def test_what_no_step_of_the_study_reaches_runs_nothing(study):
+    """A kind of shard, a package in the job log, a colour word, another start, a loader, a remark."""
+    edits = {
+        "store/shards.py": ('    "predictions": {', '    "depth": {"maps": ("float32", 3)},\n    "predictions": {'),
+        "run/job_log.py": ('PACKAGES = ("diffusers",', 'PACKAGES = ("diffusers", "scipy",'),
+        "pretraining/captions.py": ('    "purple": (', '    "violet": (130, 60, 200),\n    "purple": ('),
+        "data/loaders.py": ('    "hdf5": hdf5,', '    "hdf5": hdf5,\n    "mnist": hdf5,'),
+        "study/sources.py": (
+            '    "bent_lines": "bent lines",',
+            '    "curved": "curved",\n    "bent_lines": "bent lines",',
+        ),
+        "diffusion/inversion.py": ("PARTS = 50", "# a remark\nPARTS = 50"),
+        "pretraining/typeset.py": ("FONTS =", "_NEW = True\nFONTS ="),
+    }
+    with ExitStack() as stack:
+        for name, (old, new) in edits.items():
+            stack.enter_context(edited(study / "workflow/realgap" / name, old, new))
+        assert not checkout.plan(study)
+
+
+def test_a_dry_run_says_which_definition_changed(study):
+    old, new, _ = EDITS["realgap/diffusion/inversion.py"]
+    with edited(study / "workflow/realgap/diffusion/inversion.py", old, new):
+        said = checkout.snakemake(study, "-n").stdout
+    assert [line for line in said.splitlines() if " again: " in line] == [
+        "invert_shard runs again: realgap.diffusion.inversion._lr_factor changed"
+    ]
+    assert " again: " not in checkout.snakemake(study, "-n").stdout
+
+
+def test_a_dry_run_says_what_it_can_where_nothing_was_kept(study):
+    kept = study / ".snakemake/realgap/code"
+    kept.rename(kept.with_name("away"))
+    old, new, _ = EDITS["realgap/diffusion/inversion.py"]
+    try:
+        with edited(study / "workflow/realgap/diffusion/inversion.py", old, new):
+            said = checkout.snakemake(study, "-n").stdout
+    finally:
+        kept.with_name("away").rename(kept)
+    assert "\ninvert_shard runs again: its code is not that of the last run\n" in said
 
 
 def test_touching_or_restoring_files_runs_nothing(study):

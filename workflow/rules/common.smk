@@ -13,6 +13,8 @@ from snakemake.iocontainers import Wildcards
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 import warm
 from realgap import analyses
+from realgap.base_model import fingerprints
+from realgap.code import changes
 from realgap.cost import plan, resources
 from realgap.data import catalog
 from realgap.run import failures, takeover
@@ -46,10 +48,12 @@ DATASET = config["dataset"]
 CLASSES = configuration.classes(config)
 # the step that extracts real images: what draws scenes is code of a study of rendered ones alone
 EXTRACT = "scripts.data_extract_rendered" if DATASET["name"] == "rendered" else "scripts.data_extract"
+# of the loaders it is this study's that counts: another data set is another loader, and changes nothing here
+EXTRACT_KEYS = {"realgap.data.loaders.LOADERS": DATASET["name"]} if EXTRACT == "scripts.data_extract" else {}
 # no input of a rule: it may be fetched first (fetching.smk), or stand elsewhere tomorrow
 BASE_MODEL = config["base_model"]["path"]
 # what the model is, not when its files were written: a checkout or a copy must not invalidate weeks of work
-BASE_MODEL_FINGERPRINT = config["base_model"]["revision"] or provenance.fingerprint(BASE_MODEL)
+BASE_MODEL_FINGERPRINT = fingerprints.identity(BASE_MODEL, config["base_model"]["revision"])
 # a step that can use a GPU asks for one, unless the study says that it computes without
 GPU = int(config["compute"]["device"] != "cpu")
 # the sources of the study by name, and those that some training set holds, real images first

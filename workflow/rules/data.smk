@@ -21,7 +21,7 @@ rule extract_shard:
     params:
         options=lambda w: extraction_options("train", [w.class_name], *span(w.shard)),
         step=EXTRACT,
-        code=provenance.code(EXTRACT),
+        code=provenance.code(EXTRACT, EXTRACT_KEYS),
     message:
         "Extract real images of class {wildcards.class_name}, shard {wildcards.shard}"
     shell:
@@ -46,7 +46,7 @@ rule extract_test:
     params:
         options=extraction_options("test", CLASSES, 0, DATASET["images_per_class"]),
         step=EXTRACT,
-        code=provenance.code(EXTRACT),
+        code=provenance.code(EXTRACT, EXTRACT_KEYS),
     message:
         "Extract the real test images"
     shell:
@@ -71,7 +71,7 @@ rule extract_validation:
     params:
         options=extraction_options("validation", CLASSES, 0, DATASET["images_per_class"]),
         step=EXTRACT,
-        code=provenance.code(EXTRACT),
+        code=provenance.code(EXTRACT, EXTRACT_KEYS),
     message:
         "Extract the real validation images"
     shell:

@@ -58,7 +58,9 @@ rule invert_shard:
         disk_mb=disk_for("invert_shard"),
     params:
         options=lambda w: options(config["compute"], config["inversion"], class_name=w.class_name, seed=config["seed"]),
-        code=provenance.code("scripts.inversion_invert"),
+        code=provenance.code(
+            "scripts.inversion_invert", {"scripts.inversion_invert.STARTS": config["inversion"]["start"]}
+        ),
         benchmark=f"{OUT}/benchmarks/invert_shard/{{class_name}}-{{shard}}.tsv",
         weights=BASE_MODEL_FINGERPRINT,
         shard=lambda w: w.shard,

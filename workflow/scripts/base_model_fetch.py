@@ -1,8 +1,10 @@
 """Fetch a base model from the Hugging Face hub at a pinned revision: configuration, tokenizer and safetensors."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from realgap.base_model import fingerprints
 from realgap.run import steps
 
 # what the workflow loads; the safety checker, pickles and half-precision copies stay where they are
@@ -35,16 +37,13 @@ def _fetch(options: Options, folder: Path) -> None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    # the index is what the workflow looks for, so it comes last
+    fetch = partial(
+        snapshot_download, options.hub, revision=options.revision, local_dir=folder, ignore_patterns=UNWANTED
+    )
     try:
-        for patterns in (WANTED[1:], WANTED[:1]):
-            snapshot_download(
-                options.hub,
-                revision=options.revision,
-                local_dir=folder,
-                allow_patterns=patterns,
-                ignore_patterns=UNWANTED,
-            )
+        fetch(allow_patterns=WANTED[1:])
+        fingerprints.record(folder, options.revision)
+        fetch(allow_patterns=WANTED[:1])  # the index is what the workflow looks for, so it comes last
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ValueError(
             f"base_model.hub: {options.hub} could not be fetched ({str(error).splitlines()[0]}); run this again where "

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ def main() -> None:
     checkpoint = checkpoints.Checkpoint(args.out, made)
     state = checkpoint.load(inversion.State)
     if state is None:
-        start = _start(args, options, moments["image_ids"], unet, device)
+        start = STARTS[options.start](args, options, moments["image_ids"], unet, device)
         state = inversion.begin(start, options.steps_per_image, early_stopping is not None)
     run = inversion.invert(
         state,
@@ -103,19 +104,29 @@ def _failure(path: str, image_ids: np.ndarray, failed: np.ndarray, share: float)
     )
 
 
-def _start(args, options: Options, image_ids: np.ndarray, unet, device: torch.device) -> np.ndarray:  # noqa: ANN001
-    if options.start == "random":
-        width = unet.config.cross_attention_dim
-        return inversion.random_start(image_ids, options.num_tokens, width, options.start_scale, options.seed)
-    if options.start == "looks":
-        real = shards.read(args.images, "images")
-        if real["image_ids"].tolist() != image_ids.tolist():
-            raise ValueError(f"{args.moments}: must be of the images of {args.images}, in their order")
-        prompts = captions.looks(real["images"], options.class_name)
-    else:
-        prompts = prompting.of_class(args.templates, options.class_name)[:1]
+def _random(args: Any, options: Options, image_ids: np.ndarray, unet: Any, device: torch.device) -> np.ndarray:
+    width = unet.config.cross_attention_dim
+    return inversion.random_start(image_ids, options.num_tokens, width, options.start_scale, options.seed)
+
+
+def _looks(args: Any, options: Options, image_ids: np.ndarray, unet: Any, device: torch.device) -> np.ndarray:
+    real = shards.read(args.images, "images")
+    if real["image_ids"].tolist() != image_ids.tolist():
+        raise ValueError(f"{args.moments}: must be of the images of {args.images}, in their order")
+    return _embedded(args, options, captions.looks(real["images"], options.class_name), len(image_ids), device)
+
+
+def _prompt(args: Any, options: Options, image_ids: np.ndarray, unet: Any, device: torch.device) -> np.ndarray:
+    return _embedded(args, options, prompting.of_class(args.templates, options.class_name)[:1], len(image_ids), device)
+
+
+def _embedded(args: Any, options: Options, prompts: list[str], n: int, device: torch.device) -> np.ndarray:
     embedded = prompting.embed(args.base_model, prompts, device)[:, : options.num_tokens].cpu().numpy()
-    return np.broadcast_to(embedded, (len(image_ids), *embedded.shape[1:]))
+    return np.broadcast_to(embedded, (n, *embedded.shape[1:]))
+
+
+# Where embeddings start, float32 (n, tokens, width). A study's digest of this code holds the start that it has.
+STARTS = {"random": _random, "looks": _looks, "prompt": _prompt}
 
 
 if __name__ == "__main__":
