@@ -329,6 +329,12 @@ def test_stratified_timesteps_visit_each_part_of_time_once_in_every_cycle():
     assert len({tuple(cycle[:, 0]) for cycle in seen.reshape(4, 16, len(IDS))}) == 4  # in an order of its own
 
 
+def test_stratified_timesteps_are_drawn_anywhere_within_their_part():
+    seen = visited("stratified", visits=960)
+    assert len(np.unique(seen)) == len(ALPHAS), "every timestep is visited, not one of each part"
+    assert np.bincount(seen.ravel(), minlength=100) == pytest.approx(np.full(100, 48), abs=36)  # 5 sigma
+
+
 def test_images_and_seeds_draw_their_own_timesteps_whatever_the_batch():
     seen = visited("uniform")
     assert len({tuple(image) for image in seen.T}) == len(IDS)
