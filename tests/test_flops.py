@@ -8,14 +8,14 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import get_model
 
-from realgap import classifiers, flops, models
+from realgap import base_model_layout, classifiers, flops, models
 from realgap.plan import ARCHITECTURES
 
 META = torch.device("meta")
 
 
 def config_of(name, part):
-    return json.loads((ARCHITECTURES / name / part / "config.json").read_text())
+    return base_model_layout.part_config(ARCHITECTURES / name / part / "config.json", part)
 
 
 def counted(run):
@@ -53,7 +53,7 @@ def test_a_unet_costs_what_torch_counts(monkeypatch, name, pixels):
 
 def test_a_miniature_unet_costs_what_torch_counts(monkeypatch, base_model):
     monkeypatch.setattr(flops, "FLASH_BACKWARD", 2.0)
-    config = json.loads((base_model / "unet" / "config.json").read_text())
+    config = base_model_layout.part_config(base_model / "unet" / "config.json", "unet")
     forward, backward = counted_unet(config, 8, tokens=3)
     ours = flops.unet(config, 8, num_tokens=3)
     assert ours[0] == forward

@@ -22,8 +22,8 @@ class Op:
 def unet(config: Mapping[str, Any], latent_size: int, num_tokens: int) -> tuple[float, float]:
     """(forward, backward to the conditioning) of a UNet2DConditionModel for one image.
 
-    config: the content of unet/config.json; latent_size: side of the latents. No weight has a gradient, so
-    backward reaches from the output to the first cross-attention only.
+    config: as base_model_layout.part_config reads unet/config.json; latent_size: side of the latents. No weight has
+    a gradient, so backward reaches from the output to the first cross-attention only.
     """
     before, ops = [], []
     for op in _unet_ops(config, latent_size, num_tokens):
@@ -34,7 +34,7 @@ def unet(config: Mapping[str, Any], latent_size: int, num_tokens: int) -> tuple[
 def vae_encoder(config: Mapping[str, Any], size: int) -> float:
     """Forward of an AutoencoderKL's encoder for one image of size x size pixels."""
     channels, layers, latent = config["block_out_channels"], config["layers_per_block"], config["latent_channels"]
-    total = _conv(3, config.get("in_channels", 3), channels[0], size)
+    total = _conv(3, config["in_channels"], channels[0], size)
     width = channels[0]
     for level, out in enumerate(channels):
         for _ in range(layers):
@@ -60,7 +60,7 @@ def vae_decoder(config: Mapping[str, Any], size: int) -> float:
         if level < len(channels) - 1:
             size *= 2
             total += _conv(3, out, out, size)
-    return total + _conv(3, width, config.get("out_channels", 3), full)
+    return total + _conv(3, width, config["out_channels"], full)
 
 
 def resnet(architecture: str, image_size: int, num_classes: int, cifar_stem: bool) -> float | None:
@@ -141,7 +141,7 @@ def _unet_ops(config: Mapping[str, Any], size: int, tokens: int) -> Iterator[Op]
             size //= 2
             yield plain(_conv(3, out, out, size))
             skips.append(out)
-    yield from block(width, width, config.get("mid_block_type") or "CrossAttn")
+    yield from block(width, width, config["mid_block_type"])
     yield from block(width, width, "")
     for level, (out, kind) in enumerate(zip(reversed(channels), config["up_block_types"], strict=True)):
         for _ in range(layers + 1):

@@ -5,6 +5,7 @@ miniature of the default study and Stable Diffusion 1.x alike. Weights are read 
 and no code comes with a model. Everything else takes the callables made here.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -108,11 +109,13 @@ def decode(vae: Any, latents: torch.Tensor, image_size: int) -> np.ndarray:
 
 
 def scaling_factor(folder: str | Path) -> float:
-    """What VAE outputs are multiplied by to become latents."""
+    """What VAE outputs are multiplied by to become latents; configs before diffusers 0.9 leave it to the default."""
     from diffusers import AutoencoderKL
 
     _require(folder, "vae")
-    return float(AutoencoderKL.load_config(Path(folder) / "vae", local_files_only=True)["scaling_factor"])
+    default = inspect.signature(AutoencoderKL.__init__).parameters["scaling_factor"].default
+    config = AutoencoderKL.load_config(Path(folder) / "vae", local_files_only=True)
+    return float(config.get("scaling_factor", default))
 
 
 def noise_schedule(folder: str | Path) -> tuple[torch.Tensor, str]:

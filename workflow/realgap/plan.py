@@ -4,13 +4,12 @@ Work is counted per job (realgap.flops), so that rules can ask a cluster for the
 need and `snakemake plan` can print the bill before anything is started.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from realgap import catalog, flops, limits
+from realgap import base_model_layout, catalog, flops, limits
 from realgap import config as configuration
 
 ARCHITECTURES = Path(__file__).resolve().parents[2] / "resources" / "architectures"
@@ -177,10 +176,7 @@ def _architecture(model: Mapping[str, Any], part: str) -> dict[str, Any]:
     """The configuration of a part of a base model; of Stable Diffusion where the model is not there yet."""
     own = Path(model["path"]) / part / "config.json"
     path = own if own.is_file() else ARCHITECTURES / _family(model) / part / "config.json"
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path}: must be JSON, got {error}") from error
+    return base_model_layout.part_config(path, part)
 
 
 def _family(model: Mapping[str, Any]) -> str:
