@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from realgap import catalog
+from realgap import base_model_check, catalog
 from realgap.limits import CUE_FOLDS
 
 SHIPPED = ("resources/mini-sd-digits",)  # base models that rules of this project can make again
@@ -105,7 +105,6 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
     if dataset["name"] in ("image_folder", "hdf5") and not Path(dataset["root"]).exists():
         raise ValueError(f"config: dataset.root: must be the path of your data; got {dataset['root']!r}, nothing there")
     base_model = config["base_model"]
-    _check_kind("base_model.path", base_model["path"], "a folder in diffusers' layout", folder=True)
     templates = config["sampling"]["stable_diffusion"]["templates"]
     _check_kind("sampling.stable_diffusion.templates", templates, "a text file", folder=False)
     if dataset["root"] is not None:
@@ -115,12 +114,10 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
         )
     if (base_model["hub"] is None) != (base_model["revision"] is None):
         raise ValueError("config: base_model.revision: must be given with base_model.hub, and only with it")
-    path = base_model["path"]
-    if base_model["hub"] is None and path not in SHIPPED and not (Path(path) / "model_index.json").is_file():
-        raise ValueError(
-            "config: base_model.path: must be a folder in diffusers' layout, with model_index.json; "
-            f"got {path!r}, which has none (workflow/docs/base-models.md says how to get one)"
-        )
+    path = Path(base_model["path"])
+    there = path.is_file() or (path / "model_index.json").is_file()
+    if there or (base_model["hub"] is None and str(path) not in SHIPPED):
+        base_model_check.check(path, base_model["resolution"])
     if sampling["mixing_weight"] and dataset["images_per_class"] < 2:
         raise ValueError(
             "config: sampling.diffusion_inversion.mixing_weight: must be 0 when dataset.images_per_class is 1 "
