@@ -4,7 +4,6 @@ families/<name>.json holds every JSON file of a published folder, key by key. Te
 0.2 to 0.10 and transformers 4.2x gave them; only widths and the text encoder's depth are smaller (NARROW).
 """
 
-import gzip
 import importlib.util
 import json
 from pathlib import Path
@@ -14,6 +13,8 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
+
+from realgap import clip_vocabulary
 
 HERE = Path(__file__).parent
 FAMILIES = ("stable-diffusion-v1-4", "stable-diffusion-v1-5", "stable-diffusion-2", "stable-diffusion-2-1-base")
@@ -42,7 +43,7 @@ def save(folder: Path, family: str = "stable-diffusion-v1-4", full_width: bool =
     """Write a base model of a family to `folder` and return it."""
     for name, content in files(family, full_width).items():
         write_json(folder / name, content)
-    write_vocabulary(folder / "tokenizer")
+    clip_vocabulary.write(folder / "tokenizer")
     for part, name in WEIGHTS.items():
         save_file(tensors(folder, part), folder / part / name, metadata={"format": "pt"})
     return folder
@@ -63,7 +64,7 @@ def outline(folder: Path, family: str) -> Path:
     """A family at full width whose weights are holes in files: heads and sizes are right, no disk is used."""
     for name, content in files(family, full_width=True).items():
         write_json(folder / name, content)
-    write_vocabulary(folder / "tokenizer")
+    clip_vocabulary.write(folder / "tokenizer")
     for part, name in WEIGHTS.items():
         head, end = {"__metadata__": {"format": "pt"}}, 0
         for tensor, values in tensors(folder, part, device="meta").items():
@@ -87,20 +88,9 @@ def tensors(folder: Path, part: str, seed: int = 0, device: str = "cpu") -> dict
     return {_published_name(name): values for name, values in network.state_dict().items()}
 
 
-def write_vocabulary(folder: Path) -> None:
-    """vocab.json and merges.txt of CLIP, 49,408 tokens, from the file that OpenAI ships with its code."""
-    with gzip.open(_clip() / "bpe_simple_vocab_16e6.txt.gz", "rt", encoding="utf-8") as file:
-        merges = file.read().split("\n")[1 : 49152 - 256 - 2 + 1]
-    letters = list(_letters())
-    tokens = [*letters, *(letter + "</w>" for letter in letters), *("".join(merge.split()) for merge in merges)]
-    tokens += ["<|startoftext|>", "<|endoftext|>"]
-    write_json(folder / "vocab.json", {token: i for i, token in enumerate(tokens)})
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
-
-
 def openai_tokenizer() -> Any:
     """OpenAI's own tokenizer; its package as a whole wants an older setuptools."""
-    spec = importlib.util.spec_from_file_location("simple_tokenizer", _clip() / "simple_tokenizer.py")
+    spec = importlib.util.spec_from_file_location("simple_tokenizer", clip_vocabulary.package() / "simple_tokenizer.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.SimpleTokenizer()
@@ -109,18 +99,6 @@ def openai_tokenizer() -> Any:
 def write_json(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n")
-
-
-def _clip() -> Path:
-    """Where the package is; nothing of it is imported."""
-    return Path(importlib.util.find_spec("clip").submodule_search_locations[0])
-
-
-def _letters() -> list[str]:
-    """A printable letter for each of 256 bytes, as GPT-2's tokenizer has them: printable bytes first."""
-    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return [*map(chr, printable), *(chr(256 + i) for i in range(len(others)))]
 
 
 def _published_name(name: str) -> str:

@@ -130,9 +130,9 @@ REFUSED = {
     "T5": (changed(TEXT, architectures=["T5EncoderModel"]), "text_encoder/ is of class T5EncoderModel"),
     "a LoRA": (lora, "a LoRA; fuse it into its base model"),
     # another layout
-    "one file": (one_file(".safetensors"), "one file; name it in base_model.single_file"),
+    "one file": (one_file(".safetensors"), "one file; make a folder of it by `snakemake convert_base_model`"),
     "one pickle": (one_file(".ckpt"), "a pickle, which can run code and is never loaded"),
-    "a folder with one file": (checkpoint_alone("v1-5.safetensors"), "is v1-5.safetensors a whole model?"),
+    "a folder with one file": (checkpoint_alone("v1-5.safetensors"), "only v1-5.safetensors; make a folder of it by"),
     "a folder with one pickle": (checkpoint_alone("sd-v1-4.ckpt"), "only sd-v1-4.ckpt, a pickle"),
     "pickles": (published.pickle, "got diffusion_pytorch_model.bin, a pickle, which can run code"),
     "no unet": (removed("unet"), "unet/ is missing"),

@@ -84,7 +84,7 @@ def _check_folder(folder: Path) -> None:
     if folder.is_file() and folder.suffix in (".ckpt", ".pt", ".pth", ".bin"):
         raise _refusal(folder, "a pickle, which can run code and is never loaded; get the model's .safetensors")
     if folder.is_file() and folder.suffix == ".safetensors":
-        raise _refusal(folder, "one file; name it in base_model.single_file, and a folder for it in base_model.path")
+        raise _refusal(folder, "one file; make a folder of it by `snakemake convert_base_model`")
     if folder.is_file():
         raise ValueError(
             f"config: base_model.path: must be a folder in diffusers' layout; got {str(folder)!r}, which is a file"
@@ -94,7 +94,7 @@ def _check_folder(folder: Path) -> None:
     if any((folder / name).is_file() for name in ("pytorch_lora_weights.safetensors", "adapter_config.json")):
         raise _refusal(folder, "a LoRA; fuse it into its base model and save that")
     for file in sorted(folder.glob("*.safetensors")):
-        raise _refusal(folder, f"no model_index.json; is {file.name} a whole model? Name it in base_model.single_file")
+        raise _refusal(folder, f"only {file.name}; make a folder of it by `snakemake convert_base_model`")
     for file in sorted(folder.glob("*.ckpt")):
         raise _refusal(folder, f"only {file.name}, a pickle, which can run code and is never loaded")
     raise ValueError(

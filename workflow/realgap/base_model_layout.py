@@ -99,7 +99,7 @@ def weight_files(folder: str | Path, part: str) -> list[Path]:
 
 def shapes(folder: str | Path, part: str) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor of a part, by its name. Raises ValueError when a file is not whole safetensors."""
-    return {name: shape for path in weight_files(folder, part) for name, shape in _header(path).items()}
+    return {name: shape for path in weight_files(folder, part) for name, shape in header(path).items()}
 
 
 def parameters(folder: str | Path, part: str) -> int:
@@ -107,13 +107,9 @@ def parameters(folder: str | Path, part: str) -> int:
     return sum(map(math.prod, shapes(folder, part).values()))
 
 
-def _names(folder: Path, stem: str, variant: str | None) -> tuple[Path, Path]:
-    """Where the libraries look for a part's weights: the one file, or the index of several."""
-    infix = f".{variant}" if variant else ""
-    return folder / f"{stem}{infix}.safetensors", folder / f"{stem}.safetensors.index{infix}.json"
-
-
-def _header(path: Path) -> dict[str, tuple[int, ...]]:
+def header(path: str | Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor in a file, by its name. Raises ValueError when it is not whole safetensors."""
+    path = Path(path)
     size = path.stat().st_size
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -130,6 +126,12 @@ def _header(path: Path) -> dict[str, tuple[int, ...]]:
     if size != 8 + length + end:
         raise ValueError(f"{path}: must have {8 + length + end} bytes, got {size}; fetch it again")
     return shapes
+
+
+def _names(folder: Path, stem: str, variant: str | None) -> tuple[Path, Path]:
+    """Where the libraries look for a part's weights: the one file, or the index of several."""
+    infix = f".{variant}" if variant else ""
+    return folder / f"{stem}{infix}.safetensors", folder / f"{stem}.safetensors.index{infix}.json"
 
 
 def _no_header(path: Path) -> str:

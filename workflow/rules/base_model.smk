@@ -23,6 +23,35 @@ if config["base_model"]["hub"]:
             "python -m scripts.fetch_base_model --options {params.options:q} > {log:q} 2>&1"
 
 
+CONVERSION = config["conversion"]
+
+if CONVERSION["file"]:
+
+    # asked for by name, and its output is a record that no study needs: a study never makes or removes a base model
+    rule convert_base_model:
+        input:
+            ancient(CONVERSION["file"]),
+        output:
+            f"{CONVERSION['folder']}/conversion.json",
+        log:
+            "results/downloads/logs/convert_base_model.log",
+        benchmark:
+            "results/downloads/benchmarks/convert_base_model.tsv"
+        localrule: True
+        conda:
+            "../../envs/realgap.yaml"
+        threads: 1
+        resources:
+            mem_mb=16000,
+            runtime=60,
+        params:
+            options=options(CONVERSION),
+        message:
+            "Turn the checkpoint {input} into a folder"
+        shell:
+            "python -m scripts.convert_base_model --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+
+
 rule pretrain_base:
     output:
         index="resources/mini-sd-digits/model_index.json",
