@@ -87,20 +87,33 @@ def reliability(runs: Sequence[Shard], bins: int) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def confusions(observed: pd.DataFrame, class_names: Sequence[str], reference: str = "real") -> pd.DataFrame:
-    """A row per training set, true and predicted class: share over seeds, and its difference to the reference."""
+def by_class(observed: pd.DataFrame, class_names: Sequence[str], reference: str = "real") -> pd.DataFrame:
+    """tables.over_seeds of the accuracy of each class, with `family_p`: p of the difference among all classes."""
+    table = tables.over_seeds(observed, "correct", ["class"], reference)
+    found = {key: one[0] for key, one in _family_p(observed, class_names, reference).items()}
     index = {key: number for number, key in enumerate(class_names)}
-    matrices = {}
-    for training_set, rows in observed.groupby("training_set", sort=False):
-        seeds = [group for _, group in rows.groupby("seed")]
-        labels = seeds[0]["class"].map(index).to_numpy()
-        predicted = np.stack([group.predicted.map(index).to_numpy() for group in seeds])
-        matrices[training_set] = measures.confusion(labels, predicted, len(class_names))
+    table["family_p"] = [
+        found[row.training_set][index[row.cls]] for row in table.rename(columns={"class": "cls"}).itertuples()
+    ]
+    return table
+
+
+def confusions(observed: pd.DataFrame, class_names: Sequence[str], reference: str = "real") -> pd.DataFrame:
+    """A row per training set, true and predicted class: share over seeds, and its difference to the reference.
+
+    family_p: p of the difference among all confusions of the training set.
+    """
+    found = _family_p(observed, class_names, reference)
+    matrices = {
+        training_set: measures.confusion(labels, predicted, len(class_names))
+        for training_set, (labels, predicted) in _predictions(observed, class_names).items()
+    }
     frames = []
     for training_set, matrix in matrices.items():
         difference = measures.paired_differences(matrix, matrices[reference])
         own = [np.full(matrix.shape[1:], np.nan)] * 3 if training_set == reference else difference
         grid = {"share": matrix.mean(axis=0), **dict(zip(("difference", "low", "high"), own, strict=True))}
+        grid["family_p"] = found[training_set][1]
         frame = pd.DataFrame({column: values.ravel() for column, values in grid.items()})
         frame.insert(0, "training_set", training_set)
         frame.insert(1, "class", np.repeat(class_names, len(class_names)))
@@ -109,7 +122,7 @@ def confusions(observed: pd.DataFrame, class_names: Sequence[str], reference: st
     return pd.concat(frames, ignore_index=True)
 
 
-def section(answered: pd.DataFrame, by_class: pd.DataFrame, confused: pd.DataFrame, bins: int) -> Section:
+def section(answered: pd.DataFrame, classes: pd.DataFrame, confused: pd.DataFrame, bins: int) -> Section:
     """The report's section, with the class and the confusion in which each training set differs most."""
     sentences = []
     for training_set in answered.training_set.unique():
@@ -117,9 +130,9 @@ def section(answered: pd.DataFrame, by_class: pd.DataFrame, confused: pd.DataFra
             rows = answered[answered.training_set == training_set].set_index("metric").verdict
             sentences.append(
                 f"{name(training_set)}: {rows['edge_loss']}; calibration: {rows['calibration_error']}. "
-                f"{_most(training_set, by_class, confused)}"
+                f"{_most(training_set, classes, confused)}"
             )
-    n_classes = by_class["class"].nunique()
+    n_classes = classes["class"].nunique()
     return Section(
         name="errors",
         title=TITLE,
@@ -165,10 +178,33 @@ def section(answered: pd.DataFrame, by_class: pd.DataFrame, confused: pd.DataFra
             "image, in features of one network: the last part are the edge cases. Where that network is the classifier "
             "trained on real images, `real` is judged by its own measure.",
             f"Each class and each cell of a confusion matrix has its own interval: of {n_classes} classes "
-            f"{0.05 * n_classes:.1f}, of {n_classes**2} cells {0.05 * n_classes**2:.0f} exclude zero by chance. The "
-            "calibration error is biased upwards for few images, for all training sets alike.",
+            f"{0.05 * n_classes:.1f}, of {n_classes**2} cells {0.05 * n_classes**2:.0f} exclude zero by chance. One is "
+            "named only where it stands out among all of its kind (family_p at most 0.05). The calibration error is "
+            "biased upwards for few images, for all training sets alike.",
         ],
     )
+
+
+def _predictions(observed: pd.DataFrame, class_names: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """training set -> labels (n,) and predictions (seeds, n), as numbers of classes."""
+    index, found = {key: number for number, key in enumerate(class_names)}, {}
+    for training_set, rows in observed.groupby("training_set", sort=False):
+        seeds = [group for _, group in rows.groupby("seed")]
+        labels = seeds[0]["class"].map(index).to_numpy()
+        found[training_set] = labels, np.stack([group.predicted.map(index).to_numpy() for group in seeds])
+    return found
+
+
+def _family_p(
+    observed: pd.DataFrame, class_names: Sequence[str], reference: str
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """training set -> measures.family_p against the reference, whose own is nan."""
+    predictions, count = _predictions(observed, class_names), len(class_names)
+    nothing = np.full(count, np.nan), np.full((count, count), np.nan)
+    return {
+        key: nothing if key == reference else measures.family_p(labels, own, predictions[reference][1], count)
+        for key, (labels, own) in predictions.items()
+    }
 
 
 def _edge_losses(observed: pd.DataFrame, reference: str = "real") -> pd.DataFrame:
@@ -199,12 +235,13 @@ def _verdict(metric: str, row) -> str:
     return f"{'better' if better else 'worse'} than real by {abs(row.difference):.3f} ± {half:.3f}"
 
 
-def _most(training_set: str, by_class: pd.DataFrame, confused: pd.DataFrame) -> str:
-    """The class that loses most and the confusion that grows most, if their intervals exclude zero."""
-    own = by_class[by_class.training_set == training_set]
+def _most(training_set: str, classes: pd.DataFrame, confused: pd.DataFrame) -> str:
+    """The class that loses most and the confusion that grows most, of those that stand out in their family."""
+    own = classes[classes.training_set == training_set]
     cells = confused[(confused.training_set == training_set) & (confused["class"] != confused.predicted)]
     said = []
-    lost, grown = own[own.difference_high < 0], cells[cells.low > 0]
+    lost = own[(own.family_p <= 0.05) & (own.difference < 0)]
+    grown = cells[(cells.family_p <= 0.05) & (cells.difference > 0)]
     if len(lost):
         row = lost.loc[lost.difference.idxmin()]
         said.append(f"most is lost on {row['class']} ({100 * row.difference:+.1f} points)")
