@@ -13,7 +13,7 @@ def accuracies(seed, deviations, units):
     return np.clip(0.5 + 0.03 * rng.normal(size=units) + own, 0, 1)
 
 
-def covered(deviations, units, row=1, studies=1500):
+def covered(deviations, units, row=1, studies=800):
     hits = 0
     for seed in range(studies):
         found = difference(accuracies(seed, deviations, units), row, 0)
