@@ -132,7 +132,7 @@ def test_what_is_fetched_is_noted_as_its_revision(tmp_path, monkeypatch, run_ste
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     monkeypatch.chdir(tmp_path)
     options = {"path": str(folder), "hub": "someone/some-model", "revision": "c" * 40}
-    run_step("scripts.fetch_base_model", "--options", json.dumps(options))
+    run_step("scripts.base_model_fetch", "--options", json.dumps(options))
     assert asked[-1] == ["model_index.json"]
     assert len(asked) == 2
     assert fingerprints.identity(folder, "c" * 40, tmp_path / "state.json") == "c" * 40

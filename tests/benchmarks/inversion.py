@@ -13,6 +13,7 @@ from realgap import devices
 from realgap.base_model import autoencoder, denoiser, schedules
 from realgap.cost import flops
 from realgap.diffusion import inversion
+from tests import given
 from tests.benchmarks import subjects
 from tests.benchmarks.harness import Contest
 
@@ -57,7 +58,7 @@ def ours(subject: subjects.Subject, images: np.ndarray, dtype: torch.dtype) -> C
 
     def call() -> np.ndarray:
         state = inversion.begin(start, VISITS)
-        run = inversion.invert(
+        run = given.invert(
             state,
             mean,
             std,

@@ -24,7 +24,7 @@ from realgap.diffusion import inversion, sampling
 from realgap.features import extractors
 from realgap.pretraining import captions
 from realgap.study import config
-from tests import checkout
+from tests import checkout, given
 from tests.benchmarks.subjects import digits
 
 CPU = torch.device("cpu")
@@ -86,9 +86,9 @@ class Study:
             timesteps = "stratified" if "stratified" in timesteps else "uniform"
         stopping = None
         if patience is not None:
-            stopping = inversion.EarlyStopping(patience, self.config["inversion"]["early_stopping_tolerance"], pairs=16)
+            stopping = (patience, self.config["inversion"]["early_stopping_tolerance"], 16)
         state = inversion.begin(start, settings["visits"], stopping is not None)
-        run = inversion.invert(
+        run = given.invert(
             state,
             *self.moments(images),
             images["image_ids"],
@@ -224,7 +224,7 @@ class Study:
         networks.initialise(model, seed)
         dtype = devices.pick_dtype("auto", CPU, training=True)
         arrays = [(part["images"], part["labels"]) for part in parts]
-        for _ in training.train(model, arrays, shares, **settings, seed=seed, device=CPU, dtype=dtype):
+        for _ in given.train(model, arrays, shares, **settings, seed=seed, device=CPU, dtype=dtype):
             pass
         return model
 

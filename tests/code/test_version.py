@@ -83,7 +83,7 @@ HARMLESS = {
     "a word of a progress bar": ('state.losses.shape[1] * batches, "inverting', ' embeddings'),
     "a log word": ('out of memory with {batch_size} images at once, going on', ' now'),
     "a warning": ('failed: NaN or infinity arose; left out', ' of the shard'),
-    "a hint about damage": ('"delete it and run snakemake again: ', 'please '),
+    "a hint about damage": ('return "delete it and run snakemake again: ', 'please '),
     "a hint in an error": ('Copy the model\'s folder there from a machine with internet ', 'or by hand '),
     "why a step failed": ('a lower inversion.lr or compute.precision fp32 may help', ' (or not)'),
     "a classifier": ("def stages(model: nn.Module", ", deep: bool = False"),
@@ -304,7 +304,7 @@ def small_steps(tmp_path, base_model, images_shard, invert_arguments):
 def run(monkeypatch, step, arguments):
     monkeypatch.setattr(sys, "argv", [step, *map(str, arguments)])
     main = importlib.import_module(step).main
-    importlib.import_module("realgap.steps").run(main)
+    importlib.import_module("realgap.run.steps").run(main)
 
 
 class Noting(dict):
@@ -500,8 +500,13 @@ def test_the_words_of_an_error_do_not_count_but_what_is_called_for_them_does(tmp
 
 
 def test_texts_inside_what_a_progress_bar_shows_the_progress_of_do_count(tmp_path):
-    text = "from realgap import steps\nfor x in steps.progress((r['a'] for r in f('b')), 3, 'doing'):\n    print(x)\n"
-    library = {"realgap/steps.py": "def progress(items, total, what):\n    return items\n"}
+    text = (
+        "from realgap.run import steps\nfor x in steps.progress((r['a'] for r in f('b')), 3, 'doing'):\n    print(x)\n"
+    )
+    library = {
+        "realgap/run/__init__.py": "",
+        "realgap/run/steps.py": "def progress(items, total, what):\n    return items\n",
+    }
     before = small(tmp_path, **library, **{"scripts/step.py": text}).definitions("scripts.step")
     for old, new, same in (("'a'", "'c'", False), ("'b'", "'c'", False), ("'doing'", "'at it'", True)):
         tree = small(tmp_path, **library, **{"scripts/step.py": text.replace(old, new)})
@@ -509,13 +514,13 @@ def test_texts_inside_what_a_progress_bar_shows_the_progress_of_do_count(tmp_pat
 
 
 def test_a_table_that_is_not_there_is_refused():
-    with pytest.raises(ValueError, match=r"scripts\.invert\.NOTHING: must be a table"):
+    with pytest.raises(ValueError, match=r"scripts\.inversion_invert\.NOTHING: must be a table"):
         TREE.definitions("scripts.inversion_invert", {"scripts.inversion_invert.NOTHING": "a"})
 
 
 def test_every_step_has_a_digest_and_no_heavy_import_is_needed():
     assert all(len(version.digest(TREE.definitions(step))) == 16 for step in STEPS)
     heavy = {"torch", "numpy", "h5py", "diffusers"}
-    for module in ("code_version", "code_units", "code_reading", "code_meaning"):
-        names = set(re.findall(r"^(?:import|from) (\w+)", text_of(f"realgap.{module}"), re.MULTILINE))
+    for module in ("version", "units", "reading", "meaning"):
+        names = set(re.findall(r"^(?:import|from) (\w+)", text_of(f"realgap.code.{module}"), re.MULTILINE))
         assert not names & heavy

@@ -18,7 +18,7 @@ META = torch.device("meta")
 
 
 def config_of(name, part):
-    return layout.part_config(ARCHITECTURES / name / part / "config.json", part)
+    return layout.part_config(ARCHITECTURES / name, part)
 
 
 def counted(run):
@@ -56,7 +56,7 @@ def test_a_unet_costs_what_torch_counts(monkeypatch, name, pixels):
 
 def test_a_miniature_unet_costs_what_torch_counts(monkeypatch, base_model):
     monkeypatch.setattr(flops, "FLASH_BACKWARD", 2.0)
-    config = layout.part_config(base_model / "unet" / "config.json", "unet")
+    config = layout.part_config(base_model, "unet")
     forward, backward = counted_unet(config, 8, tokens=3)
     ours = flops.unet(config, 8, num_tokens=3)
     assert ours[0] == forward

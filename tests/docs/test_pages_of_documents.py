@@ -1,4 +1,4 @@
-"""README and workflow/docs: links lead somewhere, lists are complete, examples are valid, numbers are those of files."""
+"""README and workflow/docs: links lead somewhere, lists are complete, examples are valid, numbers are the files'."""
 
 import itertools
 import re

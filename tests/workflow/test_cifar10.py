@@ -21,7 +21,7 @@ from realgap.base_model import autoencoder, denoiser, prompting, schedules
 from realgap.data import images
 from realgap.diffusion import inversion, sampling
 from realgap.store import shards
-from tests import checkout, stable_diffusion
+from tests import checkout, given, stable_diffusion
 
 CPU = torch.device("cpu")
 RESULTS = Path("results/cifar10-tiny")
@@ -221,10 +221,10 @@ def test_every_family_and_target_is_inverted_and_sampled_through_its_own_parts(t
         "seed": 0,
         "batch_size": 2,
         "device": CPU,
-        "early_stopping": inversion.EarlyStopping(patience=100, tolerance=0.0, pairs=8),
+        "early_stopping": tuple(patience=100, tolerance=0.0, pairs=8),
     }
     first = None
-    for current in inversion.invert(state, mean, std, ids, denoiser.predictor(unet), alphas_cumprod, **settings):
+    for current in given.invert(state, mean, std, ids, denoiser.predictor(unet), alphas_cumprod, **settings):
         first = current.best_losses.copy() if first is None else first
     assert (state.best_losses < first).all()
     torch.testing.assert_close(unet.state_dict(), before, rtol=0, atol=0)

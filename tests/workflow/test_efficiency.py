@@ -14,10 +14,11 @@ from diffusers import AutoencoderKL
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from realgap.base_model import denoiser, schedules
-from realgap.classifier import networks, training
+from realgap.classifier import networks
 from realgap.diffusion import inversion, sampling
 from realgap.store import shards
 from scripts import classifier_train as train
+from tests import given
 
 META, CPU = torch.device("meta"), torch.device("cpu")
 ALPHAS = torch.linspace(0.999, 0.005, 100)
@@ -54,7 +55,7 @@ def test_no_visit_waits_for_the_device():
 
     mean = np.zeros((4, 4, 8, 8), np.float32)
     state = inversion.begin(np.zeros((4, 2, 8), np.float32), visits=150)
-    run = inversion.invert(
+    run = given.invert(
         state, mean, mean, np.arange(4), predict, ALPHAS, **SETTINGS, visits=150, batch_size=4, device=META
     )
     with copies, pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
@@ -73,8 +74,8 @@ def test_a_batch_of_1_gives_the_embeddings_of_a_batch_of_64(base_model):
 
     def embeddings(rows):
         state = inversion.begin(start[rows], visits=6)
-        given = mean[rows], np.full_like(mean[rows], 0.1), ids[rows], denoiser.predictor(unet), ALPHAS
-        for _ in inversion.invert(state, *given, **SETTINGS, visits=6, batch_size=64, device=CPU):
+        images = mean[rows], np.full_like(mean[rows], 0.1), ids[rows], denoiser.predictor(unet), ALPHAS
+        for _ in given.invert(state, *images, **SETTINGS, visits=6, batch_size=64, device=CPU):
             pass
         return state.embeddings
 
@@ -237,7 +238,7 @@ def step_of_sampling(tmp_path, base_model, run_step):
 
 def test_no_training_step_waits_for_the_device():
     images, labels = np.zeros((8, 16, 16, 3), np.uint8), np.zeros(8, np.int64)
-    run = training.train(
+    run = given.train(
         networks.build("resnet18", 2, 16).to(META),
         [(images, labels), (images, labels)],
         [0.5, 0.5],

@@ -48,6 +48,25 @@ rule fetch_base_model:
         "python -m scripts.base_model_fetch --options {params.options:q} 2>&1 | tee {log:q}"
 
 
+# a checkpoint in one file becomes a folder, which base_model.path then names; it replaces no folder that is there
+rule convert_base_model:
+    log:
+        "results/downloads/logs/convert_base_model.log",
+    localrule: True
+    conda:
+        "../../envs/realgap.yaml"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=60,
+    params:
+        options=options(config["conversion"]),
+    message:
+        "Turn the checkpoint {config[conversion][file]} into a folder"
+    shell:
+        "python -m scripts.base_model_convert --options {params.options:q} 2>&1 | tee {log:q}"
+
+
 def reads(job, name):
     """Whether a job needs what the target `name` fetches; steps with a base model have its weights among their params."""
     if name == "fetch_base_model":

@@ -16,21 +16,12 @@ from realgap.store import checkpoints, provenance, shards
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(inversion.Settings):
     class_name: str
     num_tokens: int
     start: str
     start_scale: float
-    steps_per_image: int
-    lr: float
-    lr_schedule: str
-    weight_decay: float
-    timesteps: str
-    early_stopping_patience: int | None
-    early_stopping_tolerance: float
-    early_stopping_pairs: int
     max_failed_share: float
-    batch_size: int
     seed: int
     device: str
     precision: str
@@ -46,16 +37,11 @@ def main() -> None:
     alphas_cumprod, prediction_type = schedules.noise(args.base_model)
     made = {"step": "invert", "options": asdict(options), "inputs": {"moments": moments.attributes["checksum"]}}
 
-    early_stopping = None
-    if options.early_stopping_patience is not None:
-        early_stopping = inversion.EarlyStopping(
-            options.early_stopping_patience, options.early_stopping_tolerance, options.early_stopping_pairs
-        )
     checkpoint = checkpoints.Checkpoint(args.out, made)
     state = checkpoint.load(inversion.State)
     if state is None:
         start = STARTS[options.start](args, options, moments["image_ids"], unet, device)
-        state = inversion.begin(start, options.steps_per_image, early_stopping is not None)
+        state = inversion.begin(start, options.steps_per_image, options.stops_early)
     run = inversion.invert(
         state,
         moments["mean"],
@@ -63,17 +49,11 @@ def main() -> None:
         moments["image_ids"],
         denoiser.predictor(unet),
         alphas_cumprod,
+        options,
         prediction_type=prediction_type,
         scaling_factor=autoencoder.scaling_factor(args.base_model),
-        visits=options.steps_per_image,
-        lr=options.lr,
-        lr_schedule=options.lr_schedule,
-        weight_decay=options.weight_decay,
-        timesteps=options.timesteps,
         seed=options.seed,
-        batch_size=options.batch_size,
         device=device,
-        early_stopping=early_stopping,
     )
     batches = -(-len(moments) // options.batch_size)
     for current in steps.progress(run, state.losses.shape[1] * batches, "inverting"):

@@ -1,6 +1,7 @@
 """Sentences and tables of memorisation say what was planted, and nothing where nothing was."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from realgap.analyses.memorisation import section
@@ -28,6 +29,14 @@ def test_planted_copies_are_told_from_chance_and_controls_stand_beside_them():
 def losing(seed, sure, n=150):
     """Logits of images of class 0 with about this much for it."""
     return np.random.default_rng(seed).normal([sure, 0], 1, (n, 2)).astype(np.float32), np.zeros(n, np.int64)
+
+
+def test_an_area_above_a_half_gives_nothing_away_while_its_interval_holds_a_half():
+    members = pd.DataFrame({"training_set": "real", "seed": range(3), "auc": [0.45, 0.55, 0.68]})
+    table = section.over_seeds(members).set_index("training_set")
+    assert table["mean"]["real"] > 0.5
+    assert table.low["real"] < 0.5
+    assert table.verdict["real"].startswith("its losses don't tell real training images from others")
 
 
 def test_membership_is_a_verdict_over_seeds():

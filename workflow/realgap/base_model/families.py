@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from realgap.base_model import layout
+
 
 @dataclass(frozen=True)
 class Family:
@@ -46,17 +48,26 @@ def library_class(name: str) -> Any:
 
 
 def load(folder: str | Path, name: str, **settings: Any) -> Any:
-    """A part of a base model: vae, unet or text_encoder. Raises ValueError naming it when it cannot be used."""
+    """A part of a base model, vae, unet or text_encoder, with every weight that it needs and no other.
+
+    Names of older versions are the library's to translate. Raises ValueError naming the part when it cannot be used.
+    """
     part = library_class(getattr(of(folder), name))
     require(folder, name)
+    where = Path(folder) / name
+    settings |= {"use_safetensors": True, "local_files_only": True, "variant": layout.variant(folder, name)}
     try:
-        loaded = part.from_pretrained(Path(folder) / name, use_safetensors=True, local_files_only=True, **settings)
+        loaded, found = part.from_pretrained(where, output_loading_info=True, **settings)
     except (OSError, ValueError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{Path(folder) / name}: could not be loaded as {part.__name__}: {first}") from error
+        raise ValueError(f"{where}: could not be loaded as {part.__name__}: {first}") from error
+    for kind in ("missing", "unexpected"):
+        if weights := sorted(found[f"{kind}_keys"]):
+            others = f" and {len(weights) - 1} more" if len(weights) > 1 else ""
+            raise ValueError(f"{where}: must hold the weights of a {part.__name__}; {kind}: {weights[0]}{others}")
     for weight, values in loaded.named_parameters():
         if not values.isfinite().all():
-            raise ValueError(f"{Path(folder) / name}: weights must be finite numbers, {weight} is not; fetch it again")
+            raise ValueError(f"{where}: weights must be finite numbers, {weight} is not; fetch it again")
     return loaded
 
 

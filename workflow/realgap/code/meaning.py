@@ -13,6 +13,7 @@ SAYS: dict[str, str] = {
     "realgap.run.steps._benchmark": "seconds and memory of a step, as Snakemake's benchmarks",
     "realgap.run.steps._plain": "how an error is worded",
     "realgap.store.files._room": "how a full disk is worded",
+    "realgap.store.files.make_again": "what to do about a damaged file, as part of an error",
     "realgap.store.shards._damaged": "how a damaged shard is worded",
     "realgap.store.checkpoints._differences": "how a checkpoint of other options is worded",
     "realgap.data.loaders._range": "how a wrong label is worded",

@@ -29,8 +29,8 @@ STAGES = Table(
 POINTS = Table(
     path="cost/points.csv",
     caption="What accuracy costs. Seconds per point above guessing count the generation of the images and the training "
-    "of one classifier. Seconds per point gained over real count the generation alone, for training sets that gain. The "
-    "bounds come from the 95 % intervals of the accuracy and of the gain.",
+    "of one classifier. Seconds per point gained over real count the generation alone, for training sets that gain. "
+    "The bounds come from the 95 % intervals of the accuracy and of the gain.",
     columns={
         "training_set": "Training set",
         "generation_s": "Generating its images, s",
@@ -83,7 +83,7 @@ def cost(stages: pd.DataFrame, points: pd.DataFrame) -> Section:
     ]
     sentences += [_priced(row) for row in points[points.s_per_point_gained.notna()].to_dict("records")]
     if points.s_per_point_gained.isna().all():
-        sentences.append("No training set is better than real images outside its interval, so no gained point has a price.")
+        sentences.append("No training set is better than real outside its interval, so no gained point has a price.")
     energy = stages.energy_j.sum(min_count=1)
     if pd.notna(energy):
         sentences.append(f"The GPUs used {energy / 3.6e6:.3g} kWh in the stages for which it is known.")

@@ -270,7 +270,7 @@ def _read_sources(path: Path, kind: str, sources: list[tuple[Path, str]]) -> dic
         if not source.is_file():
             raise ValueError(f"{source}: is missing, and {path} shows its images; run snakemake again")
         if checksum(source) != expected:
-            raise ValueError(f"{source}: has changed since {path} was assembled from it; {files.MAKE_AGAIN}")
+            raise ValueError(f"{source}: has changed since {path} was assembled from it; {files.make_again()}")
         parts.append(read(source, kind))
     return {name: np.concatenate([part[name] for part in parts]) for name in LAYOUT[kind]}
 
@@ -332,4 +332,4 @@ def _check_layout(path: str | Path, kind: str, arrays: Mapping[str, np.ndarray])
 
 
 def _damaged(path: str | Path, what: str) -> str:
-    return f"{path}: {what}; {files.MAKE_AGAIN}"
+    return f"{path}: {what}; {files.make_again()}"

@@ -123,7 +123,6 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
     if dataset["name"] in ("image_folder", "hdf5") and not Path(dataset["root"]).exists():
         raise ValueError(f"config: dataset.root: must be the path of your data; got {dataset['root']!r}, nothing there")
     base_model = config["base_model"]
-    _check_kind("base_model.path", base_model["path"], "a folder in diffusers' layout", folder=True)
     _check_kind("prompts.templates", config["prompts"]["templates"], "a text file", folder=False)
     if dataset["root"] is not None:
         folder = dataset["name"] != "hdf5"
@@ -132,12 +131,9 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
         )
     if (base_model["hub"] is None) != (base_model["revision"] is None):
         raise ValueError("config: base_model.revision: must be given with base_model.hub, and only with it")
-    path = base_model["path"]
-    if base_model["hub"] is None and not (Path(path) / "model_index.json").is_file():
-        raise ValueError(
-            "config: base_model.path: must be a folder in diffusers' layout, with model_index.json; "
-            f"got {path!r}, which has none (workflow/docs/base-models.md says how to get one)"
-        )
+    path = Path(base_model["path"])
+    if path.is_file() or (path / "model_index.json").is_file() or base_model["hub"] is None:
+        check.check(path, base_model["resolution"])
     kept, most = (
         config["sampling"]["full_size_per_class"],
         min(dataset["images_per_class"], dataset["images_per_shard"]),

@@ -28,7 +28,8 @@ def check(config: Mapping[str, Any]) -> None:
     analyses = config.get("analyses")
     for name in analyses if isinstance(analyses, list) else ():
         if isinstance(name, str) and name in RENAMED:
-            raise ValueError(f"config: analyses: {name} is no longer the name of an analysis; write {RENAMED[name]}")
+            new = RENAMED[name].partition(",")[0]
+            raise ValueError(f"config: analyses: {name} is no longer the name of an analysis; write {new}")
     if _value(config, "geometry.images_per_class") == 0:
         raise ValueError("config: geometry.images_per_class: 0 is no longer a switch; leave geometry out of analyses")
 

@@ -138,11 +138,11 @@ KINDS = {
 # what images of the names that this project's studies use are, for readers; other sources are described by their kind
 DESCRIPTIONS = {
     "real": "the images that the study starts from. Every other row is compared to them.",
-    "vae_only": "the control: the real images passed through the image coder of the base model and back. No image of this "
-    "model can be expected to be better.",
+    "vae_only": "the control: the real images passed through the image coder of the base model and back. No image of "
+    "this model can be expected to be better.",
     "stable_diffusion": "images that the base model makes from text prompts with the name of the class.",
-    "diffusion_inversion": "images that the base model makes from embeddings. Each embedding was fitted to one of the real "
-    "images beforehand. Some noise and a share of another image of the class are added.",
+    "diffusion_inversion": "images that the base model makes from embeddings. Each embedding was fitted to one of "
+    "the real images beforehand. Some noise and a share of another image of the class are added.",
     "bent_lines": "the real scenes rendered again with lines that bend.",
     "second_light": "the real scenes rendered again with shadows of a second light.",
     "broken_camera": "the real scenes rendered again in a sheared world, as no camera sees it.",
