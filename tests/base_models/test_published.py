@@ -16,6 +16,7 @@ from transformers import CLIPTextConfig, CLIPTokenizer
 
 from realgap.base_model import autoencoder, check, layout
 from realgap.cost import plan
+from tests import given
 from tests.base_models import published
 from tests.base_models.reference import diffusers_pipeline
 from tests.cost.test_plan import study
@@ -92,7 +93,7 @@ def test_a_published_model_is_checked_and_planned_at_full_width(outline):
     model = {"path": str(folder), "hub": None, "revision": None, "resolution": 128}
     usual = {"hub": f"somebody/{family}", "path": "not there yet"}
     here, known = (plan.Plan(study("cifar10", base_model=model | change)) for change in ({}, usual))
-    assert here.study() == known.study()
+    assert given.planned(here) == given.planned(known)
     assert here.weights_bytes == known.weights_bytes
 
 

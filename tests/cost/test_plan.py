@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from realgap.cost import bill, plan
-from tests import checkout
+from tests import checkout, given
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = sorted((ROOT / "resources" / "studies").glob("*.yaml"))
@@ -29,7 +29,7 @@ def _merged(below, above):
 
 def test_cifar10_costs_what_the_table_of_exact_work_says():
     """85.0 GFLOP a visit at 128 px, 42.9 a forward, 67.8 and 155 the VAE's halves, 3.33 a training image."""
-    work = plan.Plan(study("cifar10")).study()
+    work = given.planned(plan.Plan(study("cifar10")))
     assert work["invert_shard"].flops == pytest.approx(50_000 * 3_000 * 85.0e9, rel=0.01)
     assert work["encode_shard"].flops == pytest.approx(50_000 * 67.8e9, rel=0.01)
     assert work["reconstruct_shard"].flops == pytest.approx(50_000 * 155e9, rel=0.01)
@@ -43,7 +43,7 @@ def test_cifar10_costs_what_the_table_of_exact_work_says():
 
 
 def test_published_settings_cost_more_in_sampling_and_training_alone():
-    ours, published = (plan.Plan(study(name)).study() for name in ("cifar10", "paper"))
+    ours, published = (given.planned(plan.Plan(study(name))) for name in ("cifar10", "paper"))
     assert published["invert_shard"].flops == ours["invert_shard"].flops
     assert published["sample_shard"].flops / ours["sample_shard"].flops == pytest.approx(101 / 25, rel=0.06)
     assert published["train"].flops / ours["train"].flops == pytest.approx(2.5)
@@ -53,13 +53,13 @@ def test_every_shard_is_counted_once_and_the_last_may_be_smaller():
     cut = plan.Plan(study(dataset={"images_per_class": 25, "images_per_shard": 10}))
     assert sorted(cut.shards()) == [5] * 10 + [10] * 20
     whole = plan.Plan(study(dataset={"images_per_class": 25, "images_per_shard": 25}))
-    for rule, work in cut.study().items():
-        assert work.flops == pytest.approx(whole.study()[rule].flops), rule
-        assert work.images == whole.study()[rule].images, rule
+    for rule, work in given.planned(cut).items():
+        assert work.flops == pytest.approx(given.planned(whole)[rule].flops), rule
+        assert work.images == given.planned(whole)[rule].images, rule
 
 
 def test_what_no_training_set_uses_costs_nothing():
-    only_prompts = plan.Plan(study(training_sets=["real", "stable_diffusion"])).study()
+    only_prompts = given.planned(plan.Plan(study(training_sets=["real", "stable_diffusion"])))
     assert set(only_prompts) == {"extract_shard", "sample_shard", "train", "evaluate"}
     assert only_prompts["sample_shard"].images == 1_000
 
