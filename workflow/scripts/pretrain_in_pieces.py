@@ -1,0 +1,229 @@
+"""Go on with the training of a base model of photographs from what the repository holds, for so many seconds.
+
+Without a model in --out its VAE is trained first. At the end --out is the model so far and --state what the next call,
+here or on another machine, goes on from; a killed call goes on from the last checkpoint, beside --out.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from diffusers import StableDiffusionPipeline
+
+from realgap import (
+    captions,
+    charts,
+    devices,
+    handover,
+    hypernyms,
+    latents,
+    miniature,
+    model_folder,
+    pretraining,
+    shards,
+    steps,
+)
+from scripts import pretrain_natural
+
+FREE = ("unet_visits", "favoured", "favour", "prompts", "guidance_scale", "device")  # may change between two calls
+
+
+@dataclass(frozen=True)
+class Options:
+    """The settings file."""
+
+    seed: int
+    image_size: int
+    captions: str
+    max_tokens: int
+    text_width: int
+    text_layers: int
+    latent_channels: int
+    vae_channels: list[int]
+    vae_visits: int
+    vae_batch_size: int
+    vae_lr: float
+    vae_ema_decay: float
+    vae_falling: float
+    kl_weight: float
+    latent_power: float
+    unet_channels: list[int]
+    unet_visits: int
+    unet_batch_size: int
+    unet_lr: float
+    unet_ema_decay: float
+    unet_falling: float
+    snr_limit: float
+    favoured: list[str]
+    favour: float
+    precision: str
+    device: str
+    prompts: list[str]
+    guidance_scale: float
+
+    @property
+    def of_training(self) -> str:
+        """What a checkpoint must agree with."""
+        return json.dumps({name: value for name, value in asdict(self).items() if name not in FREE}, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """What is trained on, in an order that does not follow the folders' names."""
+
+    images: np.ndarray  # uint8 (n, h, w, 3)
+    kinds: np.ndarray  # str (n,)
+    captions: list[str]  # caption j is of image j % n
+    screening: str  # in words
+    classes: int
+
+
+def main() -> None:
+    path, optional = {"type": Path}, {"required": False, "type": float, "default": math.inf}
+    files, _ = steps.parse(
+        __doc__, settings=path, photographs=path, screened=path, card=path, out=path, state=path, seconds=optional
+    )
+    o = read(files.settings)
+    photographs = _photographs(files.photographs, files.screened, o)
+    if not (files.out / "model_index.json").exists():
+        _begin(photographs, o, files.out)
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        files.out, safety_checker=None, requires_safety_checker=False, local_files_only=True, dtype=torch.float32
+    )
+    checkpoint = _checkpoint(files.out, "unet", o)
+    _hand_over(files.state, checkpoint)
+    trace = _train(pipeline, photographs, o, checkpoint, files.seconds)
+    _save(pipeline, photographs, o, trace, files.card, files.out)
+    handover.write(checkpoint.path, files.state)
+    checkpoint.path.unlink()
+
+
+def read(path: Path) -> Options:
+    """ValueError where the settings are not those that `Options` has."""
+    given, names = yaml.safe_load(path.read_text(encoding="utf-8")), {field.name for field in fields(Options)}
+    if not isinstance(given, dict) or set(given) != names:
+        odd = ", ".join(sorted(set(given or {}) ^ names))
+        raise ValueError(f"{path}: must hold exactly the settings of scripts.pretrain_in_pieces; got too much or little: {odd}")
+    return Options(**given)
+
+
+def _photographs(shard_path: Path, screened_path: Path, o: Options) -> Photographs:
+    shard, screened = shards.read(shard_path, "images"), pd.read_csv(screened_path)
+    rows = pretrain_natural.chosen(shard, screened, None)
+    images, labels, image_ids = (shard[name][rows] for name in ("images", "labels", "image_ids"))
+    table = captions.read_table(o.captions)
+    entries = [table[shard.attributes["classes"][label]] for label in labels]
+    return Photographs(
+        images,
+        np.array([entry.kind for entry in entries]),
+        hypernyms.write(images, entries, image_ids, o.seed),
+        pretrain_natural.in_words(screened),
+        len(set(labels)),
+    )
+
+
+def _begin(photographs: Photographs, o: Options, out: Path) -> None:
+    """Write a model whose VAE is trained and whose UNet and text encoder are not."""
+    checkpoint, device = _checkpoint(out, "vae", o), devices.pick(o.device)
+    tokenizer = miniature.make_tokenizer(photographs.captions, o.max_tokens)
+    pipeline = miniature.assemble(
+        miniature.make_vae(o.image_size, o.vae_channels, o.seed, o.latent_channels).to(device),
+        miniature.make_text_encoder(tokenizer, o.text_width, o.text_layers, o.seed),
+        tokenizer,
+        miniature.make_unet(
+            o.image_size >> (len(o.vae_channels) - 1), o.unet_channels, o.text_width, o.seed, o.latent_channels
+        ),
+    )
+    pretraining.train_vae(
+        pipeline.vae,
+        photographs.images,
+        visits=o.vae_visits,
+        batch_size=o.vae_batch_size,
+        lr=o.vae_lr,
+        kl_weight=o.kl_weight,
+        ema_decay=o.vae_ema_decay,
+        falling=o.vae_falling,
+        seed=o.seed,
+        checkpoint=checkpoint,
+        dtype=devices.pick_dtype(o.precision, device, training=True),
+    )
+    latents.weigh(pipeline.vae.cpu(), photographs.images[: pretraining.SCALED_BY], o.latent_power, o.seed)
+    model_folder.save(pipeline, out, "Its VAE alone is trained yet.\n", {}, torch.float16)
+    checkpoint.path.unlink()
+
+
+def _hand_over(state: Path, checkpoint: pretraining.Checkpoint) -> None:
+    """Take the state as checkpoint, unless a killed call has left one that is further."""
+    done = checkpoint.done()
+    if done is None or done < handover.done(state):
+        handover.read(state, checkpoint.path, checkpoint.settings)
+    else:
+        print(f"{checkpoint.path}: going on from step {done:,}, where a call was stopped", flush=True)
+
+
+def _train(
+    pipeline: StableDiffusionPipeline,
+    photographs: Photographs,
+    o: Options,
+    checkpoint: pretraining.Checkpoint,
+    seconds: float,
+) -> pretraining.Trace:
+    device = devices.pick(o.device)
+    favoured = np.isin(photographs.kinds, o.favoured)
+    trace = pretraining.train_denoiser(
+        pipeline.to(device),
+        photographs.images,
+        photographs.captions,
+        visits=o.unet_visits,
+        batch_size=o.unet_batch_size,
+        lr=o.unet_lr,
+        ema_decay=o.unet_ema_decay,
+        falling=o.unet_falling,
+        seed=o.seed,
+        checkpoint=checkpoint,
+        dtype=devices.pick_dtype(o.precision, device, training=True),
+        draw=pretraining.Draw(np.where(favoured, o.favour, 1.0)),
+        snr_limit=o.snr_limit,
+        seconds=seconds,
+    )
+    pipeline.to("cpu")
+    return trace
+
+
+def _save(
+    pipeline: StableDiffusionPipeline,
+    photographs: Photographs,
+    o: Options,
+    trace: pretraining.Trace,
+    card: Path,
+    out: Path,
+) -> None:
+    model_folder.round_to_half(pipeline)
+    pipeline.unet.set_default_attn_processor()
+    images, settings = photographs.images, {k: v for k, v in asdict(o).items() if k != "prompts"}
+    facts = {
+        "screening": photographs.screening,
+        "photographs": f"{len(images):,}",
+        "classes": f"{photographs.classes:,}",
+        "visits": f"{len(trace.losses) * o.unet_batch_size:,}",
+    }
+    text = model_folder.fill_card(card.read_text(), pipeline, settings, {"UNet": trace}, **facts)
+    pictures = {
+        "samples.png": model_folder.sample_grid(pipeline, o.prompts, 10, o.guidance_scale, o.seed),
+        "reconstructions.png": model_folder.reconstructions(pipeline.vae, images[:: max(1, len(images) // 20)][:20]),
+        "losses.png": model_folder.drawn(charts.losses({"UNet": trace.losses})),
+    }
+    model_folder.save(pipeline, out, text, pictures, torch.float16)
+
+
+def _checkpoint(out: Path, part: str, o: Options) -> pretraining.Checkpoint:
+    return pretraining.Checkpoint(out.with_name(f".{out.name}.{part}.pt"), o.of_training)
+
+
+if __name__ == "__main__":
+    steps.run(main)
