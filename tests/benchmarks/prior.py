@@ -80,7 +80,9 @@ def of_prompts(own: study.Study, network: torch.nn.Module, args: argparse.Namesp
     others = judge.seen(network, held_out["images"][_equal(held_out["labels"], len(rows) // 10, last=True)])
     measured = fidelity.coverage(real, made, k=5)
     distances = [fidelity.frechet_distance(fidelity.Moments.of(real), fidelity.Moments.of(x)) for x in (made, others)]
-    one_by_one = ", ".join(f"{name} {share:.2f}" for name, share in zip(catalog.CIFAR10, right.mean(axis=1), strict=True))
+    one_by_one = ", ".join(
+        f"{name} {share:.2f}" for name, share in zip(catalog.CIFAR10, right.mean(axis=1), strict=True)
+    )
     return [
         (f"prompt images named as their class, guidance {scale:g}, n {right.size:,}", _share(right.ravel())),
         ("of each class", one_by_one),
@@ -101,7 +103,10 @@ def of_inverted(own: study.Study, network: torch.nn.Module, args: argparse.Names
     right = _named(network, made["images"]) == made["labels"]
     return [
         ("VAE, dB", f"{_psnr(back, real['images']).mean():.1f}"),
-        (f"inverted images to their real ones, dB, n {right.size:,}", _mean(_psnr(made["images"], real["images"][made["sources"]]))),
+        (
+            f"inverted images to their real ones, dB, n {right.size:,}",
+            _mean(_psnr(made["images"], real["images"][made["sources"]])),
+        ),
         ("inverted images named as their class", _share(right)),
         ("their real images", _share(_named(network, real["images"]) == real["labels"])),
         ("last loss of inversion", f"{state.losses[:, -1].mean():.3f}"),

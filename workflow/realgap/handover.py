@@ -1,8 +1,8 @@
 """The state of a training in pieces small enough for a repository: what another machine needs to go on from it.
 
-A checkpoint takes 16 bytes a parameter; here it takes 8: the averaged weights in half precision, what the weights differ
-from them by and the optimiser's moments in bfloat16. So a training that goes on from here is not the one that would have
-gone on from the checkpoint, but it is the same, bit for bit, each time on the same kind of processor.
+A checkpoint takes 16 bytes a parameter; here it takes 8: the averaged weights in half precision, what the weights
+differ from them by and the optimiser's moments in bfloat16. So a training that goes on from here is not the one that
+would have gone on from the checkpoint, but it is the same, bit for bit, each time on the same kind of processor.
 """
 
 import hashlib
@@ -64,7 +64,9 @@ def read(folder: Path, checkpoint: Path, settings: str) -> None:
     index = json.loads((folder / INDEX).read_text())
     if index["format"] != FORMAT or index["settings"] != settings:
         raise ValueError(f"{folder / INDEX}: must be of a run with the same settings; delete the folder to start anew")
-    content = _unpacked(load(b"".join(_piece(folder / name, digest) for name, digest in index["pieces"].items())), index)
+    content = _unpacked(
+        load(b"".join(_piece(folder / name, digest) for name, digest in index["pieces"].items())), index
+    )
     with files.whole(checkpoint) as beside:
         torch.save(content, beside)
 

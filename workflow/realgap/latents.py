@@ -1,8 +1,8 @@
 """Latents whose directions are as large as what they are worth in pixels.
 
-A VAE's KL term gives every direction of its latents the same spread, fine grain and overall colour alike, and a denoiser
-then spends most of what it can learn on grain. Here the directions are stretched by a power of what the decoder makes of
-them: 0 leaves them alike, 1 makes equal distances in latents equal distances in pixels. Images come out as before.
+A VAE's KL term gives every direction of its latents the same spread, fine grain and overall colour alike. A denoiser
+then spends most of what it can learn on grain. Here the directions are stretched by a power of what the decoder makes
+of them: 0 leaves them alike, 1 makes equal distances in latents equal distances in pixels. Images come out as before.
 """
 
 import math

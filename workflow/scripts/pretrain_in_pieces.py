@@ -108,7 +108,9 @@ def read(path: Path) -> Options:
     given, names = yaml.safe_load(path.read_text(encoding="utf-8")), {field.name for field in fields(Options)}
     if not isinstance(given, dict) or set(given) != names:
         odd = ", ".join(sorted(set(given or {}) ^ names))
-        raise ValueError(f"{path}: must hold exactly the settings of scripts.pretrain_in_pieces; got too much or little: {odd}")
+        raise ValueError(
+            f"{path}: must hold exactly the settings of scripts.pretrain_in_pieces; got too much or little: {odd}"
+        )
     return Options(**given)
 
 
