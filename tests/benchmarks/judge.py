@@ -13,7 +13,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from realgap import classifiers, devices, features, files, loaders
+from realgap import devices
+from realgap.classifier import networks, training
+from realgap.data import loaders
+from realgap.features import extractors
+from realgap.store import files
 
 CPU = torch.device("cpu")
 HELD_OUT = 5_000
@@ -57,9 +61,9 @@ _PARTS = slice(None, -HELD_OUT), slice(-HELD_OUT, None)
 
 
 def train(images: np.ndarray, labels: np.ndarray, path: Path, **settings: float) -> None:
-    model = classifiers.initialise(network(), seed=0)
+    model = networks.initialise(network(), seed=0)
     dtype = devices.pick_dtype("auto", CPU, training=True)
-    run = classifiers.train(model, [(images, labels)], [1.0], **{**SETTINGS, **settings}, device=CPU, dtype=dtype)
+    run = training.train(model, [(images, labels)], [1.0], **{**SETTINGS, **settings}, device=CPU, dtype=dtype)
     for step, loss in enumerate(run):
         if step % 100 == 0:
             print(f"step {step}: {loss.item():.3f}", flush=True)
@@ -78,12 +82,12 @@ def load(path: Path) -> nn.Module:
 
 def logits(model: nn.Module, images: np.ndarray) -> np.ndarray:
     """Float32 (n, 10) of uint8 (n, 32, 32, 3)."""
-    return classifiers.predict(model, images, batch_size=250, device=CPU, dtype=torch.float32)
+    return training.predict(model, images, batch_size=250, device=CPU, dtype=torch.float32)
 
 
 def seen(model: nn.Module, images: np.ndarray) -> np.ndarray:
     """Features that distances are measured in, float32 (n, 128)."""
-    return features.penultimate(model, images, batch_size=250, device=CPU, dtype=torch.float32)
+    return extractors.penultimate(model, images, batch_size=250, device=CPU, dtype=torch.float32)
 
 
 def main() -> None:

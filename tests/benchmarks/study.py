@@ -55,13 +55,6 @@ def of_cifar10(root: Path, per_class: int, tested: int, classifier: str) -> "Stu
     return Study(settings, images, None, test, classifier)
 
 
-def of_model(name: str, path: str) -> dict[str, Any]:
-    """A shipped study's configuration with another base model, whose prompts may be shorter."""
-    settings = _config(name)
-    settings["base_model"]["path"] = path
-    return settings
-
-
 class Study:
     """Everything that does not depend on how images are inverted.
 

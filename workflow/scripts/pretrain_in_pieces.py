@@ -13,21 +13,13 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
-from diffusers import StableDiffusionPipeline
+from diffusers import AutoencoderKL, StableDiffusionPipeline
 
-from realgap import (
-    captions,
-    charts,
-    devices,
-    handover,
-    hypernyms,
-    latents,
-    miniature,
-    model_folder,
-    pretraining,
-    shards,
-    steps,
-)
+from realgap import devices
+from realgap.pretraining import captions, fitting, handover, hypernyms, latents, miniature, model_folder
+from realgap.report import charts
+from realgap.run import steps
+from realgap.store import shards
 from scripts import pretrain_natural
 
 FREE = ("unet_visits", "favoured", "favour", "prompts", "guidance_scale", "device")  # may change between two calls
@@ -43,6 +35,7 @@ class Options:
     max_tokens: int
     text_width: int
     text_layers: int
+    vae: str | None  # a model folder whose VAE is taken, or none: one is trained
     latent_channels: int
     vae_channels: list[int]
     vae_visits: int
@@ -130,20 +123,31 @@ def _photographs(shard_path: Path, screened_path: Path, o: Options) -> Photograp
 
 
 def _begin(photographs: Photographs, o: Options, out: Path) -> None:
-    """Write a model whose VAE is trained and whose UNet and text encoder are not."""
-    checkpoint, device = _checkpoint(out, "vae", o), devices.pick(o.device)
+    """Write a model whose VAE is trained, or another model's, and whose UNet and text encoder are not."""
+    checkpoint = _checkpoint(out, "vae", o)
+    vae = _another_vae(o) if o.vae else _trained_vae(photographs.images, o, checkpoint)
     tokenizer = miniature.make_tokenizer(photographs.captions, o.max_tokens)
+    latent_size, channels = o.image_size >> (len(vae.config.block_out_channels) - 1), vae.config.latent_channels
     pipeline = miniature.assemble(
-        miniature.make_vae(o.image_size, o.vae_channels, o.seed, o.latent_channels).to(device),
+        vae,
         miniature.make_text_encoder(tokenizer, o.text_width, o.text_layers, o.seed),
         tokenizer,
-        miniature.make_unet(
-            o.image_size >> (len(o.vae_channels) - 1), o.unet_channels, o.text_width, o.seed, o.latent_channels
-        ),
+        miniature.make_unet(latent_size, o.unet_channels, o.text_width, o.seed, channels),
     )
-    pretraining.train_vae(
-        pipeline.vae,
-        photographs.images,
+    model_folder.save(pipeline, out, "Its VAE alone is trained yet.\n", {}, torch.float16)
+    checkpoint.path.unlink(missing_ok=True)
+
+
+def _another_vae(o: Options) -> AutoencoderKL:
+    return AutoencoderKL.from_pretrained(Path(o.vae) / "vae", local_files_only=True, dtype=torch.float32)
+
+
+def _trained_vae(images: np.ndarray, o: Options, checkpoint: fitting.Checkpoint) -> AutoencoderKL:
+    device = devices.pick(o.device)
+    vae = miniature.make_vae(o.image_size, o.vae_channels, o.seed, o.latent_channels).to(device)
+    fitting.train_vae(
+        vae,
+        images,
         visits=o.vae_visits,
         batch_size=o.vae_batch_size,
         lr=o.vae_lr,
@@ -154,12 +158,11 @@ def _begin(photographs: Photographs, o: Options, out: Path) -> None:
         checkpoint=checkpoint,
         dtype=devices.pick_dtype(o.precision, device, training=True),
     )
-    latents.weigh(pipeline.vae.cpu(), photographs.images[: pretraining.SCALED_BY], o.latent_power, o.seed)
-    model_folder.save(pipeline, out, "Its VAE alone is trained yet.\n", {}, torch.float16)
-    checkpoint.path.unlink()
+    latents.weigh(vae.cpu(), images[: fitting.SCALED_BY], o.latent_power, o.seed)
+    return vae
 
 
-def _hand_over(state: Path, checkpoint: pretraining.Checkpoint) -> None:
+def _hand_over(state: Path, checkpoint: fitting.Checkpoint) -> None:
     """Take the state as checkpoint, unless a killed call has left one that is further."""
     done = checkpoint.done()
     if done is None or done < handover.done(state):
@@ -172,12 +175,12 @@ def _train(
     pipeline: StableDiffusionPipeline,
     photographs: Photographs,
     o: Options,
-    checkpoint: pretraining.Checkpoint,
+    checkpoint: fitting.Checkpoint,
     seconds: float,
-) -> pretraining.Trace:
+) -> fitting.Trace:
     device = devices.pick(o.device)
     favoured = np.isin(photographs.kinds, o.favoured)
-    trace = pretraining.train_denoiser(
+    trace = fitting.train_denoiser(
         pipeline.to(device),
         photographs.images,
         photographs.captions,
@@ -189,7 +192,7 @@ def _train(
         seed=o.seed,
         checkpoint=checkpoint,
         dtype=devices.pick_dtype(o.precision, device, training=True),
-        draw=pretraining.Draw(np.where(favoured, o.favour, 1.0)),
+        draw=fitting.Draw(np.where(favoured, o.favour, 1.0)),
         snr_limit=o.snr_limit,
         seconds=seconds,
     )
@@ -201,7 +204,7 @@ def _save(
     pipeline: StableDiffusionPipeline,
     photographs: Photographs,
     o: Options,
-    trace: pretraining.Trace,
+    trace: fitting.Trace,
     card: Path,
     out: Path,
 ) -> None:
@@ -223,8 +226,8 @@ def _save(
     model_folder.save(pipeline, out, text, pictures, torch.float16)
 
 
-def _checkpoint(out: Path, part: str, o: Options) -> pretraining.Checkpoint:
-    return pretraining.Checkpoint(out.with_name(f".{out.name}.{part}.pt"), o.of_training)
+def _checkpoint(out: Path, part: str, o: Options) -> fitting.Checkpoint:
+    return fitting.Checkpoint(out.with_name(f".{out.name}.{part}.pt"), o.of_training)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""realgap.handover: the state of a training in pieces for a repository."""
+"""realgap.pretraining.handover: the state of a training in pieces for a repository."""
 
 import json
 
 import pytest
 import torch
 
-from realgap import handover, pretraining
+from realgap.pretraining import fitting, handover
 
 STEPS = 12
 
@@ -29,17 +29,17 @@ def fit(model, checkpoint, seconds=float("inf")):
         x = torch.randn((16, 64), generator=torch.Generator().manual_seed(step))
         return (model(x) - x.roll(1, dims=1)).square().mean()
 
-    return pretraining.fit(model, loss_at, STEPS, 1e-2, 0.9, checkpoint, falling=0.2, seconds=seconds)
+    return fitting.fit(model, loss_at, STEPS, 1e-2, 0.9, checkpoint, falling=0.2, seconds=seconds)
 
 
 def checkpoint(folder, name):
-    return pretraining.Checkpoint(folder / f"{name}.pt", settings="these")
+    return fitting.Checkpoint(folder / f"{name}.pt", settings="these")
 
 
 @pytest.fixture
 def paused(tmp_path, monkeypatch):
     """A training of 12 steps that has paused after 4."""
-    monkeypatch.setattr(pretraining, "CHECKPOINT_EVERY", 4)
+    monkeypatch.setattr(fitting, "CHECKPOINT_EVERY", 4)
     at = checkpoint(tmp_path, "first")
     assert len(fit(network(), at, seconds=0).losses) == 4
     return at

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from realgap.captions import COLOURS, Entry
+from realgap.pretraining.captions import COLOURS, Entry
 from realgap.streams import stream
 
 VARIANTS = 4  # captions drawn for each image

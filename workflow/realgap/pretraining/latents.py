@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from realgap.pretraining import encode
+from realgap.pretraining.fitting import encode
 from realgap.streams import stream
 
 PROBES = 128  # images that the decoder's response is measured on

@@ -1,4 +1,4 @@
-"""realgap.latents: directions of latents as large as what they are worth in pixels."""
+"""realgap.pretraining.latents: directions of latents as large as what they are worth in pixels."""
 
 import copy
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from realgap import latents, miniature, pretraining
-from tests.test_screening import photographs
+from realgap.pretraining import fitting, latents, miniature
+from tests.data.test_screening import photographs
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,8 @@ def images():
 @pytest.fixture(scope="module")
 def vae(images, tmp_path_factory):
     vae = miniature.make_vae(16, (8, 8), seed=0, latent_channels=3)
-    at = pretraining.Checkpoint(tmp_path_factory.mktemp("vae") / "vae.pt", "these")
-    pretraining.train_vae(
+    at = fitting.Checkpoint(tmp_path_factory.mktemp("vae") / "vae.pt", "these")
+    fitting.train_vae(
         vae, images, visits=640, batch_size=16, lr=1e-2, kl_weight=1e-3, ema_decay=0.5, seed=0, checkpoint=at
     )
     return vae
@@ -27,7 +27,7 @@ def vae(images, tmp_path_factory):
 
 def back(vae, images):
     with torch.no_grad():
-        return vae.decode(pretraining.encode(vae, images)[0]).sample
+        return vae.decode(fitting.encode(vae, images)[0]).sample
 
 
 @pytest.mark.parametrize("power", [0, 0.5, 1])
@@ -40,7 +40,7 @@ def test_images_come_out_as_before(vae, images, power):
 def test_latents_come_out_centred_and_with_unit_spread(vae, images):
     weighed = copy.deepcopy(vae)
     latents.weigh(weighed, images, 0.5, seed=0)
-    mean, std = pretraining.encode(weighed, images)
+    mean, std = fitting.encode(weighed, images)
     drawn = (mean + std * torch.randn(mean.shape, generator=torch.Generator().manual_seed(0))).mul(
         weighed.config.scaling_factor
     )
@@ -51,13 +51,13 @@ def test_latents_come_out_centred_and_with_unit_spread(vae, images):
 def test_the_posterior_s_spread_stays_that_of_the_mean_image(vae, images):
     weighed = copy.deepcopy(vae)
     latents.weigh(weighed, images, 0, seed=0)  # rotates nothing: the stretch is the identity
-    before, after = (pretraining.encode(one, images)[1].square().mean(dim=(0, 2, 3)) for one in (vae, weighed))
+    before, after = (fitting.encode(one, images)[1].square().mean(dim=(0, 2, 3)) for one in (vae, weighed))
     torch.testing.assert_close(after, before, rtol=1e-3, atol=0)
 
 
 def test_with_power_1_every_direction_is_worth_the_same_in_pixels_and_with_0_none_is_changed(vae, images):
     def uneven(one):
-        values = torch.linalg.eigvalsh(latents.response(one, pretraining.encode(one, images)[0], seed=0))
+        values = torch.linalg.eigvalsh(latents.response(one, fitting.encode(one, images)[0], seed=0))
         return (values.max() / values.min()).item()
 
     as_it_was, found = uneven(vae), []

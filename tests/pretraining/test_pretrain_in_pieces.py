@@ -12,11 +12,12 @@ import yaml
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file
 
-from realgap import handover, pretraining, shards
+from realgap.pretraining import fitting, handover
+from realgap.store import shards
 from scripts import pretrain_in_pieces
-from tests.test_screening import photographs
+from tests.data.test_screening import photographs
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "resources" / "pretraining" / "mini-sd-natural-next.yaml"
 SMALL = {
     **{"max_tokens": 12, "text_width": 8, "text_layers": 1, "latent_channels": 6, "vae_channels": [8, 8, 8]},
@@ -29,7 +30,7 @@ SMALL = {
 def one_thread(monkeypatch):
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    monkeypatch.setattr(pretraining, "CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr(fitting, "CHECKPOINT_EVERY", 2)
     yield
     torch.set_num_threads(before)
 
@@ -94,20 +95,31 @@ def test_the_vae_stays_as_it_was_when_training_goes_on(call, tmp_path):
     assert vae.read_bytes() == before
 
 
+def test_another_model_s_vae_is_taken_as_it_is(call, brought, tmp_path):
+    call(tmp_path / "here", seconds=0)
+    settings(brought, tmp_path, **{**SMALL, "vae": str(tmp_path / "here" / "model"), "unet_channels": [16]})
+    call(tmp_path / "larger", seconds=0)
+    taken, own = (
+        load_file(tmp_path / name / "model/vae/diffusion_pytorch_model.safetensors") for name in ("larger", "here")
+    )
+    torch.testing.assert_close(taken, own, rtol=0, atol=0)
+    assert not list((tmp_path / "larger").glob(".*"))
+
+
 def test_a_killed_call_goes_on_from_its_checkpoint(call, tmp_path, monkeypatch):
     call(tmp_path / "here", seconds=0)
     shutil.copytree(tmp_path / "here", tmp_path / "killed")
-    unbroken, stream = call(tmp_path / "here"), pretraining.stream
+    unbroken, stream = call(tmp_path / "here"), fitting.stream
 
     def interrupted(seed, purpose, *item):
         if purpose == "train_denoiser" and item == (5,):
             raise KeyboardInterrupt
         return stream(seed, purpose, *item)
 
-    monkeypatch.setattr(pretraining, "stream", interrupted)
+    monkeypatch.setattr(fitting, "stream", interrupted)
     with pytest.raises(KeyboardInterrupt):
         call(tmp_path / "killed")
-    monkeypatch.setattr(pretraining, "stream", stream)
+    monkeypatch.setattr(fitting, "stream", stream)
     torch.testing.assert_close(call(tmp_path / "killed"), unbroken, rtol=0, atol=0)
 
 
@@ -141,5 +153,5 @@ def test_the_shipped_state_is_of_the_shipped_settings_and_its_pieces_fit_the_rep
 def test_the_shipped_state_is_whole(tmp_path):
     state = ROOT / "resources" / "pretraining" / "mini-sd-natural-next"
     handover.read(state, tmp_path / "back.pt", pretrain_in_pieces.read(SHIPPED).of_training)
-    checkpoint = pretraining.Checkpoint(tmp_path / "back.pt", "")
+    checkpoint = fitting.Checkpoint(tmp_path / "back.pt", "")
     assert checkpoint.done() == handover.done(state) > 0

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from safetensors.torch import load, save
 
-from realgap import files
+from realgap.store import files
 
 FORMAT = 1
 INDEX = "state.json"  # written last: what it does not name is no part of the state
@@ -22,7 +22,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def write(checkpoint: Path, folder: Path) -> None:
-    """Write the state in a file of `pretraining.Checkpoint` to `folder`, in place of an older one."""
+    """Write the state in a file of `fitting.Checkpoint` to `folder`, in place of an older one."""
     content = torch.load(checkpoint, weights_only=True)
     state = save(_packed(content))
     done = len(content["losses"])

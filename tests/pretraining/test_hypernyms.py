@@ -1,4 +1,4 @@
-"""realgap.hypernyms and the table of words it is used with."""
+"""realgap.pretraining.hypernyms and the table of words it is used with."""
 
 from collections import Counter
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from realgap import captions, catalog, hypernyms, miniature
+from realgap.data import catalog
+from realgap.pretraining import captions, hypernyms, miniature
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "resources" / "captions" / "tiny-imagenet-near.tsv"
 ENTRY = captions.Entry("golden retriever", "dog")
 
