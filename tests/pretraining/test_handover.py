@@ -37,15 +37,14 @@ def checkpoint(folder, name):
 
 
 @pytest.fixture
-def paused(tmp_path, monkeypatch):
-    """A training of 12 steps that has paused after 4."""
-    monkeypatch.setattr(fitting, "CHECKPOINT_EVERY", 4)
+def paused(tmp_path):
+    """A training of 12 steps that has paused after the first, because no time was left."""
     at = checkpoint(tmp_path, "first")
-    assert len(fit(network(), at, seconds=0).losses) == 4
+    assert len(fit(network(), at, seconds=0).losses) == 1
     return at
 
 
-def test_a_training_pauses_at_a_checkpoint_and_goes_on_to_the_weights_of_an_unbroken_one(paused, tmp_path):
+def test_a_training_pauses_with_a_checkpoint_and_goes_on_to_the_weights_of_an_unbroken_one(paused, tmp_path):
     went_on, unbroken = network(), network()
     assert len(fit(went_on, paused).losses) == STEPS
     fit(unbroken, checkpoint(tmp_path, "unbroken"))
@@ -58,7 +57,7 @@ def test_from_the_same_pieces_a_training_goes_on_to_the_same_weights_bit_for_bit
     for name in ("here", "there"):
         at, model = checkpoint(tmp_path, name), network()
         handover.read(tmp_path / "state", at.path, "these")
-        assert at.done() == handover.done(tmp_path / "state") == 4
+        assert at.done() == handover.done(tmp_path / "state") == 1
         assert len(fit(model, at).losses) == STEPS
         weights.append(model.state_dict())
     torch.testing.assert_close(*weights, rtol=0, atol=0)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "resources" / "pretraining" / "mini-sd-natural-next.yaml"
 SMALL = {
     **{"max_tokens": 12, "text_width": 8, "text_layers": 1, "latent_channels": 6, "vae_channels": [8, 8, 8]},
-    **{"vae_visits": 16, "vae_batch_size": 8, "unet_channels": [8, 8], "unet_visits": 64, "unet_batch_size": 8},
+    **{"vae_visits": 8, "vae_batch_size": 8, "unet_channels": [8, 8], "unet_visits": 64, "unet_batch_size": 8},
     **{"favoured": ["frog"], "prompts": ["a photo of a frog"], "precision": "fp32"},
 }
 
@@ -65,26 +66,41 @@ def call(brought, run_step):
         run_step(
             "scripts.pretrain_in_pieces", *(str(x) for name, it in given.items() for x in (f"--{name}", it)), *paused
         )
-        return load_file(folder / "model" / "unet" / "diffusion_pytorch_model.safetensors")
+        weights = folder / "model" / "unet" / "diffusion_pytorch_model.safetensors"
+        return load_file(weights) if weights.exists() else None
 
     return call
 
 
 def test_two_machines_go_on_from_one_state_to_one_model_and_stop_at_the_visits(call, tmp_path):
     begun = call(tmp_path / "here", seconds=0)
-    assert handover.done(tmp_path / "here" / "state") == 2
-    assert (tmp_path / "here" / "model" / "README.md").read_text().startswith("16 visits of 11 photographs.")
+    assert handover.done(tmp_path / "here" / "state" / "unet") == 1
+    assert (tmp_path / "here" / "model" / "README.md").read_text().startswith("8 visits of 11 photographs.")
     shutil.copytree(tmp_path / "here", tmp_path / "there")
     ends = [call(tmp_path / name) for name in ("here", "there")]
     torch.testing.assert_close(*ends, rtol=0, atol=0)
     assert any((ends[0][name] != weight).any() for name, weight in begun.items())
-    assert handover.done(tmp_path / "here" / "state") == 8
+    assert handover.done(tmp_path / "here" / "state" / "unet") == 8
     assert not list((tmp_path / "here").glob(".*"))
 
     folder = tmp_path / "here" / "model"
     pipeline = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None, dtype=torch.float32)
     assert pipeline("a photo of a frog", num_inference_steps=2, output_type="np").images.shape == (1, 32, 32, 3)
     assert {"samples.png", "losses.png", "reconstructions.png"} < {path.name for path in folder.iterdir()}
+
+
+def test_a_vae_whose_time_is_up_goes_on_from_its_state(call, brought, tmp_path):
+    settings(brought, tmp_path, **{**SMALL, "vae_visits": 48})
+    assert call(tmp_path / "here", seconds=0) is None
+    assert not (tmp_path / "here" / "model").exists()
+    assert handover.done(tmp_path / "here" / "state" / "vae") == 1
+    shutil.copytree(tmp_path / "here", tmp_path / "there")
+    vaes = []
+    for name in ("here", "there"):
+        call(tmp_path / name)
+        vaes.append(load_file(tmp_path / name / "model" / "vae" / "diffusion_pytorch_model.safetensors"))
+    torch.testing.assert_close(*vaes, rtol=0, atol=0)
+    assert not (tmp_path / "here" / "state" / "vae").exists()
 
 
 def test_the_vae_stays_as_it_was_when_training_goes_on(call, tmp_path):
@@ -132,26 +148,37 @@ def test_other_settings_are_one_line_and_nothing_is_written(call, brought, tmp_p
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "here").rglob("*")} == before
 
 
+def test_every_setting_that_is_fixed_is_one_and_what_is_drawn_is_not():
+    o = pretrain_in_pieces.read(SHIPPED)
+    assert o.fixed("unet") != replace(o, unet_lr=1.0).fixed("unet")
+    assert o.fixed("vae") != replace(o, vae_lr=1.0).fixed("vae")
+    assert o.fixed("vae") == replace(o, unet_lr=1.0, latent_power=1.0, vae_visits=1).fixed("vae")
+    assert o.fixed("unet") == replace(o, favour=1.0, captions="moved.tsv", unet_visits=1).fixed("unet")
+
+
 def test_a_setting_too_many_or_too_few_is_one_line(tmp_path):
     (tmp_path / "s.yaml").write_text("seed: 0\nsped: 1\n")
     with pytest.raises(ValueError, match=r"s\.yaml: must hold exactly the settings.*sped"):
         pretrain_in_pieces.read(tmp_path / "s.yaml")
 
 
-def test_the_shipped_state_is_of_the_shipped_settings_and_its_pieces_fit_the_repository():
-    state = ROOT / "resources" / "pretraining" / "mini-sd-natural-next"
-    index = json.loads((state / handover.INDEX).read_text())
-    assert index["settings"] == pretrain_in_pieces.read(SHIPPED).of_training
-    sizes = {path.name: path.stat().st_size for path in state.iterdir() if path.name != handover.INDEX}
-    assert set(sizes) == set(index["pieces"])
+@pytest.fixture
+def shipped():
+    """The folders of the shipped state that there are: of the VAE until it is trained, of the rest from then on."""
+    found = [path.parent for path in SHIPPED.with_suffix("").glob(f"*/{handover.INDEX}")]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_the_shipped_state_is_whole_and_of_the_shipped_settings(shipped, tmp_path):
+    handover.read(shipped, tmp_path / "back.pt", pretrain_in_pieces.read(SHIPPED).fixed(shipped.name))
+    assert fitting.Checkpoint(tmp_path / "back.pt", "").done() == handover.done(shipped) > 0
+
+
+def test_the_shipped_state_and_its_model_fit_the_repository(shipped):
+    named = json.loads((shipped / handover.INDEX).read_text())["pieces"]
+    sizes = {path.name: path.stat().st_size for path in shipped.iterdir() if path.name != handover.INDEX}
+    assert set(sizes) == set(named)
     assert max(sizes.values()) < 16 * 2**20
     model = ROOT / "resources" / "mini-sd-natural-next"
-    whole = sum(path.stat().st_size for folder in (state, model) for path in folder.rglob("*") if path.is_file())
-    assert whole < 40e6
-
-
-def test_the_shipped_state_is_whole(tmp_path):
-    state = ROOT / "resources" / "pretraining" / "mini-sd-natural-next"
-    handover.read(state, tmp_path / "back.pt", pretrain_in_pieces.read(SHIPPED).of_training)
-    checkpoint = fitting.Checkpoint(tmp_path / "back.pt", "")
-    assert checkpoint.done() == handover.done(state) > 0
+    assert sum(path.stat().st_size for folder in (shipped, model) for path in folder.rglob("*")) < 40e6

@@ -1,11 +1,13 @@
 """Go on with the training of a base model of photographs from what the repository holds, for so many seconds.
 
-Without a model in --out its VAE is trained first. At the end --out is the model so far and --state what the next call,
-here or on another machine, goes on from; a killed call goes on from the last checkpoint, beside --out.
+Without a model in --out its VAE is trained first. At the end --out is the model so far, once it has a VAE, and --state
+what the next call, here or on another machine, goes on from; a killed call goes on from its last checkpoint.
 """
 
 import json
 import math
+import shutil
+import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -22,7 +24,13 @@ from realgap.run import steps
 from realgap.store import shards
 from scripts import pretrain_natural
 
-FREE = ("unet_visits", "favoured", "favour", "prompts", "guidance_scale", "device")  # may change between two calls
+# what may not change between two calls; how long and on what may
+FIXED = {
+    "vae": "seed image_size latent_channels vae_channels vae_batch_size vae_lr vae_ema_decay vae_falling kl_weight"
+    " precision",
+    "unet": "seed image_size max_tokens text_width text_layers unet_channels unet_batch_size unet_lr unet_ema_decay"
+    " unet_falling snr_limit precision",
+}
 
 
 @dataclass(frozen=True)
@@ -59,10 +67,9 @@ class Options:
     prompts: list[str]
     guidance_scale: float
 
-    @property
-    def of_training(self) -> str:
-        """What a checkpoint must agree with."""
-        return json.dumps({name: value for name, value in asdict(self).items() if name not in FREE}, sort_keys=True)
+    def fixed(self, part: str) -> str:
+        """What a checkpoint of the VAE or the UNet must agree with."""
+        return json.dumps({name: getattr(self, name) for name in FIXED[part].split()}, sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -83,17 +90,9 @@ def main() -> None:
     )
     o = read(files.settings)
     photographs = _photographs(files.photographs, files.screened, o)
-    if not (files.out / "model_index.json").exists():
-        _begin(photographs, o, files.out)
-    pipeline = StableDiffusionPipeline.from_pretrained(
-        files.out, safety_checker=None, requires_safety_checker=False, local_files_only=True, dtype=torch.float32
-    )
-    checkpoint = _checkpoint(files.out, "unet", o)
-    _hand_over(files.state, checkpoint)
-    trace = _train(pipeline, photographs, o, checkpoint, files.seconds)
-    _save(pipeline, photographs, o, trace, files.card, files.out)
-    handover.write(checkpoint.path, files.state)
-    checkpoint.path.unlink()
+    until = time.monotonic() + files.seconds
+    if (files.out / "model_index.json").exists() or _begin(photographs, o, files.out, files.state, until):
+        _go_on(photographs, o, files.card, files.out, files.state, until)
 
 
 def read(path: Path) -> Options:
@@ -122,10 +121,11 @@ def _photographs(shard_path: Path, screened_path: Path, o: Options) -> Photograp
     )
 
 
-def _begin(photographs: Photographs, o: Options, out: Path) -> None:
-    """Write a model whose VAE is trained, or another model's, and whose UNet and text encoder are not."""
-    checkpoint = _checkpoint(out, "vae", o)
-    vae = _another_vae(o) if o.vae else _trained_vae(photographs.images, o, checkpoint)
+def _begin(photographs: Photographs, o: Options, out: Path, state: Path, until: float) -> bool:
+    """Write a model of which the VAE alone is trained, or another model's; False where time is up before it is."""
+    vae = _another_vae(o) if o.vae else _trained_vae(photographs.images, o, out, state / "vae", until)
+    if vae is None:
+        return False
     tokenizer = miniature.make_tokenizer(photographs.captions, o.max_tokens)
     latent_size, channels = o.image_size >> (len(vae.config.block_out_channels) - 1), vae.config.latent_channels
     pipeline = miniature.assemble(
@@ -135,17 +135,21 @@ def _begin(photographs: Photographs, o: Options, out: Path) -> None:
         miniature.make_unet(latent_size, o.unet_channels, o.text_width, o.seed, channels),
     )
     model_folder.save(pipeline, out, "Its VAE alone is trained yet.\n", {}, torch.float16)
-    checkpoint.path.unlink(missing_ok=True)
+    _checkpoint(out, "vae", o).path.unlink(missing_ok=True)
+    shutil.rmtree(state / "vae", ignore_errors=True)
+    return True
 
 
 def _another_vae(o: Options) -> AutoencoderKL:
     return AutoencoderKL.from_pretrained(Path(o.vae) / "vae", local_files_only=True, dtype=torch.float32)
 
 
-def _trained_vae(images: np.ndarray, o: Options, checkpoint: fitting.Checkpoint) -> AutoencoderKL:
-    device = devices.pick(o.device)
+def _trained_vae(images: np.ndarray, o: Options, out: Path, state: Path, until: float) -> AutoencoderKL | None:
+    """The VAE, or None and its state where time is up before it is trained."""
+    checkpoint, device = _checkpoint(out, "vae", o), devices.pick(o.device)
+    _take_over(state, checkpoint)
     vae = miniature.make_vae(o.image_size, o.vae_channels, o.seed, o.latent_channels).to(device)
-    fitting.train_vae(
+    trace = fitting.train_vae(
         vae,
         images,
         visits=o.vae_visits,
@@ -157,12 +161,28 @@ def _trained_vae(images: np.ndarray, o: Options, checkpoint: fitting.Checkpoint)
         seed=o.seed,
         checkpoint=checkpoint,
         dtype=devices.pick_dtype(o.precision, device, training=True),
+        seconds=until - time.monotonic(),
     )
+    if len(trace.losses) < math.ceil(o.vae_visits / o.vae_batch_size):
+        _hand_over(checkpoint, state)
+        return None
     latents.weigh(vae.cpu(), images[: fitting.SCALED_BY], o.latent_power, o.seed)
     return vae
 
 
-def _hand_over(state: Path, checkpoint: fitting.Checkpoint) -> None:
+def _go_on(photographs: Photographs, o: Options, card: Path, out: Path, state: Path, until: float) -> None:
+    """Train UNet and text encoder further, then write the model so far and the state."""
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        out, safety_checker=None, requires_safety_checker=False, local_files_only=True, dtype=torch.float32
+    )
+    checkpoint = _checkpoint(out, "unet", o)
+    _take_over(state / "unet", checkpoint)
+    trace = _train(pipeline, photographs, o, checkpoint, until)
+    _save(pipeline, photographs, o, trace, card, out)
+    _hand_over(checkpoint, state / "unet")
+
+
+def _take_over(state: Path, checkpoint: fitting.Checkpoint) -> None:
     """Take the state as checkpoint, unless a killed call has left one that is further."""
     done = checkpoint.done()
     if done is None or done < handover.done(state):
@@ -171,12 +191,17 @@ def _hand_over(state: Path, checkpoint: fitting.Checkpoint) -> None:
         print(f"{checkpoint.path}: going on from step {done:,}, where a call was stopped", flush=True)
 
 
+def _hand_over(checkpoint: fitting.Checkpoint, state: Path) -> None:
+    handover.write(checkpoint.path, state)
+    checkpoint.path.unlink()
+
+
 def _train(
     pipeline: StableDiffusionPipeline,
     photographs: Photographs,
     o: Options,
     checkpoint: fitting.Checkpoint,
-    seconds: float,
+    until: float,
 ) -> fitting.Trace:
     device = devices.pick(o.device)
     favoured = np.isin(photographs.kinds, o.favoured)
@@ -194,7 +219,7 @@ def _train(
         dtype=devices.pick_dtype(o.precision, device, training=True),
         draw=fitting.Draw(np.where(favoured, o.favour, 1.0)),
         snr_limit=o.snr_limit,
-        seconds=seconds,
+        seconds=until - time.monotonic(),
     )
     pipeline.to("cpu")
     return trace
@@ -227,7 +252,7 @@ def _save(
 
 
 def _checkpoint(out: Path, part: str, o: Options) -> fitting.Checkpoint:
-    return fitting.Checkpoint(out.with_name(f".{out.name}.{part}.pt"), o.of_training)
+    return fitting.Checkpoint(out.with_name(f".{out.name}.{part}.pt"), o.fixed(part))
 
 
 if __name__ == "__main__":

@@ -108,11 +108,12 @@ def train_vae(
     checkpoint: Checkpoint,
     dtype: torch.dtype = torch.float32,
     falling: float = 1.0,
+    seconds: float = math.inf,
 ) -> Trace:
     """Train the VAE in place on `visits` of `images` uint8 (n, h, w, 3) and measure its scaling_factor.
 
     Loss: L1 + L2 of the pixels in [-1, 1] + `kl_weight` times the KL divergence in nats per pixel value.
-    The network computes in `dtype`. For `checkpoint` and `falling` see `fit`.
+    The network computes in `dtype`. For `checkpoint`, `falling` and `seconds` see `fit`.
     """
 
     def loss_at(step: int) -> torch.Tensor:
@@ -127,7 +128,7 @@ def train_vae(
 
     base_models.write_out_attention(vae, dtype)
     steps = math.ceil(visits / batch_size)
-    trace = fit(vae, loss_at, steps, lr, ema_decay, checkpoint, falling)
+    trace = fit(vae, loss_at, steps, lr, ema_decay, checkpoint, falling, seconds)
     mean, std = encode(vae, images[:SCALED_BY])
     vae.register_to_config(scaling_factor=1 / math.sqrt(mean.var().item() + std.square().mean().item()))
     return trace
@@ -226,7 +227,7 @@ def fit(
     The rate rises for 100 steps and follows a half cosine to zero over the last `falling` share of the steps. The
     state is kept in `checkpoint` and a killed run goes on from there: on the same number of threads, to the same
     weights bit for bit. Before the rate falls it may go on to another number of steps; after that, ValueError.
-    After `seconds` it pauses at the next checkpoint, likewise as its moving average; the trace is short of steps then.
+    After `seconds` it pauses with a checkpoint, likewise as its moving average; the trace is short of steps then.
     """
     average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
     optimiser = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=0.01, fused=True)
@@ -247,11 +248,12 @@ def fit(
         optimiser.step()
         average.update_parameters(module)
         losses.append(loss.item())
-        if len(losses) % CHECKPOINT_EVERY == 0 or len(losses) == steps:
+        paused = time.monotonic() > pause
+        if len(losses) % CHECKPOINT_EVERY == 0 or len(losses) == steps or paused:
             trace = Trace(losses, time.monotonic() - started)
             checkpoint.save(parts, trace, steps)
-            if time.monotonic() > pause:
-                break
+        if paused:
+            break
     module.load_state_dict(average.module.state_dict())
     module.eval()
     return trace
