@@ -17,12 +17,9 @@ PARTS = ("Snakefile", "workflow", "envs", "config.yaml", "resources", "profiles"
 REDUCED = {
     "study": "reduced",
     "dataset": {"classes": ["zero", "one"], "images_per_class": 4, "images_per_shard": 2},
-    "inversion": {"visits": 6},
-    "sampling": {
-        "variants": 2,
-        "stable_diffusion": {"num_inference_steps": 2},
-        "diffusion_inversion": {"num_inference_steps": 2},
-    },
+    "inversion": {"steps_per_image": 6},
+    "sources": {"stable_diffusion": {"num_inference_steps": 2}, "diffusion_inversion": {"num_inference_steps": 2}},
+    "sampling": {"samples_per_image": 2},
     "classifier": {"steps": 3, "batch_size": 8},
     "seeds": [0, 1],
     "attention": {"images_per_class": 4},

@@ -136,7 +136,7 @@ def invert_arguments(tmp_path, base_model):
         "num_tokens": 2,
         "start": "random",
         "start_scale": 0.1,
-        "visits": 60,
+        "steps_per_image": 60,
         "lr": 0.03,
         "lr_schedule": "cosine",
         "weight_decay": 0.01,

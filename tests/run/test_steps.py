@@ -27,7 +27,7 @@ def main():
     if options.name == "file":
         open(args.images)
     if options.name == "disk":
-        from realgap.files import whole
+        from realgap.store.files import whole
         with whole(args.out + "/x"):
             pass
     print(args.images, options.size)

@@ -13,7 +13,7 @@ from realgap.store.files import sha256, whole
 
 WRITE_FOREVER = """
 import itertools, sys
-from realgap.files import whole
+from realgap.store.files import whole
 for letter in itertools.cycle("ab"):
     with whole(sys.argv[1]) as beside, open(beside, "w") as file:
         for _ in range(100):

@@ -48,9 +48,9 @@ def test_a_rerun_after_success_does_nothing(study):
 
 
 def test_changing_guidance_resamples_that_source_and_what_follows(study):
-    jobs = after(study, sampling={"diffusion_inversion": {"guidance_scale": 3.5}})
+    jobs = after(study, sources={"diffusion_inversion": {"guidance_scale": 3.5}})
     assert jobs == {"sample_shard": 4, **AFTER_EMBEDDINGS}
-    plan = checkout.plan(study, checkout.changed(study, sampling={"stable_diffusion": {"guidance_scale": 3.5}}))
+    plan = checkout.plan(study, checkout.changed(study, sources={"stable_diffusion": {"guidance_scale": 3.5}}))
     sampled = [item for rule, item in plan if rule == "sample_shard"]
     assert len(sampled) == 4
     assert all(item.startswith("stable_diffusion-") for item in sampled)
@@ -118,33 +118,33 @@ GEOMETRY = {"measure_geometry", "judge_geometry"}
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        ("realgap/inversion.py", {"invert_shard", "sample_shard"} | LEARNING | GEOMETRY),
-        ("realgap/sampling.py", {"sample_shard"} | LEARNING | GEOMETRY),
+        ("realgap/diffusion/inversion.py", {"invert_shard", "sample_shard"} | LEARNING | GEOMETRY),
+        ("realgap/diffusion/sampling.py", {"sample_shard"} | LEARNING | GEOMETRY),
         (
-            "realgap/models.py",
+            "realgap/diffusion/base_models.py",
             {"encode_shard", "invert_shard", "sample_shard", "reconstruct_shard"} | LEARNING | GEOMETRY,
         ),
-        ("realgap/checkpoints.py", {"invert_shard", "sample_shard"} | LEARNING | GEOMETRY),
+        ("realgap/store/checkpoints.py", {"invert_shard", "sample_shard"} | LEARNING | GEOMETRY),
         (
             "scripts/sampling_reconstruct.py",
             {"reconstruct_shard"} | (LEARNING | GEOMETRY) - {"scale", "compare_scaling"},
         ),
         ("scripts/classifier_assemble.py", LEARNING),
-        ("realgap/classifiers.py", LEARNING - {"assemble"}),
+        ("realgap/classifier/training.py", LEARNING - {"assemble"}),
         (
             "scripts/classifier_evaluate.py",
             {"evaluate", "infer_membership", "audit", "diagnose", "compare_scaling"} | TABLES,
         ),
         ("realgap/statistics.py", {*COMPARED, "judge_geometry"} | TABLES),
-        ("realgap/accounting.py", {"account", "report"}),
+        ("realgap/cost/accounting.py", {"account", "report"}),
         ("realgap/geometry/vanishing.py", GEOMETRY | {"account", "report"}),
-        ("realgap/geometry/telling.py", {"judge_geometry", "account", "report"}),
-        ("realgap/reporting.py", {"report"}),
-        ("realgap/answer.py", {"report", "account", "compare_scaling", "compare_transfer"}),
-        ("realgap/attention.py", {"attend", "compare_attention", "account", "report"}),
-        ("realgap/analyses/mistakes.py", {"diagnose", "account", "report"}),
-        ("realgap/typeset.py", set()),
-        ("realgap/geometry/scenes.py", set()),
+        ("realgap/analyses/geometry/section.py", {"judge_geometry", "account", "report"}),
+        ("realgap/report/pages.py", {"report"}),
+        ("realgap/report/summary.py", {"report", "account", "compare_scaling", "compare_transfer"}),
+        ("realgap/analyses/saliency/focus.py", {"attend", "compare_attention", "account", "report"}),
+        ("realgap/analyses/errors/section.py", {"diagnose", "account", "report"}),
+        ("realgap/pretraining/typeset.py", set()),
+        ("realgap/rendering/scenes.py", set()),
     ],
 )
 def test_editing_a_module_runs_the_rules_whose_step_imports_it_and_what_follows(study, module, expected):

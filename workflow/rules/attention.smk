@@ -1,3 +1,6 @@
+counts("attend", None)
+counts("compare_attention", None)
+
 if "attention" in config["analyses"]:
     SECTIONS.append("attention")
     KEPT += of_every_classifier(f"{OUT}/attention/{{training_set}}/seed-{{seed}}.h5")

@@ -1,3 +1,6 @@
+counts("fetch_base_model", None)
+counts("pretrain_base", None)
+
 if config["base_model"]["hub"]:
 
     # once it is there it stays: its revision, not a file's time, says what it is

@@ -23,6 +23,7 @@ if DATASET["name"] in catalog.ARCHIVES:
             "python -m scripts.data_fetch --options {params.options:q} > {log:q} 2>&1"
 
 
+counts("fetch_dataset", None)
 counts("extract_shard", lambda w: PLAN.extract_shard(images_of(w)))
 counts("extract_test", None)
 counts("extract_validation", None)

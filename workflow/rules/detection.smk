@@ -1,3 +1,5 @@
+counts("detect", None)
+
 if "detection" in config["analyses"]:
     SECTIONS.append("detection")
 

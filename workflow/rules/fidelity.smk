@@ -1,3 +1,5 @@
+counts("measure_fidelity", None)
+
 if "fidelity" in config["analyses"]:
     SECTIONS.append("fidelity")
 

@@ -1,3 +1,6 @@
+counts("infer_membership", None)
+counts("audit", None)
+
 if "memorisation" in config["analyses"]:
     SECTIONS.append("memorisation")
     KEPT.append(f"{OUT}/memorisation/membership_seeds.csv")

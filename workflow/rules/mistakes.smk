@@ -1,3 +1,5 @@
+counts("diagnose", None)
+
 if "mistakes" in config["analyses"]:
     SECTIONS.append("mistakes")
 

@@ -1,3 +1,8 @@
+counts("tabulate", None)
+counts("plot", None)
+counts("account", None)
+counts("report", None)
+
 rule tabulate:
     input:
         expand(

@@ -1,3 +1,5 @@
+counts("set_beside", None)
+
 if "reported" in config["analyses"]:
     SECTIONS.append("reported")
 

@@ -1,3 +1,6 @@
+counts("scale", None)
+counts("compare_scaling", None)
+
 # training sets that can grow: those with several images generated for each real one
 GROWING = [name for name in config["training_sets"] if set(sources.parts_of(name)) & set(GENERATORS)]
 MULTIPLES = [

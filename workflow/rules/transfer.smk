@@ -1,3 +1,6 @@
+counts("tune", None)
+counts("compare_transfer", None)
+
 # what is tuned: classifiers that never saw a real image, and none (trained from scratch, for comparison)
 PRETRAINED = [name for name in config["training_sets"] if "real" not in sources.parts_of(name)]
 TUNED = expand(
