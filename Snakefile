@@ -19,23 +19,16 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/data.smk"
+include: "workflow/rules/fetching.smk"
 include: "workflow/rules/inversion.smk"
 include: "workflow/rules/sampling.smk"
 include: "workflow/rules/full_size.smk"
 include: "workflow/rules/classifier.smk"
-include: "workflow/rules/attention.smk"
 include: "workflow/rules/features.smk"
-include: "workflow/rules/fidelity.smk"
-include: "workflow/rules/detection.smk"
-include: "workflow/rules/memorisation.smk"
-include: "workflow/rules/mistakes.smk"
-include: "workflow/rules/scaling.smk"
-include: "workflow/rules/transfer.smk"
-include: "workflow/rules/geometry.smk"
-include: "workflow/rules/report.smk"
 include: "workflow/rules/reported.smk"
+include: "workflow/rules/analyses.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/comparison.smk"
-include: "workflow/rules/base_model.smk"
 include: "workflow/rules/cost.smk"
 include: "workflow/rules/verify.smk"
 
@@ -56,10 +49,12 @@ rule table:
 
 
 onstart:
+    fetch()
     # steps of a run on this machine start in moments; on a cluster the login node is left alone
     heavy = not set(workflow.dag_settings.targets) <= LIGHT_TARGETS or not workflow.dag_settings.targets
     if heavy and workflow.local_exec and not workflow.deployment_settings.deployment_method:
         warm.start()
+    say_which_code_changed()
     follow()
     choose_when_jobs_end()
 

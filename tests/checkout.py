@@ -18,18 +18,29 @@ REDUCED = {
     "study": "reduced",
     "dataset": {"classes": ["zero", "one"], "images_per_class": 4, "images_per_shard": 2},
     "inversion": {"steps_per_image": 6},
-    "sources": {"stable_diffusion": {"num_inference_steps": 2}, "diffusion_inversion": {"num_inference_steps": 2}},
     "sampling": {"samples_per_image": 2},
+    "sources": {"stable_diffusion": {"num_inference_steps": 2}, "diffusion_inversion": {"num_inference_steps": 2}},
     "classifier": {"steps": 3, "batch_size": 8},
     "seeds": [0, 1],
-    "attention": {"images_per_class": 4},
+    "analyses": [
+        "saliency",
+        "fidelity",
+        "detection",
+        "memorisation",
+        "errors",
+        "scaling",
+        "transfer",
+        "geometry",
+        "reported",
+    ],
+    "saliency": {"images_per_class": 4},
     "fidelity": {"neighbours": 3, "resamples": 20, "subsets": 2},
     "detection": {"steps": 2, "folds": 2, "resamples": 20},
     "memorisation": {"resamples": 20, "pairs": 2},
-    "scaling": {"enabled": True, "multiples": [1]},
+    "scaling": {"multiples": [1]},
     # not the processor's: in bf16 embeddings that differ by 1e-5 move a pixel in 400 by more than one grey level
     "compute": {"precision": "fp32"},
-    "transfer": {"enabled": True, "frozen_stages": [0, 5], "fractions": [1.0, 0.5], "steps": 2},
+    "transfer": {"frozen_stages": [0, 5], "fractions": [1.0, 0.5], "steps": 2},
 }
 
 
@@ -44,6 +55,19 @@ def copy(folder: Path) -> Path:
             shutil.copy2(source, folder / part)
     (folder / "study.yaml").write_text(yaml.safe_dump(REDUCED))
     return folder
+
+
+def with_git(folder: Path) -> Path:
+    """Commit all that a copy holds, so that `git(folder, "status", "--porcelain")` says what has changed."""
+    shutil.copy2(ROOT / ".gitignore", folder)
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "-m", "all")
+    return folder
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
 def snakemake(

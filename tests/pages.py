@@ -20,7 +20,12 @@ CONFIG = {
     "study": "digits",
     "dataset": {"image_size": 16},
     "base_model": {"path": "resources/mini-sd-digits"},
-    "classifier": {"architecture": "resnet18", "steps": 80},
+    "sources": {
+        "vae_only": {"kind": "vae_only"},
+        "stable_diffusion": {"kind": "prompts"},
+        "diffusion_inversion": {"kind": "inversion"},
+    },
+    "classifier": {"architecture": "resnet18", "steps": 80, "real_share": 0.5},
 }
 
 

@@ -35,9 +35,6 @@ def make(folder: Path, classes: int, slices: int) -> dict[str, str]:
         "dataset": {**dataset, "classes": [f"a_class_of_images_{n:04d}" for n in range(classes)]},
         "seeds": [0],
         "analyses": [],
-        "geometry": {"images_per_class": 0},
-        "scaling": {"enabled": False},
-        "transfer": {"enabled": False},
     }
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
     # steps find the stub and no warm server

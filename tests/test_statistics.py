@@ -130,6 +130,22 @@ def test_wilson_and_exact_intervals_of_known_shares():
     assert high == pytest.approx(0.1611, abs=5e-5)
 
 
+@pytest.mark.parametrize("method", ["wilson", "exact"])
+def test_a_share_s_interval_is_of_the_confidence_it_was_asked_for(method):
+    intervals = [share_interval(30, 100, confidence, method)[1:] for confidence in (0.8, 0.95, 0.99)]
+    lows, highs = zip(*intervals, strict=True)
+    assert list(lows) == sorted(lows, reverse=True)
+    assert list(highs) == sorted(highs)
+    assert len(set(lows)) == len(set(highs)) == 3
+
+
+def test_wilsons_interval_solves_its_equation_at_every_confidence():
+    for confidence in (0.5, 0.8, 0.99):
+        z = stats.norm.ppf((1 + confidence) / 2)
+        for bound in share_interval(30, 100, confidence)[1:]:
+            assert abs(0.3 - bound) == pytest.approx(z * np.sqrt(bound * (1 - bound) / 100))
+
+
 def test_auc_is_the_share_of_ordered_pairs():
     positive, negative = np.round(normal(14, 30), 1), np.round(normal(15, 40), 1)
     pairs = positive[:, None] - negative

@@ -1,10 +1,9 @@
-"""Base models in the layout in which they were published: random weights, tiny widths, no save_pretrained.
+"""Base models in the layout in which they were published: random weights, tiny widths, written without save_pretrained.
 
 families/<name>.json holds every JSON file of a published folder, key by key. Tensors have the names that diffusers
 0.2 to 0.10 and transformers 4.2x gave them; only widths and the text encoder's depth are smaller (NARROW).
 """
 
-import gzip
 import importlib.util
 import json
 from pathlib import Path
@@ -12,8 +11,10 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
+
+from realgap.base_model import vocabulary
 
 HERE = Path(__file__).parent
 FAMILIES = ("stable-diffusion-v1-4", "stable-diffusion-v1-5", "stable-diffusion-2", "stable-diffusion-2-1-base")
@@ -42,7 +43,7 @@ def save(folder: Path, family: str = "stable-diffusion-v1-4", full_width: bool =
     """Write a base model of a family to `folder` and return it."""
     for name, content in files(family, full_width).items():
         write_json(folder / name, content)
-    write_vocabulary(folder / "tokenizer")
+    vocabulary.write(folder / "tokenizer")
     for part, name in WEIGHTS.items():
         save_file(tensors(folder, part), folder / part / name, metadata={"format": "pt"})
     return folder
@@ -59,10 +60,27 @@ def files(family: str, full_width: bool = False) -> dict[str, dict[str, Any]]:
     return published
 
 
-def tensors(folder: Path, part: str, seed: int = 0) -> dict[str, torch.Tensor]:
-    """Random weights of a part whose config is in `folder`, under their published names."""
+def outline(folder: Path, family: str) -> Path:
+    """A family at full width whose weights are holes in files: heads and sizes are right, no disk is used."""
+    for name, content in files(family, full_width=True).items():
+        write_json(folder / name, content)
+    vocabulary.write(folder / "tokenizer")
+    for part, name in WEIGHTS.items():
+        head, end = {"__metadata__": {"format": "pt"}}, 0
+        for tensor, values in tensors(folder, part, device="meta").items():
+            start, end = end, end + 4 * values.numel()
+            head[tensor] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [start, end]}
+        content = json.dumps(head).encode()
+        with open(folder / part / name, "wb") as file:
+            file.write(len(content).to_bytes(8, "little") + content)
+            file.truncate(8 + len(content) + end)
+    return folder
+
+
+def tensors(folder: Path, part: str, seed: int = 0, device: str = "cpu") -> dict[str, torch.Tensor]:
+    """Random weights of a part whose config is in `folder`, under their published names; shapes alone on "meta"."""
     config = json.loads((folder / part / "config.json").read_text())
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(seed)
         if part == "text_encoder":
             return _published_text_encoder(CLIPTextModel(CLIPTextConfig(**config)))
@@ -70,28 +88,17 @@ def tensors(folder: Path, part: str, seed: int = 0) -> dict[str, torch.Tensor]:
     return {_published_name(name): values for name, values in network.state_dict().items()}
 
 
-def write_vocabulary(folder: Path) -> None:
-    """vocab.json and merges.txt of CLIP, 49,408 tokens, from the file that OpenAI ships with its code."""
-    package = Path(importlib.util.find_spec("clip").submodule_search_locations[0])
-    with gzip.open(package / "bpe_simple_vocab_16e6.txt.gz", "rt", encoding="utf-8") as file:
-        merges = file.read().split("\n")[1 : 49152 - 256 - 2 + 1]
-    letters = list(_letters())
-    tokens = [*letters, *(letter + "</w>" for letter in letters), *("".join(merge.split()) for merge in merges)]
-    tokens += ["<|startoftext|>", "<|endoftext|>"]
-    write_json(folder / "vocab.json", {token: i for i, token in enumerate(tokens)})
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
+def openai_tokenizer() -> Any:
+    """OpenAI's own tokenizer; its package as a whole wants an older setuptools."""
+    spec = importlib.util.spec_from_file_location("simple_tokenizer", vocabulary.package() / "simple_tokenizer.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.SimpleTokenizer()
 
 
 def write_json(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n")
-
-
-def _letters() -> list[str]:
-    """A printable letter for each of 256 bytes, as GPT-2's tokenizer has them: printable bytes first."""
-    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return [*map(chr, printable), *(chr(256 + i) for i in range(len(others)))]
 
 
 def _published_name(name: str) -> str:
@@ -106,3 +113,60 @@ def _published_text_encoder(network: CLIPTextModel) -> dict[str, torch.Tensor]:
     weights = {f"text_model.{name}": values for name, values in network.state_dict().items()}
     positions = torch.arange(network.config.max_position_embeddings).expand(1, -1)
     return {"text_model.embeddings.position_ids": positions.contiguous(), **weights}
+
+
+# --- what else is found in folders that users have ----------------------------------------------------------------
+
+
+def weights(folder: Path, part: str) -> dict[str, torch.Tensor]:
+    """A part's tensors as they are stored."""
+    return load_file(folder / part / WEIGHTS[part])
+
+
+def store(folder: Path, part: str, tensors: dict[str, torch.Tensor], infix: str = "") -> None:
+    """Write a part's tensors; infix ".fp16" is how files in half precision are called."""
+    path = folder / part / Path(WEIGHTS[part]).with_suffix(f"{infix}.safetensors").name
+    path.unlink(missing_ok=True)  # it may be a link to the weights of another folder
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
+def add_fp16(folder: Path, instead: bool) -> Path:
+    """Files in half precision, beside the full ones or instead of them."""
+    for part, name in WEIGHTS.items():
+        half = {k: v.half() if v.is_floating_point() else v for k, v in weights(folder, part).items()}
+        store(folder, part, half, ".fp16")
+        if instead:
+            (folder / part / name).unlink()
+    return folder
+
+
+def shard(folder: Path, part: str, count: int = 2) -> Path:
+    """A part's weights in several files with an index, as those above 10 GB are published."""
+    tensors, stem = weights(folder, part), WEIGHTS[part].removesuffix(".safetensors")
+    names = [f"{stem}-{i + 1:05d}-of-{count:05d}.safetensors" for i in range(count)]
+    where = {tensor: names[i % count] for i, tensor in enumerate(sorted(tensors))}
+    for name in names:
+        held = {tensor: tensors[tensor] for tensor, at in where.items() if at == name}
+        save_file(held, folder / part / name, metadata={"format": "pt"})
+    size = sum(values.nbytes for values in tensors.values())
+    write_json(
+        folder / part / f"{stem}.safetensors.index.json", {"metadata": {"total_size": size}, "weight_map": where}
+    )
+    (folder / part / WEIGHTS[part]).unlink()
+    return folder
+
+
+def pickle(folder: Path) -> Path:
+    """Weights as pickles alone, as the first folders had them."""
+    for part, name in WEIGHTS.items():
+        old = "pytorch_model.bin" if part == "text_encoder" else "diffusion_pytorch_model.bin"
+        torch.save(weights(folder, part), folder / part / old)
+        (folder / part / name).unlink()
+    return folder
+
+
+def change(folder: Path, name: str, **keys: Any) -> Path:
+    """Other values in one of a folder's JSON files."""
+    content = json.loads((folder / name).read_text())
+    write_json(folder / name, content | keys)
+    return folder

@@ -10,8 +10,10 @@ from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch.nn import functional as F
 
 from realgap import devices
+from realgap.base_model import autoencoder, denoiser, schedules
 from realgap.cost import flops
-from realgap.diffusion import base_models, inversion
+from realgap.diffusion import inversion
+from tests import given
 from tests.benchmarks import subjects
 from tests.benchmarks.harness import Contest
 
@@ -47,16 +49,16 @@ def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
 
 
 def ours(subject: subjects.Subject, images: np.ndarray, dtype: torch.dtype) -> Callable[[], object]:
-    vae = base_models.load_vae(subject.folder, subject.device, dtype)
-    mean, std = base_models.encode(vae, images, subject.resolution)
-    predict = base_models.denoiser(base_models.load_unet(subject.folder, subject.device, dtype))
-    alphas_cumprod, prediction_type = base_models.noise_schedule(subject.folder)
+    vae = autoencoder.load(subject.folder, subject.device, dtype)
+    mean, std = autoencoder.encode(vae, images, subject.resolution)
+    predict = denoiser.predictor(denoiser.load(subject.folder, subject.device, dtype))
+    alphas_cumprod, prediction_type = schedules.noise(subject.folder)
     ids = np.arange(len(images))
     start = inversion.random_start(ids, subject.num_tokens, subject.unet["cross_attention_dim"], 0.1, seed=0)
 
     def call() -> np.ndarray:
         state = inversion.begin(start, VISITS)
-        run = inversion.invert(
+        run = given.invert(
             state,
             mean,
             std,
@@ -64,7 +66,7 @@ def ours(subject: subjects.Subject, images: np.ndarray, dtype: torch.dtype) -> C
             predict,
             alphas_cumprod,
             prediction_type=prediction_type,
-            scaling_factor=base_models.scaling_factor(subject.folder),
+            scaling_factor=autoencoder.scaling_factor(subject.folder),
             visits=VISITS,
             lr=0.03,
             lr_schedule="constant",

@@ -11,8 +11,8 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 
 from realgap import devices
+from realgap.base_model import denoiser
 from realgap.cost import flops
-from realgap.diffusion import base_models
 from tests.benchmarks import subjects
 from tests.benchmarks.harness import Contest
 
@@ -61,12 +61,12 @@ def visit(
     compiling: dict | None = None,
     attention: Callable[[], object] | None = None,
 ) -> Callable[[], object]:
-    unet = base_models.load_unet(subject.folder, subject.device, dtype).to(memory_format=layout)
+    unet = denoiser.load(subject.folder, subject.device, dtype).to(memory_format=layout)
     if attention is not None:
         unet.set_attn_processor(attention())
     if compiling is not None:
         unet.compile(**compiling)
-    predict, device = base_models.denoiser(unet), subject.device
+    predict, device = denoiser.predictor(unet), subject.device
     shape = (batch, subject.unet["in_channels"], subject.latent_size, subject.latent_size)
     latents = torch.randn(shape, device=device).contiguous(memory_format=layout)
     target, timesteps = torch.randn(shape, device=device), torch.arange(batch, device=device)

@@ -10,8 +10,9 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from realgap import devices
+from realgap.base_model import autoencoder, denoiser, schedules
 from realgap.cost import flops
-from realgap.diffusion import base_models, sampling
+from realgap.diffusion import sampling
 from realgap.store import shards
 from tests.benchmarks import subjects
 from tests.benchmarks.harness import Contest
@@ -42,9 +43,9 @@ def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
 
 
 def ours(subject: subjects.Subject, conditioning: np.ndarray, dtype: torch.dtype, folder: Path) -> Callable[[], object]:
-    vae, unet = (load(subject.folder, subject.device, dtype) for load in (base_models.load_vae, base_models.load_unet))
-    shape = base_models.latent_shape(subject.folder, vae, unet, subject.resolution)
-    predict, scheduler = base_models.denoiser(unet), base_models.scheduler(subject.folder, "dpmsolver++")
+    vae, unet = (load(subject.folder, subject.device, dtype) for load in (autoencoder.load, denoiser.load))
+    shape = denoiser.latent_shape(subject.folder, vae, unet, subject.resolution)
+    predict, scheduler = denoiser.predictor(unet), schedules.sampler(subject.folder, "dpmsolver++")
     n = len(conditioning)
     items = sampling.items(np.arange(n), 1)
 
@@ -55,7 +56,7 @@ def ours(subject: subjects.Subject, conditioning: np.ndarray, dtype: torch.dtype
             conditioning.mean(axis=0),
             predict,
             scheduler,
-            lambda latents: base_models.decode(vae, latents, subject.image_size),
+            lambda latents: autoencoder.decode(vae, latents, subject.image_size),
             num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,
             batch_size=50,  # 100 rows with guidance: the fastest on a CPU
@@ -73,7 +74,7 @@ def pipeline(
     subject: subjects.Subject, conditioning: np.ndarray, dtype: torch.dtype, folder: Path
 ) -> Callable[[], object]:
     pipe = StableDiffusionPipeline.from_pretrained(subject.folder, dtype=dtype, safety_checker=None)
-    pipe.scheduler = base_models.scheduler(subject.folder, "dpmsolver++")
+    pipe.scheduler = schedules.sampler(subject.folder, "dpmsolver++")
     pipe.to(subject.device)
     pipe.set_progress_bar_config(disable=True)
     embeddings = torch.from_numpy(conditioning).to(subject.device, dtype)

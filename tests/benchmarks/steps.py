@@ -20,9 +20,7 @@ STUDY = {
     "seeds": [0],
     "compute": {"precision": "auto"},
     "sampling": {**checkout.REDUCED["sampling"], "samples_per_image": 10},
-    "scaling": {"enabled": False},
-    "transfer": {"enabled": False},
-    "analyses": ["attention", "fidelity"],
+    "analyses": ["saliency", "fidelity", "geometry"],
 }
 # the server that steps of a local run are forked from is for runs that deploy nothing
 PLAINLY = ("--software-deployment-method", "env-modules")

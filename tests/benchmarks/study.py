@@ -17,14 +17,14 @@ from torch import nn
 
 from realgap import devices, streams
 from realgap.analyses.fidelity import distances as fidelity
+from realgap.base_model import autoencoder, denoiser, prompting, schedules
 from realgap.classifier import networks, training
 from realgap.data import catalog, loaders, splits
-from realgap.diffusion import base_models, conditioning, inversion, sampling
+from realgap.diffusion import conditioning, inversion, sampling
 from realgap.features import extractors
 from realgap.pretraining import captions
-from realgap.run import steps
 from realgap.study import config
-from tests import checkout
+from tests import checkout, given
 from tests.benchmarks.subjects import digits
 
 CPU = torch.device("cpu")
@@ -66,15 +66,13 @@ class Study:
         self.images, self.others, self.test = images, others, test
         self.model = checkout.ROOT / config["base_model"]["path"]
         self.dtype = devices.pick_dtype("auto", CPU)
-        self.vae, self.unet = (
-            load(self.model, CPU, self.dtype) for load in (base_models.load_vae, base_models.load_unet)
-        )
-        self.exact = base_models.denoiser(base_models.load_unet(self.model, CPU, torch.float32))
-        self.alphas_cumprod, self.prediction_type = base_models.noise_schedule(self.model)
-        self.scaling_factor = base_models.scaling_factor(self.model)
+        self.vae, self.unet = (load(self.model, CPU, self.dtype) for load in (autoencoder.load, denoiser.load))
+        self.exact = denoiser.predictor(denoiser.load(self.model, CPU, torch.float32))
+        self.alphas_cumprod, self.prediction_type = schedules.noise(self.model)
+        self.scaling_factor = autoencoder.scaling_factor(self.model)
 
     def moments(self, images: Images) -> tuple[np.ndarray, np.ndarray]:
-        return base_models.encode(self.vae, images["images"], self.config["base_model"]["resolution"])
+        return autoencoder.encode(self.vae, images["images"], self.config["base_model"]["resolution"])
 
     def reconstruct(self, mean: np.ndarray) -> np.ndarray:
         """What the VAE alone makes of latents, uint8 (n, h, w, 3)."""
@@ -82,15 +80,15 @@ class Study:
 
     def invert(self, images: Images, start: np.ndarray, timesteps: str, patience: int | None, **settings):
         """The state at the end; timesteps may be "importance" or "stratified importance" too."""
-        predict, alphas_cumprod = base_models.denoiser(self.unet), self.alphas_cumprod
+        predict, alphas_cumprod = denoiser.predictor(self.unet), self.alphas_cumprod
         if "importance" in timesteps:
             predict, alphas_cumprod = warped(predict, alphas_cumprod, self.importance)
             timesteps = "stratified" if "stratified" in timesteps else "uniform"
         stopping = None
         if patience is not None:
-            stopping = inversion.EarlyStopping(patience, self.config["inversion"]["early_stopping_tolerance"], pairs=16)
+            stopping = (patience, self.config["inversion"]["early_stopping_tolerance"], 16)
         state = inversion.begin(start, settings["visits"], stopping is not None)
-        run = inversion.invert(
+        run = given.invert(
             state,
             *self.moments(images),
             images["image_ids"],
@@ -164,7 +162,7 @@ class Study:
         """What the study samples from these embeddings; changes are of its settings for inverted embeddings."""
         settings = {**self.config["sources"]["diffusion_inversion"], **changes}
         variants = settings.pop("samples_per_image", self.config["sampling"]["samples_per_image"])
-        shape = base_models.latent_shape(self.model, self.vae, self.unet, self.config["base_model"]["resolution"])
+        shape = denoiser.latent_shape(self.model, self.vae, self.unet, self.config["base_model"]["resolution"])
         drawn, sources = [], []
         for label in self.labels:
             rows = np.flatnonzero(self.images["labels"] == label)
@@ -175,8 +173,8 @@ class Study:
                 sampling.initial_latents(items, shape, seed=0),
                 conditioning.mix(items, own, ids, seed=0, **mixing),
                 own.mean(axis=0),
-                base_models.denoiser(self.unet),
-                base_models.scheduler(self.model, settings["scheduler"]),
+                denoiser.predictor(self.unet),
+                schedules.sampler(self.model, settings["scheduler"]),
                 self._decode,
                 num_inference_steps=settings["num_inference_steps"],
                 guidance_scale=settings["guidance_scale"],
@@ -226,7 +224,7 @@ class Study:
         networks.initialise(model, seed)
         dtype = devices.pick_dtype("auto", CPU, training=True)
         arrays = [(part["images"], part["labels"]) for part in parts]
-        for _ in training.train(model, arrays, shares, **settings, seed=seed, device=CPU, dtype=dtype):
+        for _ in given.train(model, arrays, shares, **settings, seed=seed, device=CPU, dtype=dtype):
             pass
         return model
 
@@ -234,7 +232,7 @@ class Study:
         return {"batch_size": 200, "device": CPU, "dtype": devices.pick_dtype("auto", CPU)}
 
     def _decode(self, latents: torch.Tensor) -> np.ndarray:
-        return base_models.decode(self.vae, latents, self.config["dataset"]["image_size"])
+        return autoencoder.decode(self.vae, latents, self.config["dataset"]["image_size"])
 
     def _seen(self, images: Images) -> np.ndarray:
         """What the encoder sees: the posterior's mean and the class, (n, features)."""
@@ -249,11 +247,11 @@ class Study:
     def prompts(self) -> np.ndarray:
         """The first tokens of each class's prompt, (classes, tokens, width)."""
         templates = checkout.ROOT / self.config["prompts"]["templates"]
-        texts = [steps.prompts(str(templates), name)[0] for name in config.classes(self.config)]
+        texts = [prompting.of_class(str(templates), name)[0] for name in config.classes(self.config)]
         return self._embed(texts)
 
     def _embed(self, texts: Sequence[str]) -> np.ndarray:
-        return base_models.embed_prompts(self.model, texts, CPU)[:, : self.config["inversion"]["num_tokens"]].numpy()
+        return prompting.embed(self.model, texts, CPU)[:, : self.config["inversion"]["num_tokens"]].numpy()
 
     def _loss(
         self, embeddings: torch.Tensor, mean: np.ndarray, image_ids: np.ndarray, u: float, purpose: str, predict
@@ -277,8 +275,8 @@ def small_network(size: int) -> nn.Module:
 
 
 def warped(
-    predict: base_models.Predict, alphas_cumprod: torch.Tensor, size: np.ndarray, fine: int = 10
-) -> tuple[base_models.Predict, torch.Tensor]:
+    predict: denoiser.Predict, alphas_cumprod: torch.Tensor, size: np.ndarray, fine: int = 10
+) -> tuple[denoiser.Predict, torch.Tensor]:
     """A denoiser and a schedule in whose time uniform draws are draws of timesteps by `size` (T,) of their gradients.
 
     A tenth of the draws stays uniform. The gradient that reaches the conditioning is divided by how much more

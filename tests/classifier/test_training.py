@@ -9,6 +9,7 @@ from torch import nn
 
 from realgap import streams
 from realgap.classifier import networks, training
+from tests import given
 
 CPU = torch.device("cpu")
 SETTINGS = {
@@ -51,7 +52,7 @@ def easy(n, seed=0, size=8):
 def trained(parts=None, shares=(1.0,), **changes):
     settings = {**SETTINGS, **changes}
     model = networks.initialise(tiny(), settings["seed"])
-    losses = list(training.train(model, parts or [easy(60)], shares, **settings))
+    losses = list(given.train(model, parts or [easy(60)], shares, **settings))
     return model, losses
 
 
@@ -113,7 +114,7 @@ def test_resnet18_learns_easy_data_in_either_precision():
     images, labels = easy(90, size=16)
     model = networks.initialise(networks.build("resnet18", 3, 16), 0)
     settings = {**SETTINGS, "steps": 12, "dtype": torch.bfloat16}
-    losses = list(training.train(model, [(images, labels)], [1.0], **settings))
+    losses = list(given.train(model, [(images, labels)], [1.0], **settings))
     assert all(loss.dtype == torch.float32 for loss in losses)
     assert losses[-1] < losses[0]
     logits = predict(model, images, torch.bfloat16)
@@ -131,7 +132,7 @@ def test_a_seed_gives_the_same_bits_and_another_seed_others():
 def test_training_leaves_the_global_generators_alone():
     model = tiny()
     before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 (its state only)
-    list(training.train(model, [easy(60)], [1.0], **{**SETTINGS, "horizontal_flip": True}))
+    list(given.train(model, [easy(60)], [1.0], **{**SETTINGS, "horizontal_flip": True}))
     assert torch.equal(torch.get_rng_state(), before)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
 
@@ -162,7 +163,7 @@ def batches(parts, shares, steps, batch_size, **changes):
     """Which brightness each step saw, (steps, batch_size)."""
     spy = Spy()
     settings = {**SETTINGS, "steps": steps, "batch_size": batch_size, "crop_padding": 0, **changes}
-    list(training.train(spy, [(p, np.zeros(len(p), np.int64)) for p in parts], shares, **settings))
+    list(given.train(spy, [(p, np.zeros(len(p), np.int64)) for p in parts], shares, **settings))
     return np.rint((np.stack([x[:, 0, 0, 0] for x in spy.seen]) + 1) * 127.5).astype(int)
 
 
@@ -226,7 +227,7 @@ def test_training_is_sgd_with_nesterov_momentum_and_weight_decay():
         model[1].weight.fill_(0.1)
     images, labels = marked(1, 200), np.array([1])
     settings = {**SETTINGS, "steps": 5, "batch_size": 1, "crop_padding": 0, "warmup": 0, "weight_decay": 0.01}
-    list(training.train(model, [(images, labels)], [1.0], **settings))
+    list(given.train(model, [(images, labels)], [1.0], **settings))
 
     x, weight, velocity = np.full(12, 200 / 127.5 - 1), np.full((2, 12), 0.1), 0
     for step in range(5):
@@ -292,7 +293,7 @@ def test_frozen_modules_stay_as_they_are_statistics_included_and_the_rest_learns
     model = networks.initialise(networks.build("resnet18", 3, 8), seed=0)
     fixed = [module for stage in networks.stages(model)[:2] for module in stage]
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    run = training.train(model, [easy(24)], [1.0], **{**SETTINGS, "steps": 2}, frozen=fixed)
+    run = given.train(model, [easy(24)], [1.0], **{**SETTINGS, "steps": 2}, frozen=fixed)
     list(run)
     changed = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"layer2", "layer3", "layer4", "fc"}
@@ -319,9 +320,9 @@ def test_a_training_that_goes_on_from_its_state_ends_in_the_same_bits(dtype, sto
         return networks.initialise(networks.build("resnet18", 3, 8), 0)
 
     states, whole, resumed = [], begun(), begun()
-    losses = list(training.train(whole, [easy(24)], [1.0], **settings, offer=lambda state: states.append(state())))
+    losses = list(given.train(whole, [easy(24)], [1.0], **settings, offer=lambda state: states.append(state())))
     state = states[stopped_after - 1]
     assert len(state.losses) == stopped_after
-    again = list(training.train(resumed, [easy(24)], [1.0], **settings, state=state))
+    again = list(given.train(resumed, [easy(24)], [1.0], **settings, state=state))
     assert torch.equal(torch.stack(again), torch.stack(losses))
     torch.testing.assert_close(resumed.state_dict(), whole.state_dict(), rtol=0, atol=0)

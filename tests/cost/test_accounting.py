@@ -160,9 +160,9 @@ def test_the_section_on_cost_says_where_it_went(folder):
         stages, accounting.accuracy_points(shown, accounting.read_jobs(folder, STAGES), STAGES, chance=0.5)
     )
     assert section.sentences[0] == (
-        "All stages took 1 min 48 s of work in 9 jobs; the most, 74 %, went into invert shard (2 jobs)."
+        "All stages took 1 min 48 s of work in 9 jobs. The largest stage is invert shard: 2 jobs, 74 % of the work."
     )
-    assert "8.9 s of generating (95 % interval of the gain: 4.45 s to 17.8 s)" in section.sentences[1]
+    assert "8.9 s of generating (by the 95 % interval of the gain: 4.45 s to 17.8 s)" in section.sentences[1]
     assert "8.33e-06 kWh" in section.sentences[2]
     assert "energy_j" in section.tables[0].columns
     unknown = cost_and_run.cost(stages.assign(energy_j=np.nan), pd.DataFrame({"s_per_point_gained": []}))
@@ -173,9 +173,9 @@ def test_the_section_on_cost_says_where_it_went(folder):
 def test_the_section_on_the_run_counts_machines_commits_and_jobs_that_left_no_word(folder):
     found = accounting.read_jobs(folder, STAGES)
     section = cost_and_run.run(found, [("inversion.lr", 0.1, 0.2)], seed=0, seeds=[0, 1])
-    assert "8 jobs, of which the first began at 2026-11-24 22:00:00 UTC" in section.sentences[0]
+    assert "The first began at 2026-11-24 22:00:00 UTC" in section.sentences[0]
     assert "commits abc (7 jobs), def (1 jobs)" in section.sentences[0]
-    assert section.notes == ["1 of 9 jobs left no word in their log of where they ran."]
+    assert section.notes == ["The logs of 1 of 9 jobs do not say where they ran."]
     assert [one.path for one in section.tables] == ["run/machines.csv", "run/settings.csv", "run/checksums.csv"]
     assert accounting.machines(found)[["processor", "device", "n_hosts", "n_jobs"]].values.tolist() == [
         ["Xeon", "cpu", 2, 8]

@@ -8,16 +8,17 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import get_model
 
-from realgap.classifier import networks, training
+from realgap.base_model import denoiser, layout
+from realgap.classifier import networks
 from realgap.cost import flops
 from realgap.cost.plan import ARCHITECTURES
-from realgap.diffusion import base_models, layout
+from realgap.study import limits
 
 META = torch.device("meta")
 
 
 def config_of(name, part):
-    return layout.part_config(ARCHITECTURES / name / part / "config.json", part)
+    return layout.part_config(ARCHITECTURES / name, part)
 
 
 def counted(run):
@@ -36,7 +37,7 @@ def counted_unet(config, latent_size, tokens):
     latents = torch.empty(1, config["in_channels"], latent_size, latent_size, device=META)
     conditioning = torch.empty(1, tokens, config["cross_attention_dim"], device=META, requires_grad=True)
     timesteps = torch.zeros(1, dtype=torch.long, device=META)
-    forward, prediction = counted(lambda: base_models.denoiser(unet)(latents, timesteps, conditioning))
+    forward, prediction = counted(lambda: denoiser.predictor(unet)(latents, timesteps, conditioning))
     loss = (prediction - torch.empty_like(prediction)).square().flatten(1).mean(1)
     backward, _ = counted(lambda: torch.autograd.grad(loss.sum(), conditioning))
     return forward, backward
@@ -55,7 +56,7 @@ def test_a_unet_costs_what_torch_counts(monkeypatch, name, pixels):
 
 def test_a_miniature_unet_costs_what_torch_counts(monkeypatch, base_model):
     monkeypatch.setattr(flops, "FLASH_BACKWARD", 2.0)
-    config = layout.part_config(base_model / "unet" / "config.json", "unet")
+    config = layout.part_config(base_model, "unet")
     forward, backward = counted_unet(config, 8, tokens=3)
     ours = flops.unet(config, 8, num_tokens=3)
     assert ours[0] == forward
@@ -94,7 +95,7 @@ def test_a_resnet_costs_what_torch_counts(name, pixels):
     with META:
         model = networks.build(name, 10, pixels)
     expected, _ = counted(lambda: model(torch.empty(2, 3, pixels, pixels, device=META)))
-    assert flops.resnet(name, pixels, 10, cifar_stem=pixels < training.CIFAR_STEM_BELOW) == expected / 2
+    assert flops.resnet(name, pixels, 10, cifar_stem=pixels < limits.CIFAR_STEM_BELOW) == expected / 2
 
 
 def test_other_architectures_are_not_counted():

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from realgap import streams
-from realgap.diffusion import base_models, inversion
+from realgap.base_model import denoiser, prompting
+from realgap.diffusion import inversion
 from realgap.pretraining import captions
 from realgap.store import shards
+from tests import given
 
 CPU = torch.device("cpu")
 IDS = np.array([7, 3, 11, 4, 20])
@@ -31,7 +33,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def unet(base_model):
-    return base_models.load_unet(base_model, CPU, torch.float32)
+    return denoiser.load(base_model, CPU, torch.float32)
 
 
 def moments(n=5, shape=(4, 8, 8)):
@@ -48,7 +50,7 @@ def run(unet, rows=slice(None), state=None, parts=None, **changes):
     settings = {**SETTINGS, **changes}
     mean, std = (array[rows] for array in moments())
     state = state or inversion.begin(start(IDS[rows]), settings["visits"], settings.get("early_stopping") is not None)
-    steps = inversion.invert(state, mean, std, IDS[rows], base_models.denoiser(unet), ALPHAS, **settings)
+    steps = given.invert(state, mean, std, IDS[rows], denoiser.predictor(unet), ALPHAS, **settings)
     for done, _ in enumerate(steps, start=1):
         if done == parts:
             break
@@ -121,7 +123,7 @@ def equal_bits(one, two):
 
 # --- early stopping ---------------------------------------------------------------------------------------------
 
-STOPPING = inversion.EarlyStopping(patience=3, tolerance=0.01, pairs=4)
+STOPPING = (3, 0.01, 4)  # patience, tolerance, pairs
 
 
 def stop_early(first_numbers, rows=slice(None), state=None, parts=None, visits=200, **changes):
@@ -135,7 +137,7 @@ def stop_early(first_numbers, rows=slice(None), state=None, parts=None, visits=2
 
     ids, zero = np.arange(len(first_numbers))[rows], np.zeros((len(start), 1, 1, 1), np.float32)
     settings = {**SETTINGS, "visits": visits, "lr": 0.01, "weight_decay": 0.0, "early_stopping": STOPPING, **changes}
-    for done, _ in enumerate(inversion.invert(state, zero, zero, ids, predict, ALPHAS, **settings), start=1):
+    for done, _ in enumerate(given.invert(state, zero, zero, ids, predict, ALPHAS, **settings), start=1):
         if done == parts:
             break
     return state
@@ -184,7 +186,7 @@ def test_without_early_stopping_nothing_is_evaluated_and_every_visit_made():
 
     mean, std = moments()
     state = inversion.begin(start(), visits=24)
-    list(inversion.invert(state, mean, std, IDS, predict, ALPHAS, **SETTINGS))
+    list(given.invert(state, mean, std, IDS, predict, ALPHAS, **SETTINGS))
     assert calls == [5] * 24
     assert len(state.best) == 0
 
@@ -195,7 +197,7 @@ def test_without_early_stopping_nothing_is_evaluated_and_every_visit_made():
 def test_a_batch_that_does_not_fit_is_halved_until_it_does_and_the_result_is_the_same(unet, capfd):
     """torch's own error for a full device, once more than 2 images are in a batch."""
     expected = run(unet)
-    fits, sizes = base_models.denoiser(unet), []
+    fits, sizes = denoiser.predictor(unet), []
 
     def small_device(latents, timesteps, conditioning):
         sizes.append(len(latents))
@@ -205,7 +207,7 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does_and_the_result_is_the
 
     mean, std = moments()
     state = inversion.begin(start(), SETTINGS["visits"])
-    list(inversion.invert(state, mean, std, IDS, small_device, ALPHAS, **SETTINGS))
+    list(given.invert(state, mean, std, IDS, small_device, ALPHAS, **SETTINGS))
     np.testing.assert_allclose(state.embeddings, expected.embeddings, atol=1e-5)
     assert sizes.count(5) == 1
     assert set(sizes) == {5, 2, 1}
@@ -218,7 +220,7 @@ def test_a_device_too_small_for_one_image_is_one_line():
 
     mean, std = moments()
     with pytest.raises(ValueError, match="out of memory with a batch of one image"):
-        list(inversion.invert(inversion.begin(start(), 24), mean, std, IDS, no_device, ALPHAS, **SETTINGS))
+        list(given.invert(inversion.begin(start(), 24), mean, std, IDS, no_device, ALPHAS, **SETTINGS))
 
 
 def test_gradients_survive_half_precision():
@@ -235,7 +237,7 @@ def test_gradients_survive_half_precision():
     ends = []
     for dtype in (torch.float32, torch.float16):
         state = inversion.begin(start(), 24)
-        list(inversion.invert(state, mean, std, IDS, nearly_deaf(dtype), ALPHAS, **SETTINGS))
+        list(given.invert(state, mean, std, IDS, nearly_deaf(dtype), ALPHAS, **SETTINGS))
         ends.append(state.embeddings)
     assert np.median(np.abs(ends[0] - start())[:, 0, 0]) > 0.01
     np.testing.assert_allclose(ends[1], ends[0], atol=2e-3)
@@ -270,13 +272,13 @@ def test_a_perfect_denoiser_has_no_loss_and_its_embedding_becomes_the_latents(ki
     state = inversion.begin(np.zeros((3, 1, 1), np.float32), visits=400)
     settings = {**SETTINGS, "prediction_type": kind, "visits": 400, "weight_decay": 0.0, "lr_schedule": "cosine"}
     predict = knowing(lambda conditioning: conditioning.view(-1, 1, 1, 1), kind)
-    list(inversion.invert(state, mean, np.zeros_like(mean), IDS[:3], predict, ALPHAS, **settings))
+    list(given.invert(state, mean, np.zeros_like(mean), IDS[:3], predict, ALPHAS, **settings))
     np.testing.assert_allclose(state.embeddings.ravel(), truth.ravel(), atol=0.01)
     assert state.losses[:, -1].max() < 1e-4 < state.losses[:, 0].min()
 
     known = inversion.begin(truth.numpy().reshape(3, 1, 1), visits=50)
     settings = {**settings, "visits": 50, "lr": 1e-12}
-    list(inversion.invert(known, mean, np.zeros_like(mean), IDS[:3], predict, ALPHAS, **settings))
+    list(given.invert(known, mean, np.zeros_like(mean), IDS[:3], predict, ALPHAS, **settings))
     np.testing.assert_allclose(known.losses, 0, atol=1e-9)
 
 
@@ -288,7 +290,7 @@ def test_the_loss_traced_is_the_mean_of_a_parts_visits():
         return torch.zeros_like(latents) + 0 * conditioning.sum()
 
     state = inversion.begin(start(), visits=200)
-    list(inversion.invert(state, mean, std, IDS, predict, ALPHAS, **{**SETTINGS, "visits": 200}))
+    list(given.invert(state, mean, std, IDS, predict, ALPHAS, **{**SETTINGS, "visits": 200}))
     assert state.losses.shape == (5, 50)
     assert state.losses.mean() == pytest.approx(1, abs=0.01)
     assert state.losses.std() == pytest.approx((2 / (4 * 1024)) ** 0.5, rel=0.2)
@@ -305,7 +307,7 @@ def visited(timesteps, visits=64, image_ids=IDS, **changes):
     mean, std = moments(len(image_ids), (1, 2, 2))
     state = inversion.begin(np.zeros((len(image_ids), 1, 1), np.float32), visits)
     settings = {**SETTINGS, "visits": visits, "timesteps": timesteps, **changes}
-    list(inversion.invert(state, mean, std, image_ids, predict, ALPHAS, **settings))
+    list(given.invert(state, mean, std, image_ids, predict, ALPHAS, **settings))
     return np.array(seen)
 
 
@@ -325,6 +327,12 @@ def test_stratified_timesteps_visit_each_part_of_time_once_in_every_cycle():
             assert (in_order <= np.floor(edges[1:])).all()
     assert len({tuple(image) for image in seen.T}) == len(IDS)
     assert len({tuple(cycle[:, 0]) for cycle in seen.reshape(4, 16, len(IDS))}) == 4  # in an order of its own
+
+
+def test_stratified_timesteps_are_drawn_anywhere_within_their_part():
+    seen = visited("stratified", visits=960)
+    assert len(np.unique(seen)) == len(ALPHAS), "every timestep is visited, not one of each part"
+    assert np.bincount(seen.ravel(), minlength=100) == pytest.approx(np.full(100, 48), abs=36)  # 5 sigma
 
 
 def test_images_and_seeds_draw_their_own_timesteps_whatever_the_batch():
@@ -372,7 +380,7 @@ def test_an_embedding_starts_at_the_prompt_of_its_class_or_of_its_own_looks(
     for name, prompts in (("prompt", ["a one"] * 3), ("looks", texts)):
         out = tmp_path / f"{name}.h5"
         run_step("scripts.inversion_invert", *at_rest(invert_arguments(out), start=name))
-        expected = base_models.embed_prompts(base_model, prompts, CPU)[:, :2].numpy()
+        expected = prompting.embed(base_model, prompts, CPU)[:, :2].numpy()
         np.testing.assert_allclose(shards.read(out, "embeddings")["embeddings"], expected, atol=1e-6)
 
 

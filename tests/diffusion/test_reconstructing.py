@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from realgap.diffusion import base_models
+from realgap.base_model import autoencoder
 from realgap.store import shards
 
 
@@ -31,14 +31,14 @@ def through_vae(run_step, images_shard, base_model, tmp_path):
 def test_a_device_that_holds_two_images_gives_what_one_that_holds_all_gives(through_vae, monkeypatch, capfd):
     moments, images = through_vae("all")
     for name in ("encode", "decode"):
-        original = getattr(base_models, name)
+        original = getattr(autoencoder, name)
 
         def small_device(vae, batch, size, original=original):
             if len(batch) > 2:
                 raise torch.OutOfMemoryError("CUDA out of memory.")
             return original(vae, batch, size)
 
-        monkeypatch.setattr(base_models, name, small_device)
+        monkeypatch.setattr(autoencoder, name, small_device)
     few_moments, few_images = through_vae("few")
     assert capfd.readouterr().err.count("out of memory with 5 images at once, going on with 2\n") == 2
     np.testing.assert_allclose(few_moments["mean"], moments["mean"], atol=1e-5)

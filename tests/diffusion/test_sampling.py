@@ -5,7 +5,8 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from realgap.diffusion import base_models, sampling
+from realgap.base_model import denoiser, prompting, schedules
+from realgap.diffusion import sampling
 
 CPU = torch.device("cpu")
 SCHEDULERS = ["pndm", "ddim", "dpmsolver++", "unipc"]
@@ -14,14 +15,14 @@ SHAPE = (4, 8, 8)
 
 @pytest.fixture(scope="module")
 def unet(base_model):
-    return base_models.load_unet(base_model, CPU, torch.float32)
+    return denoiser.load(base_model, CPU, torch.float32)
 
 
 def draw(unet, scheduler, items, conditioning, unconditional, **changes):
     """Latents of all items, (n, 4, 8, 8)."""
     settings = {"num_inference_steps": 4, "guidance_scale": 2.0, "batch_size": 3, "device": CPU, **changes}
     noise = sampling.initial_latents(items, SHAPE, seed=0)
-    predict = base_models.denoiser(unet) if isinstance(unet, torch.nn.Module) else unet
+    predict = denoiser.predictor(unet) if isinstance(unet, torch.nn.Module) else unet
     batches = sampling.sample(noise, conditioning, unconditional, predict, scheduler, torch.clone, **settings)
     return torch.cat(list(batches))
 
@@ -52,13 +53,13 @@ def conditions():
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_a_sample_is_the_same_in_any_batch(base_model, unet, conditions, name):
     items, cond, uncond = conditions
-    scheduler = base_models.scheduler(base_model, name)
+    scheduler = schedules.sampler(base_model, name)
     whole = draw(unet, scheduler, items, cond, uncond, batch_size=100)
     torch.testing.assert_close(draw(unet, scheduler, items, cond, uncond, batch_size=3), whole, rtol=0, atol=1e-4)
     alone = draw(unet, scheduler, items[5:6], cond[5:6], uncond)
     torch.testing.assert_close(alone, whole[5:6], rtol=0, atol=1e-4)
     assert whole.isfinite().all()
-    again = draw(unet, base_models.scheduler(base_model, name), items, cond, uncond, batch_size=100)
+    again = draw(unet, schedules.sampler(base_model, name), items, cond, uncond, batch_size=100)
     torch.testing.assert_close(again, whole, rtol=0, atol=0)
 
 
@@ -68,7 +69,7 @@ def test_latents_are_those_of_diffusers_own_pipeline(base_model, unet, condition
     items, cond, uncond = conditions
     ours = draw(
         unet,
-        base_models.scheduler(base_model, name),
+        schedules.sampler(base_model, name),
         items,
         cond,
         uncond,
@@ -77,7 +78,7 @@ def test_latents_are_those_of_diffusers_own_pipeline(base_model, unet, condition
     )
     pipeline = StableDiffusionPipeline.from_pretrained(base_model, safety_checker=None)
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.scheduler = base_models.scheduler(base_model, name)
+    pipeline.scheduler = schedules.sampler(base_model, name)
     theirs = pipeline(
         prompt_embeds=torch.from_numpy(cond),
         negative_prompt_embeds=torch.from_numpy(uncond).expand(8, 3, 8),
@@ -103,7 +104,7 @@ def counting(calls):
 
 def test_guidance_scale_1_is_the_conditional_prediction_and_never_runs_the_other(base_model, conditions):
     items, cond, _ = conditions
-    scheduler, calls = base_models.scheduler(base_model, "ddim"), []
+    scheduler, calls = schedules.sampler(base_model, "ddim"), []
     plain = draw(counting(calls), scheduler, items, cond, np.full((3, 8), np.nan, np.float32), guidance_scale=1.0)
     assert plain.isfinite().all()
     assert {n for n, _, _ in calls} == {3, 2}  # the batches, not twice their size
@@ -114,13 +115,11 @@ def test_guidance_scale_1_is_the_conditional_prediction_and_never_runs_the_other
 def test_guidance_leads_from_the_unconditional_through_the_conditional_prediction(base_model, conditions):
     items, cond, uncond = conditions
     for scale in (2.0, 7.5):
-        guided = draw(
-            counting([]), base_models.scheduler(base_model, "ddim"), items, cond, uncond, guidance_scale=scale
-        )
+        guided = draw(counting([]), schedules.sampler(base_model, "ddim"), items, cond, uncond, guidance_scale=scale)
         combined = uncond + scale * (cond - uncond)
         expected = draw(
             counting([]),
-            base_models.scheduler(base_model, "ddim"),
+            schedules.sampler(base_model, "ddim"),
             items,
             combined.astype(np.float32),
             uncond,
@@ -133,7 +132,7 @@ def test_guidance_leads_from_the_unconditional_through_the_conditional_predictio
 def test_the_denoiser_is_called_once_a_step_for_both_branches(base_model, conditions, name, calls_per_batch):
     items, cond, uncond = conditions
     calls = []
-    draw(counting(calls), base_models.scheduler(base_model, name), items, cond, uncond, num_inference_steps=7)
+    draw(counting(calls), schedules.sampler(base_model, name), items, cond, uncond, num_inference_steps=7)
     assert len(calls) == 3 * calls_per_batch  # 8 items in batches of 3; PNDM takes its first step twice
     assert [n for n, _, _ in calls] == [6] * 2 * calls_per_batch + [4] * calls_per_batch
     for n, timesteps, asked in calls:
@@ -147,9 +146,9 @@ def test_the_denoiser_is_called_once_a_step_for_both_branches(base_model, condit
 def test_an_unconditional_branch_of_another_length_is_what_two_separate_calls_would_give(base_model, unet, conditions):
     """The empty prompt is longer than a learned embedding: padding must be neither seen nor missed."""
     items, cond, _ = conditions
-    empty = base_models.embed_prompts(base_model, [""], CPU)[0].numpy()
+    empty = prompting.embed(base_model, [""], CPU)[0].numpy()
     assert len(empty) != cond.shape[1]
-    whole = base_models.denoiser(unet)
+    whole = denoiser.predictor(unet)
 
     def apart(latents, timesteps, conditioning, mask):
         rows = [whole(latents[i : i + 1], timesteps[i : i + 1], conditioning[i : i + 1, m]) for i, m in enumerate(mask)]
@@ -157,7 +156,7 @@ def test_an_unconditional_branch_of_another_length_is_what_two_separate_calls_wo
 
     for unconditional, conditional in ((empty, cond), (empty[:2], cond)):
         together, separately = (
-            draw(predict, base_models.scheduler(base_model, "ddim"), items, conditional, unconditional)
+            draw(predict, schedules.sampler(base_model, "ddim"), items, conditional, unconditional)
             for predict in (whole, apart)
         )
         torch.testing.assert_close(together, separately, rtol=0, atol=1e-4)
@@ -165,15 +164,15 @@ def test_an_unconditional_branch_of_another_length_is_what_two_separate_calls_wo
 
 def test_a_batch_that_does_not_fit_is_halved_and_every_item_is_still_drawn_once(base_model, unet, conditions, capfd):
     items, cond, uncond = conditions
-    fits = base_models.denoiser(unet)
+    fits = denoiser.predictor(unet)
 
     def small_device(latents, *others):
         if len(latents) > 4:  # both branches of 2 items
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return fits(latents, *others)
 
-    expected = draw(unet, base_models.scheduler(base_model, "ddim"), items, cond, uncond)
-    halved = draw(small_device, base_models.scheduler(base_model, "ddim"), items, cond, uncond, batch_size=8)
+    expected = draw(unet, schedules.sampler(base_model, "ddim"), items, cond, uncond)
+    halved = draw(small_device, schedules.sampler(base_model, "ddim"), items, cond, uncond, batch_size=8)
     torch.testing.assert_close(halved, expected, rtol=0, atol=1e-4)
     said = capfd.readouterr().err
     assert said == "".join(f"out of memory with {n} images at once, going on with {n // 2}\n" for n in (8, 4))

@@ -65,3 +65,11 @@ def test_a_cut_does_not_follow_the_order_of_the_file_but_the_seed_and_the_ids():
     assert (image_sets.equal_rows(labels, variants, ids, 100, seed=1) != rows).any()
     backwards = image_sets.equal_rows(labels, variants, ids[::-1], 100, seed=0)
     assert set(ids[::-1][backwards]) == set(ids[rows])
+
+
+def test_class_names_are_in_the_order_of_their_numbers():
+    parts = [
+        shards.Shard({"labels": np.array([label])}, {"options": {"classes": [name]}})
+        for label, name in ((2, "two"), (0, "zero"), (1, "one"))
+    ]
+    assert image_sets.class_names(parts) == ["zero", "one", "two"]

@@ -109,7 +109,7 @@ def test_the_prompts_of_cifar10_are_templates_of_the_captions():
 
 
 def test_the_longest_captions_fit_into_a_prompt():
-    settings = yaml.safe_load((ROOT / "config.yaml").read_text())["pretraining_natural"]
+    settings = yaml.safe_load((ROOT / "workflow" / "pretraining" / "config.yaml").read_text())["natural"]
     entries = list(captions.read_table(TABLE).values())
     images = np.random.default_rng(0).integers(256, size=(len(entries), 32, 32, 3), dtype=np.uint8)
     said = [text for seed in range(4) for text in captions.write(images, entries, np.arange(len(entries)), seed)]

@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from realgap.pretraining import fitting, miniature, typeset
-from scripts import pretrain
+from scripts import pretraining_digits
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "resources" / "mini-sd-digits"
@@ -150,20 +150,20 @@ def test_the_rate_is_held_and_then_falls_to_zero_by_half_a_cosine():
 def test_the_step_makes_a_folder_that_stable_diffusion_s_code_loads(tmp_path, monkeypatch):
     options = {
         **{"seed": 0, "images": 20, "image_size": 16, "max_tokens": 12, "text_width": 8, "text_layers": 1},
-        **{"latent_channels": 4, "falling": 1.0, "precision": "fp32"},
+        **{"latent_channels": 4, "lr_decay_fraction": 1.0, "precision": "fp32"},
         **{
             "vae_channels": [8, 8],
-            "vae_visits": 16,
+            "vae_images_seen": 16,
             "vae_lr": 1e-3,
             "kl_weight": 1e-4,
             "unet_channels": [8, 8],
         },
-        **{"unet_visits": 16, "unet_lr": 1e-3, "batch_size": 8, "vae_ema_decay": 0.9, "unet_ema_decay": 0.9},
+        **{"unet_images_seen": 16, "unet_lr": 1e-3, "batch_size": 8, "vae_ema_decay": 0.9, "unet_ema_decay": 0.9},
     }
     out = tmp_path / "model"
     card = ROOT / "workflow" / "docs" / "mini-sd-digits.md"
     command = [
-        "pretrain",
+        "pretraining_digits",
         "--options",
         json.dumps(options),
         "--card",
@@ -172,9 +172,9 @@ def test_the_step_makes_a_folder_that_stable_diffusion_s_code_loads(tmp_path, mo
         str(out / "model_index.json"),
     ]
     monkeypatch.setattr(sys, "argv", command)
-    pretrain.main()
+    pretraining_digits.main()
     assert [path.name for path in tmp_path.iterdir()] == ["model"]  # no checkpoints, no half-written folder
-    assert "| `unet_visits` | 16 |" in (out / "README.md").read_text()
+    assert "| `unet_images_seen` | 16 |" in (out / "README.md").read_text()
     image = load(out)("the digit one", num_inference_steps=2, guidance_scale=2.0, output_type="np").images[0]
     assert image.shape == (16, 16, 3)
 

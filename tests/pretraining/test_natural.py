@@ -1,8 +1,6 @@
-"""From an ImageFolder to a base model of photographs: collect, screen, pretrain_natural, on a tiny folder."""
+"""From an ImageFolder to a base model of photographs: collect, screen, train, on a tiny folder."""
 
 import json
-import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +13,19 @@ from safetensors.torch import load
 from transformers import CLIPTokenizer
 
 from realgap import streams
+from realgap.base_model import autoencoder, denoiser, prompting
 from realgap.data import loaders
-from realgap.diffusion import base_models
 from realgap.pretraining import captions, fitting, miniature
-from scripts import pretrain
-from tests import checkout
+from scripts import pretraining_digits as digits
 from tests.data.test_screening import photographs
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "resources" / "mini-sd-natural"
 OPTIONS = {
     **{"seed": 0, "images": None, "image_size": 32, "max_tokens": 12, "text_width": 8, "text_layers": 1},
-    **{"latent_channels": 6, "vae_channels": [8, 8, 8], "vae_visits": 16, "vae_lr": 1e-3, "vae_ema_decay": 0.9},
-    **{"kl_weight": 1e-4, "unet_channels": [8, 8], "unet_visits": 16, "unet_lr": 1e-3, "unet_ema_decay": 0.9},
-    **{"batch_size": 8, "falling": 0.5, "precision": "bf16", "prompts": ["a photo of a frog"]},
+    **{"latent_channels": 6, "vae_channels": [8, 8, 8], "vae_images_seen": 16, "vae_lr": 1e-3, "vae_ema_decay": 0.9},
+    **{"kl_weight": 1e-4, "unet_channels": [8, 8], "unet_images_seen": 16, "unet_lr": 1e-3, "unet_ema_decay": 0.9},
+    **{"batch_size": 8, "lr_decay_fraction": 0.5, "precision": "bf16", "prompts": ["a photo of a frog"]},
 }
 
 
@@ -52,11 +49,17 @@ def screened(folder, cifar10_root, tmp_path, run_step):
     """The files of the first two steps."""
     files = {name: tmp_path / f"{name}" for name in ("photographs.h5", "screening.csv", "pairs.png", "pairs.svg")}
     options = {"root": str(folder), "captions": str(folder / "captions.tsv"), "image_size": 32}
-    run_step("scripts.collect", "--options", json.dumps(options), "--out", files["photographs.h5"])
-    options = {"unseen": "cifar10", "unseen_root": str(cifar10_root), "image_size": 32, "near": 0.9, "pairs": 4}
+    run_step("scripts.pretraining_collect", "--options", json.dumps(options), "--out", files["photographs.h5"])
+    options = {
+        "unseen": "cifar10",
+        "unseen_root": str(cifar10_root),
+        "image_size": 32,
+        "duplicate_threshold": 0.9,
+        "pairs": 4,
+    }
     pictures = [files["pairs.png"], files["pairs.svg"]]
     run_step(
-        *("scripts.screen", "--photographs", files["photographs.h5"], "--options", json.dumps(options)),
+        *("scripts.pretraining_screen", "--photographs", files["photographs.h5"], "--options", json.dumps(options)),
         *("--table", files["screening.csv"], "--figure", *pictures),
     )
     return files
@@ -80,7 +83,7 @@ def test_a_folder_becomes_a_base_model_without_what_must_stay_unseen(screened, f
         "out": out / "model_index.json",
         "options": json.dumps(OPTIONS),
     }
-    run_step("scripts.pretrain_natural", *(text for name, it in arguments.items() for text in (f"--{name}", it)))
+    run_step("scripts.pretraining_natural", *(text for name, it in arguments.items() for text in (f"--{name}", it)))
     said = (out / "README.md").read_text()
     assert said.startswith(
         "15 of 2 classes. 17 photographs were compared: 1 have the same pixels as an unseen image, 1 "
@@ -95,8 +98,8 @@ def test_a_folder_becomes_a_base_model_without_what_must_stay_unseen(screened, f
     image = pipeline("a photo of a cat", num_inference_steps=2, output_type="np").images[0]
     assert image.shape == (32, 32, 3)
     device = torch.device("cpu")
-    assert base_models.load_unet(out, device, torch.float32).config.in_channels == 6
-    assert base_models.embed_prompts(out, ["a cat"], device).dtype == torch.float32
+    assert denoiser.load(out, device, torch.float32).config.in_channels == 6
+    assert prompting.embed(out, ["a cat"], device).dtype == torch.float32
 
 
 def test_a_screening_of_other_photographs_is_refused(screened, folder, tmp_path, run_step):
@@ -104,7 +107,7 @@ def test_a_screening_of_other_photographs_is_refused(screened, folder, tmp_path,
     table.to_csv(tmp_path / "other.csv", index=False)
     with pytest.raises(ValueError, match="the screening must be of these photographs"):
         run_step(
-            *("scripts.pretrain_natural", "--photographs", screened["photographs.h5"]),
+            *("scripts.pretraining_natural", "--photographs", screened["photographs.h5"]),
             *("--screened", tmp_path / "other.csv", "--captions", folder / "captions.tsv", "--card", tmp_path),
             *("--out", tmp_path / "never" / "model_index.json", "--options", json.dumps(OPTIONS)),
         )
@@ -115,13 +118,13 @@ def test_a_folder_without_a_line_in_the_table_is_one_line(folder, tmp_path, run_
     (tmp_path / "captions.tsv").write_text("folder\tname\tkind\nn1\tbullfrog\tfrog\n")
     options = {"root": str(folder), "captions": str(tmp_path / "captions.tsv"), "image_size": 32}
     with pytest.raises(ValueError, match=r"captions\.tsv: must have a line for the folder n2 of "):
-        run_step("scripts.collect", "--options", json.dumps(options), "--out", tmp_path / "never.h5")
+        run_step("scripts.pretraining_collect", "--options", json.dumps(options), "--out", tmp_path / "never.h5")
     assert not (tmp_path / "never.h5").exists()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_in_either_precision_losses_fall_and_weights_are_fp32(tmp_path, precision):
-    pipeline, traces = pretrain.train(photographs(16, seed=0), ["a cat"] * 32, settings(precision), tmp_path / "model")
+    pipeline, traces = digits.train(photographs(16, seed=0), ["a cat"] * 32, settings(precision), tmp_path / "model")
     for trace in traces.values():
         assert len(trace.losses) == 60
         assert np.mean(trace.losses[-15:]) < np.mean(trace.losses[:15])
@@ -131,8 +134,8 @@ def test_in_either_precision_losses_fall_and_weights_are_fp32(tmp_path, precisio
 
 def settings(precision):
     known = {name: value for name, value in OPTIONS.items() if name != "prompts"}
-    more = {"vae_visits": 480, "unet_visits": 480, "vae_lr": 1e-2, "unet_lr": 1e-2, "precision": precision}
-    return pretrain.Options(**{**known, **more})
+    more = {"vae_images_seen": 480, "unet_images_seen": 480, "vae_lr": 1e-2, "unet_lr": 1e-2, "precision": precision}
+    return digits.Options(**{**known, **more})
 
 
 def test_a_killed_run_goes_on_with_its_own_tokenizer(tmp_path, monkeypatch):
@@ -149,19 +152,19 @@ def test_a_killed_run_goes_on_with_its_own_tokenizer(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(fitting, "stream", killed)
         with pytest.raises(KeyboardInterrupt):
-            pretrain.train(images, words, options, tmp_path / "killed")
+            digits.train(images, words, options, tmp_path / "killed")
     kept = CLIPTokenizer.from_pretrained(tmp_path / ".killed.tokenizer")
     with monkeypatch.context() as patch:
         patch.setattr(miniature, "make_tokenizer", lambda *arguments: pytest.fail("a second tokenizer was made"))
-        resumed, _ = pretrain.train(images, words, options, tmp_path / "killed")
+        resumed, _ = digits.train(images, words, options, tmp_path / "killed")
     with monkeypatch.context() as patch:
         patch.setattr(miniature, "make_tokenizer", lambda *arguments: kept)
-        unbroken, _ = pretrain.train(images, words, options, tmp_path / "unbroken")
+        unbroken, _ = digits.train(images, words, options, tmp_path / "unbroken")
     assert resumed.tokenizer.get_vocab() == kept.get_vocab()
     for part in ("vae", "unet", "text_encoder"):
         one, other = (getattr(pipeline, part).state_dict() for pipeline in (resumed, unbroken))
         torch.testing.assert_close(one, other, rtol=0, atol=0)
-    pretrain.forget(tmp_path / "killed", options)
+    digits.forget(tmp_path / "killed", options)
     assert not list(tmp_path.glob(".killed*"))
 
 
@@ -189,24 +192,6 @@ def test_every_caption_of_an_image_is_used(tmp_path):
         fitting.train_denoiser(pipeline, images, captions[:5], checkpoint=checkpoint, **given)
 
 
-def planned(folder, *arguments, target):
-    run = checkout.snakemake(folder, "-n", "--quiet", "rules", *arguments, target=target)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", run.stdout, re.MULTILINE)}
-
-
-def test_given_a_folder_the_workflow_plans_the_three_steps(tmp_path, folder, cifar10_root):
-    copy = checkout.copy(tmp_path / "checkout")
-    shutil.rmtree(copy / "resources" / "mini-sd-natural", ignore_errors=True)
-    settings = {"root": str(folder), "unseen_root": str(cifar10_root)}
-    jobs = planned(copy, "--config", f"pretraining_natural={json.dumps(settings)}", target="pretrain_natural")
-    assert {rule: n for rule, n in jobs.items() if rule != "total"} == {
-        "collect_natural": 1,
-        "screen_natural": 1,
-        "pretrain_natural": 1,
-    }
-
-
 def test_the_shipped_folder_is_small_and_in_half_precision():
     found = [path for path in SHIPPED.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in found) <= 24e6
@@ -217,9 +202,9 @@ def test_the_shipped_folder_is_small_and_in_half_precision():
 
 def test_the_shipped_vae_keeps_photographs_it_has_not_seen(cifar10_root):
     images = loaders.cifar10(cifar10_root, "test").images[:200]
-    vae = base_models.load_vae(SHIPPED, torch.device("cpu"), torch.float32)
-    mean, _ = base_models.encode(vae, images, 32)
-    decoded = base_models.decode(vae, torch.from_numpy(mean) * vae.config.scaling_factor, 32)
+    vae = autoencoder.load(SHIPPED, torch.device("cpu"), torch.float32)
+    mean, _ = autoencoder.encode(vae, images, 32)
+    decoded = autoencoder.decode(vae, torch.from_numpy(mean) * vae.config.scaling_factor, 32)
     psnr_db = 10 * np.log10(255**2 / ((decoded.astype(float) - images) ** 2).mean(axis=(1, 2, 3)))
     assert psnr_db.mean() > 28
 

@@ -38,7 +38,7 @@ def rooms(tmp_path_factory):
 
 def test_each_defect_ranks_first_in_the_number_that_is_for_it(rooms):
     table = pd.read_csv(rooms / "geometry/measures.csv")
-    chance = table.pivot(index="source", columns="measure", values="chance_above_real")
+    chance = table.pivot(index="source", columns="metric", values="chance_above_real")
     harmless = ["real_resampled", "real_blurred"]
     assert chance.unexplained_share["bent_lines"] > 0.9
     assert chance.unexplained_share["bent_lines"] > chance.unexplained_share[["second_light", "broken_camera"]].max()
@@ -53,7 +53,7 @@ def test_each_defect_ranks_first_in_the_number_that_is_for_it(rooms):
 
 
 def test_a_second_light_leaves_lines_and_camera_alone(rooms):
-    table = pd.read_csv(rooms / "geometry/measures.csv").set_index(["source", "measure"])
+    table = pd.read_csv(rooms / "geometry/measures.csv").set_index(["source", "metric"])
     for measure in ("unexplained_share", "off_square_deg"):
         assert table.chance_low["second_light", measure] < 0.6, measure
 
@@ -63,7 +63,7 @@ def test_every_number_stands_beside_the_controls(rooms):
     assert list(pd.read_csv(rooms / "geometry/measures.csv").source.unique()) == sources
     cues = pd.read_csv(rooms / "geometry/cues.csv")
     assert list(cues.source.unique()) == sources[1:]
-    assert set(cues.cue) == {"pixels", "segments", "structure", "field"}
+    assert set(cues.metric) == {"pixels", "segments", "structure", "field"}
     everyone = cues[cues.group == "all"]
     assert everyone.auc.between(0, 1).all()
     assert (everyone.auc_low <= everyone.auc).all()

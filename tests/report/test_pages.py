@@ -25,6 +25,15 @@ def test_the_page_shows_the_table_the_answer_the_sections_and_the_config(tmp_pat
     assert "nan" not in re.sub(r"base64,[^\"]+", "", html)
 
 
+def test_a_source_of_any_name_is_described_by_its_kind(tmp_path):
+    html = browsed.render(
+        tmp_path,
+        by_seed={"real": [0.9, 0.91], "guidance_3": [0.8, 0.81]},
+        config={"sources": {"guidance_3": {"kind": "inversion"}}},
+    )
+    assert "<dt>guidance 3</dt>\n<dd>sampled from the inverted embedding of each real image.</dd>" in html
+
+
 def test_what_a_study_does_not_have_is_absent(tmp_path):
     html = browsed.render(tmp_path, by_seed={"real": [0.9, 0.91], "vae_only": [0.8, 0.82]})
     for text in ("Stable Diffusion", "fidelity", "miniature of"):
@@ -47,7 +56,7 @@ def test_hostile_text_stays_text(tmp_path):
         study=HOSTILE,
         class_names=[HOSTILE, "one"],
         analyses=analyses,
-        config={"base_model": {"path": HOSTILE}},
+        config={"base_model": {"path": HOSTILE}, "sources": {HOSTILE: {"kind": "prompts"}}},
     )
     script = (browsed.TEMPLATE.parent / "page.js").read_text()
     assert html.count("<script") == 1

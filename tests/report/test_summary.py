@@ -47,7 +47,7 @@ def test_prompts_are_judged_as_they_did(prompts, found):
     [
         (BETTER, "Diffusion Inversion more than closes the gap"),
         (WORSE, "Diffusion Inversion closes part of the gap"),
-        (SAME, "Diffusion Inversion closes the gap between prompts and real images, as far as these seeds can tell"),
+        (SAME, "Diffusion Inversion is better training data than prompts, and not told apart from real images:"),
         (FAR_WORSE, "Images from Diffusion Inversion are worse training data"),
     ],
 )
@@ -63,12 +63,12 @@ def test_without_a_gap_none_is_closed(prompts):
 
 @pytest.mark.parametrize(
     ("mixed", "found"),
-    [(BETTER, " help:"), (WORSE, " hurt:"), (SAME, " make no difference that these seeds can tell:")],
+    [(BETTER, " help:"), (WORSE, " hurt:"), (SAME, " bring a change that is not told apart from zero:")],
 )
 def test_adding_generated_images_helps_or_hurts_as_it_did(mixed, found):
     third = said(real=REAL, real_and_diffusion_inversion=mixed, real_and_stable_diffusion=FAR_WORSE)[-1]
     assert third.lead == f"Added to the real images, images from Diffusion Inversion{found}"
-    assert "those from prompts hurt" in third.rest
+    assert "Added in the same way, images from text prompts hurt:" in third.rest
 
 
 def test_the_default_studys_rows_give_three_sentences_with_n_and_intervals():
@@ -76,12 +76,12 @@ def test_the_default_studys_rows_give_three_sentences_with_n_and_intervals():
     assert len(sentences) == 3
     first, second, third = (sentence.rest for sentence in sentences)
     assert first == (
-        "after training on 1,000 of them a classifier gets 71.7 % (63.7 to 79.7) of 1,697 real test images right, "
-        "after training on 100 real images 93.0 % (90.5 to 95.5): \N{MINUS SIGN}21.3 (\N{MINUS SIGN}27.6 to "
+        "a classifier trained on 1,000 of them gets 71.7 % (63.7 to 79.7) of 1,697 real test images right. Trained on "
+        "100 real images it gets 93.0 % (90.5 to 95.5). The difference is \N{MINUS SIGN}21.3 (\N{MINUS SIGN}27.6 to "
         "\N{MINUS SIGN}15.1) points."
     )
-    assert second.endswith("points against real and +21.3 (+15.1 to +27.6) against prompts.")
-    assert third.startswith("94.8 % (")
+    assert second.endswith("points, and against prompts +21.3 (+15.1 to +27.6).")
+    assert third.startswith("a classifier gets 94.8 % (")
 
 
 def test_sources_that_are_missing_give_their_place_to_the_control_and_to_real():
@@ -90,7 +90,7 @@ def test_sources_that_are_missing_give_their_place_to_the_control_and_to_real():
         "Real images set the mark:",
         "Passing the real images through the VAE alone costs accuracy:",
     ]
-    assert only[0].rest.startswith("after training on 100 real images a classifier gets 91.0 %")
+    assert only[0].rest.startswith("a classifier trained on 100 real images gets 91.0 %")
     assert len(said(real=REAL)) == 1
 
 
@@ -111,9 +111,10 @@ def test_numbers_are_rounded_to_a_tenth_with_a_sign_where_it_matters():
 def test_limits_are_those_of_the_study():
     table = tables.table(pages.accuracies())
     text = " ".join(summary.limits(table, pages.CONFIG))
-    assert "(3 seeds): another choice of the 100 real images" in text
+    assert "(3 seeds). Another choice of the 100 real images" in text
     assert "16 px" in text
     assert "up to 10 images for each real one" in text
+    assert "50 % of each batch are real images" in text
     assert "a miniature that has only seen typeset digits" in text
     natural = {**pages.CONFIG, "base_model": {"path": "resources/mini-sd-natural"}}
     assert "a miniature that has only seen photographs of 32 px" in " ".join(summary.limits(table, natural))

@@ -2,7 +2,6 @@
 
 import os
 import re
-import resource
 import shutil
 import signal
 import stat
@@ -154,10 +153,8 @@ def test_changed_pins_or_a_moved_folder_make_the_environment_anew(project):
 def test_an_interrupted_set_up_keeps_nothing_and_the_next_call_makes_it(project, number):
     process = begin(project, "true", STUB_TAKES="60")
     wait_for_installing(project)
-    begun = time.monotonic()
     os.killpg(process.pid, number)  # as a terminal does
-    assert process.wait(30) == 130
-    assert time.monotonic() - begun < 20  # not after the download
+    assert process.wait(30) == 130  # not after the download, which takes 60 s
     assert "set-up interrupted, nothing kept" in process.stderr.read()
     assert not (project / ".venv").exists()
     assert "environment ready" in call(project, "true").stderr
@@ -236,16 +233,6 @@ def test_other_wishes_and_no_command_are_refused(project):
     assert done.returncode == 1
     assert "usage: envs/run CMD [ARG ...]" in done.stderr
     assert not (project / ".venv").exists()
-
-
-def test_it_adds_nothing_noticeable_to_a_command(project):
-    call(project, "true")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    for _ in range(10):
-        call(project, "true")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert cpu_s / 10 < 0.05  # the processor's time: the clock of a busy machine says little
 
 
 def test_it_is_an_executable_script_that_any_posix_shell_reads():

@@ -11,7 +11,7 @@ from realgap.run import job_log
 from realgap.store import provenance
 
 STEP = """
-from realgap import steps
+from realgap.run import steps
 
 def main():
     print("half a line of progress", end="\\n")

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from realgap.base_model import prompting
 from realgap.run import job_log, steps
 
 STEP = """
 from dataclasses import dataclass
-from realgap import steps
+from realgap.run import steps
 
 @dataclass(frozen=True)
 class Options:
@@ -123,7 +124,7 @@ def test_the_benchmark_has_the_columns_of_snakemake(tmp_path):
 
 def test_prompts_put_the_class_name_into_every_template(tmp_path):
     (tmp_path / "t.txt").write_text("a photo of a {}\n\n  {}, drawn {} \n", encoding="utf-8")
-    assert steps.prompts(tmp_path / "t.txt", "polar_bear") == [
+    assert prompting.of_class(tmp_path / "t.txt", "polar_bear") == [
         "a photo of a polar bear",
         "polar bear, drawn polar bear",
     ]
@@ -133,7 +134,7 @@ def test_prompts_put_the_class_name_into_every_template(tmp_path):
 def test_templates_without_a_place_for_the_class_name_are_refused_by_name(tmp_path, text):
     (tmp_path / "t.txt").write_text(text)
     with pytest.raises(ValueError, match=rf"{tmp_path / 't.txt'}: each line must be a prompt with \{{\}}"):
-        steps.prompts(tmp_path / "t.txt", "one")
+        prompting.of_class(tmp_path / "t.txt", "one")
 
 
 def test_progress_passes_every_item_on_and_says_how_far_it_is(capsys):

@@ -83,7 +83,9 @@ def test_a_driver_elsewhere_is_dead_after_a_long_silence(tmp_path, queue):
 
 
 def test_a_driver_that_ends_in_order_leaves_no_card(tmp_path):
-    code = f"from pathlib import Path; from realgap import drivers; drivers.register('r', Path({str(tmp_path)!r}))"
+    code = (
+        f"from pathlib import Path; from realgap.run import takeover; takeover.register('r', Path({str(tmp_path)!r}))"
+    )
     seen = f"{code}; assert list(Path({str(tmp_path)!r}).rglob('r.json'))"
     subprocess.run([sys.executable, "-c", seen], check=True, env={**os.environ, "PYTHONPATH": "workflow"})
     assert not list(tmp_path.rglob("*.json"))

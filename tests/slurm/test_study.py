@@ -16,12 +16,7 @@ from tests.slurm.conftest import Run
 
 RESULTS = Path("results/reduced")
 # a step on a cluster costs ten seconds, and analyses are steps like others
-NO_ANALYSES = {
-    "analyses": [],
-    "geometry": {"images_per_class": 0},
-    "scaling": {"enabled": False},
-    "transfer": {"enabled": False},
-}
+NO_ANALYSES = {"analyses": []}
 GPU_STEPS = {"encode", "invert", "sample", "reconstruct", "train", "evaluate"}
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("slurm"), pytest.mark.timeout(2400)]

@@ -317,7 +317,7 @@ def test_the_written_contract_names_every_array_dtype_and_attribute():
 
 
 def test_reading_a_shard_imports_no_torch():
-    code = "import sys; from realgap import shards; sys.exit('torch' in sys.modules)"
+    code = "import sys; from realgap.store import shards; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

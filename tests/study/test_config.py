@@ -1,6 +1,7 @@
 """realgap.study.config: a wrong configuration is one line that names key, what it must be and what it is."""
 
 import copy
+import re
 import subprocess
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import pytest
 import yaml
 
 from realgap.study import config as configuration
+from realgap.study import renamed
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
-SCHEMA = yaml.safe_load(configuration.SCHEMA.read_text())
+SCHEMA = configuration.schema()
+PRETRAINING = yaml.safe_load((ROOT / "workflow" / "pretraining" / "config.schema.yaml").read_text())
 
 # (key, value that is put there, what the message says)
 WRONG = [
@@ -25,6 +28,10 @@ WRONG = [
     ("study", "../elsewhere", "config: study: must start with a letter or digit and hold only"),
     ("study", "a b", "got 'a b'"),
     ("study", "digits\n", r"got 'digits\n'"),
+    ("study", "published", "config: study: must be another name, results/published/ holds something else; got 'pub"),
+    ("study", "Downloads", "config: study: must be another name, results/Downloads/ holds something else"),
+    ("pretraining", {"seed": 1}, "pretraining: no longer a key; write digits in workflow/pretraining/config.yaml"),
+    ("pretraining_natural", {}, "no longer a key; write natural in workflow/pretraining/config.yaml"),
     ("study", 7, "config: study: must be of type string; got 7"),
     ("seed", -1, "config: seed: must be at least 0; got -1"),
     ("seed", True, "config: seed: must be of type integer; got True"),
@@ -50,13 +57,9 @@ WRONG = [
     (
         "training_sets",
         ["real", "gan"],
-        "must be made of the sources real, vae_only, stable_diffusion, diffusion_inversion; got",
+        "made of the sources real, vae_only, stable_diffusion, diffusion_inversion; got 'gan'",
     ),
-    (
-        "training_sets",
-        ["real", "vae_only+real"],
-        "config: training_sets: real must stand first in a set, got 'vae_only+real'",
-    ),
+    ("training_sets", ["real", "vae_only+real"], "training_sets: real must stand first in a set, got 'vae_only+real'"),
     ("training_sets", ["real", "a b"], "config: training_sets.1: must be names of sources joined by +; got 'a b'"),
     ("training_sets", ["vae_only", "stable_diffusion"], "config: training_sets: must hold 'real'"),
     ("training_sets", ["real", "real+vae_only+vae_only"], "each source may stand once in a set, got 'real+vae_only+"),
@@ -65,7 +68,8 @@ WRONG = [
         {"kind": "rendered", "defect": "bent_lines"},
         "config: sources.vae_only.kind: must be another than rendered unless dataset.name is; got 'digits'",
     ),
-    ("geometry.images_per_class", -1, "config: geometry.images_per_class: must be at least 0; got -1"),
+    ("geometry.images_per_class", -1, "config: geometry.images_per_class: must be at least 1; got -1"),
+    ("geometry.images_per_class", 0, "images_per_class: 0 is no longer a switch; leave geometry out of analyses"),
     ("geometry.detector", 3, "config: geometry.detector: must be of type string; got 3"),
     (
         "geometry.detector",
@@ -89,16 +93,16 @@ WRONG = [
     ("plan.utilisation", 0, "config: plan.utilisation: must be more than 0; got 0"),
     ("plan.device", "tpu", "config: plan.device: must be one of cpu, t4, "),
     ("dataset.images_per_class", 1, "interpolation_strength: must be 0 when dataset.images_per_class is 1"),
-    ("analyses", ["attention", "taste"], "config: analyses.1: must be one of attention, fidelity, detection, "),
-    ("attention.layer", "layer 4", "config: attention.layer: must be the name of a module of the classifier"),
-    ("attention.method", "gradcam", "config: attention.method: must be one of grad_cam, grad_cam_reference, "),
+    ("analyses", ["saliency", "taste"], "config: analyses.1: must be one of saliency, fidelity, detection, "),
+    ("saliency.layer", "layer 4", "config: saliency.layer: must be the name of a module of the classifier"),
+    ("saliency.method", "gradcam", "config: saliency.method: must be one of grad_cam, grad_cam_reference, "),
     ("features.extractor", "vgg", "config: features.extractor: must be one of classifier, inception, dinov2, clip"),
     ("features.extractor", "inception", "features.weights: must be where those of inception are; got None"),
     ("features.weights", "w.pth", "config: features.weights: must be null for the classifier; got 'w.pth'"),
     ("dataset.test_images_per_class", 1, "config: analyses: must leave out fidelity where a class has 1 real image"),
     ("detection.folds", 101, "config: detection.folds: must be at most 100; got 101"),
     ("detection.images_per_class", 0, "config: detection.images_per_class: must be at least 1; got 0"),
-    ("memorisation.chance", 0, "config: memorisation.chance: must be more than 0; got 0"),
+    ("memorisation.near_copy_quantile", 0, "config: memorisation.near_copy_quantile: must be more than 0; got 0"),
     ("scaling.multiples", [], "config: scaling.multiples: must be a list of at least 1; got []"),
     ("transfer.fractions", [1.5], "config: transfer.fractions.0: must be at most 1; got 1.5"),
     ("transfer.frozen_stages", [6], "config: transfer.frozen_stages.0: must be at most 5; got 6"),
@@ -123,7 +127,7 @@ def test_a_study_too_small_for_the_classifiers_of_geometry_is_refused_before_any
     config["dataset"]["images_per_class"] = 2
     with pytest.raises(ValueError, match=r"geometry\.images_per_class: must give 5 images of all classes.*; got 4"):
         configuration.check(config)
-    config["geometry"]["images_per_class"] = 0
+    config["analyses"].remove("geometry")
     configuration.check(config)
 
 
@@ -153,18 +157,72 @@ def test_a_wrong_config_is_one_line_that_names_key_value_and_what_is_allowed(key
 def test_one_image_a_class_is_right_without_mixing():
     config = changed("dataset.images_per_class", 1)
     config["sources"]["diffusion_inversion"]["interpolation_strength"] = 0
-    config["analyses"] = ["attention", "mistakes"]  # a ball needs neighbours of its own class
+    config["analyses"] = ["saliency", "errors", "geometry"]  # a ball needs neighbours of its own class
     configuration.check(config)
 
 
 def test_frozen_stages_need_a_resnet():
     config = changed("classifier.architecture", "vgg11")
     configuration.check(config)
-    config["transfer"]["enabled"] = True
+    config["analyses"].append("transfer")
+    with pytest.raises(ValueError, match="must leave out transfer unless the classifier is a ResNet; got 'vgg11'"):
+        configuration.check(config)
+
+
+def test_transfer_needs_a_classifier_that_has_seen_no_real_image():
+    config = changed("training_sets", ["real", "real+stable_diffusion"])
+    config["analyses"] = ["transfer"]
+    with pytest.raises(ValueError, match="must leave out transfer where every training set has real images; got"):
+        configuration.check(config)
+
+
+def test_scaling_needs_a_training_set_that_can_grow_and_a_number_to_grow_from():
+    config = changed("analyses", ["scaling"])
+    configuration.check(config)
+    config["scaling"]["multiples"] = [10, 20]
     with pytest.raises(
-        ValueError, match="transfer.enabled: must be false unless the classifier is a ResNet; got 'vgg11'"
+        ValueError, match="scaling.multiples: must hold a number below sampling.samples_per_image, 10; got"
     ):
         configuration.check(config)
+    config["training_sets"] = ["real", "vae_only"]
+    with pytest.raises(ValueError, match="must leave out scaling where no training set has several images"):
+        configuration.check(config)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("attention", {"layer": "layer4"}, "attention: no longer a key; write saliency"),
+        (
+            "mistakes",
+            {"confidence_bins": 15},
+            "mistakes: no longer a key; write errors, with distance_bins for edge_bins",
+        ),
+        ("errors.edge_bins", 4, "errors.edge_bins: no longer a key; write errors.distance_bins"),
+        ("memorisation.chance", 0.01, "memorisation.chance: no longer a key; write memorisation.near_copy_quantile"),
+        ("analyses", ["mistakes"], "analyses: mistakes is no longer the name of an analysis; write errors"),
+        (
+            "scaling.enabled",
+            False,
+            "scaling.enabled: no longer a key; write scaling under analyses, or leave it out there",
+        ),
+        (
+            "transfer.enabled",
+            True,
+            "transfer.enabled: no longer a key; write transfer under analyses, or leave it out there",
+        ),
+    ],
+)
+def test_an_old_key_is_told_its_new_name(key, value, message):
+    with pytest.raises(ValueError, match=f"^config: {re.escape(message)}"):
+        configuration.check(changed(key, value))
+
+
+def test_every_new_name_of_a_renamed_key_exists():
+    for new in (new for new in renamed.RENAMED.values() if " " not in new):
+        at = configuration.schema()
+        for name in new.split("."):
+            at = at["properties"][name]
 
 
 def test_a_long_value_is_cut_short():
@@ -172,16 +230,17 @@ def test_a_long_value_is_cut_short():
         configuration.check(changed("study", "~" * 10_000))
 
 
-def described(schema, path=()):
+def described(schema, definitions, path=()):
     """Every key of the schema with what it says of itself; references followed."""
     for name, entry in schema.get("properties", {}).items():
-        entry = SCHEMA["$defs"][entry["$ref"].rsplit("/", 1)[1]] if "$ref" in entry else entry
+        entry = definitions[entry["$ref"].rsplit("/", 1)[1]] if "$ref" in entry else entry
         yield ".".join((*path, name)), entry
-        yield from described(entry, (*path, name))
+        yield from described(entry, definitions, (*path, name))
 
 
-def test_every_key_of_the_schema_says_its_type_and_meaning_and_refuses_unknown_ones():
-    for key, entry in described(SCHEMA):
+@pytest.mark.parametrize("schema", [SCHEMA, PRETRAINING], ids=["study", "pretraining"])
+def test_every_key_of_the_schema_says_its_type_and_meaning_and_refuses_unknown_ones(schema):
+    for key, entry in described(schema, schema["$defs"]):
         if entry.get("type") == "object":
             assert entry.get("additionalProperties") is False, key
         else:
@@ -213,8 +272,8 @@ def test_the_real_command_stops_before_any_job_without_a_traceback(tmp_path, tex
     [
         ("dataset.images_per_class", "5", 5),
         ("dataset.test_images_per_class", "null", None),
-        ("scaling.enabled", "true", True),
-        ("scaling.enabled", "True", True),
+        ("classifier.horizontal_flip", "true", True),
+        ("classifier.horizontal_flip", "True", True),
         ("inversion.lr", "0.5", 0.5),
         ("study", "007", "007"),  # may be a text
         ("dataset.images_per_class", "a: b: c", "a: b: c"),  # not YAML
@@ -231,7 +290,7 @@ def test_what_the_command_line_gives_as_text_gets_its_type(key, text, value):
 
 
 @pytest.mark.parametrize(
-    "given", ["scaling={enabled: true, multiples: [1, 2]}", 'scaling={"enabled": true}', "seeds=[7]"]
+    "given", ["classifier={horizontal_flip: true, steps: 2}", 'classifier={"horizontal_flip": true}', "seeds=[7]"]
 )
 def test_the_real_command_takes_keys_in_braces_and_brackets(given):
     command = ["snakemake", "--dry-run", "--quiet", "all", "--config", given, "--", "results/digits/test.h5"]

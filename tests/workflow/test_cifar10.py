@@ -17,10 +17,11 @@ import torch
 import yaml
 from torchvision import datasets as torchvision_datasets
 
+from realgap.base_model import autoencoder, denoiser, prompting, schedules
 from realgap.data import images
-from realgap.diffusion import base_models, inversion, sampling
+from realgap.diffusion import inversion, sampling
 from realgap.store import shards
-from tests import checkout, stable_diffusion
+from tests import checkout, given, stable_diffusion
 
 CPU = torch.device("cpu")
 RESULTS = Path("results/cifar10-tiny")
@@ -41,7 +42,8 @@ FEW = {
     "sampling": {"samples_per_image": 2, "full_size_per_class": 1},
     "classifier": {"steps": 2, "batch_size": 8},
     "seeds": [0],
-    "geometry": {"images_per_class": 0},  # two images of each source train no classifier of cues
+    # two images of each source train no classifier of geometric cues
+    "analyses": ["saliency", "fidelity", "detection", "memorisation", "errors"],
     "compute": {"precision": "fp32"},
 }
 
@@ -123,7 +125,7 @@ def test_images_kept_at_full_size_are_those_of_the_shards_before_they_were_made_
             np.testing.assert_array_equal(large["images"], images.resize(small["images"][:1], 128))
             continue
         pixels = torch.from_numpy(large["images"]).permute(0, 3, 1, 2).float()
-        reduced = base_models._resize(pixels, 32)[0].permute(1, 2, 0).clamp(0, 255).numpy()
+        reduced = autoencoder._resize(pixels, 32)[0].permute(1, 2, 0).clamp(0, 255).numpy()
         assert np.abs(reduced - small["images"][0]).mean() < 2.5, source  # of 255; rounded once more on the way
 
 
@@ -172,7 +174,7 @@ def test_a_model_that_is_not_there_is_one_line_that_says_how_to_get_it(tmp_path,
     study["base_model"] |= {"hub": "CompVis/stable-diffusion-v1-4", "revision": "0" * 40}
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
     run = subprocess.run(
-        ["snakemake", "resources/models/tiny/model_index.json", "--configfile", "study.yaml"],
+        ["snakemake", f"{RESULTS}/moments/cat/0.h5", "--configfile", "study.yaml"],
         cwd=folder,
         env={**_environment(), "HF_HUB_OFFLINE": "1"},
         capture_output=True,
@@ -184,6 +186,7 @@ def test_a_model_that_is_not_there_is_one_line_that_says_how_to_get_it(tmp_path,
     assert "base_model.hub: CompVis/stable-diffusion-v1-4 could not be fetched" in line
     assert "copy the model's folder to resources/models/tiny (workflow/docs/base-models.md)" in line
     assert "Traceback" not in said
+    assert not (folder / RESULTS).exists()  # before any job
 
 
 # --- the families of Stable Diffusion ---------------------------------------------------------------------------
@@ -194,18 +197,18 @@ def test_a_model_that_is_not_there_is_one_line_that_says_how_to_get_it(tmp_path,
 def test_every_family_and_target_is_inverted_and_sampled_through_its_own_parts(tmp_path, family, kind):
     """Latents from its VAE, an embedding with a lower loss than its start, an image of its size."""
     folder = stable_diffusion.save(tmp_path / "model", family, kind)
-    vae, unet = (load(folder, CPU, torch.float32) for load in (base_models.load_vae, base_models.load_unet))
+    vae, unet = (load(folder, CPU, torch.float32) for load in (autoencoder.load, denoiser.load))
     before = {name: weights.clone() for name, weights in unet.state_dict().items()}
     noise = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
-    mean, std = base_models.encode(vae, noise, resolution=64)
-    assert mean.shape[1:] == base_models.latent_shape(folder, vae, unet, 64) == (4, 8, 8)
-    alphas_cumprod, prediction_type = base_models.noise_schedule(folder)
+    mean, std = autoencoder.encode(vae, noise, resolution=64)
+    assert mean.shape[1:] == denoiser.latent_shape(folder, vae, unet, 64) == (4, 8, 8)
+    alphas_cumprod, prediction_type = schedules.noise(folder)
     assert prediction_type == kind
     ids = np.array([3, 5])
     state = inversion.begin(inversion.random_start(ids, 5, 16, 0.1, seed=0), visits=30, early_stopping=True)
     settings = {
         "prediction_type": kind,
-        "scaling_factor": base_models.scaling_factor(folder),
+        "scaling_factor": autoencoder.scaling_factor(folder),
         "visits": 30,
         "lr": 0.1,
         "lr_schedule": "constant",
@@ -214,10 +217,10 @@ def test_every_family_and_target_is_inverted_and_sampled_through_its_own_parts(t
         "seed": 0,
         "batch_size": 2,
         "device": CPU,
-        "early_stopping": inversion.EarlyStopping(patience=100, tolerance=0.0, pairs=8),
+        "early_stopping": tuple(patience=100, tolerance=0.0, pairs=8),
     }
     first = None
-    for current in inversion.invert(state, mean, std, ids, base_models.denoiser(unet), alphas_cumprod, **settings):
+    for current in given.invert(state, mean, std, ids, denoiser.predictor(unet), alphas_cumprod, **settings):
         first = current.best_losses.copy() if first is None else first
     assert (state.best_losses < first).all()
     torch.testing.assert_close(unet.state_dict(), before, rtol=0, atol=0)
@@ -226,10 +229,10 @@ def test_every_family_and_target_is_inverted_and_sampled_through_its_own_parts(t
     (drawn,) = sampling.sample(
         sampling.initial_latents(items, (4, 8, 8), seed=0),
         state.result(),
-        base_models.embed_prompts(folder, [""], CPU)[0].numpy(),
-        base_models.denoiser(unet),
-        base_models.scheduler(folder, "dpmsolver++"),
-        lambda latents: base_models.decode(vae, latents, 32),
+        prompting.embed(folder, [""], CPU)[0].numpy(),
+        denoiser.predictor(unet),
+        schedules.sampler(folder, "dpmsolver++"),
+        lambda latents: autoencoder.decode(vae, latents, 32),
         num_inference_steps=3,
         guidance_scale=2.0,
         batch_size=2,

@@ -13,10 +13,12 @@ import torch
 from diffusers import AutoencoderKL
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from realgap.classifier import networks, training
-from realgap.diffusion import base_models, inversion, sampling
+from realgap.base_model import denoiser, schedules
+from realgap.classifier import networks
+from realgap.diffusion import inversion, sampling
 from realgap.store import shards
 from scripts import classifier_train as train
+from tests import given
 
 META, CPU = torch.device("meta"), torch.device("cpu")
 ALPHAS = torch.linspace(0.999, 0.005, 100)
@@ -53,7 +55,7 @@ def test_no_visit_waits_for_the_device():
 
     mean = np.zeros((4, 4, 8, 8), np.float32)
     state = inversion.begin(np.zeros((4, 2, 8), np.float32), visits=150)
-    run = inversion.invert(
+    run = given.invert(
         state, mean, mean, np.arange(4), predict, ALPHAS, **SETTINGS, visits=150, batch_size=4, device=META
     )
     with copies, pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
@@ -65,15 +67,15 @@ def test_no_visit_waits_for_the_device():
 
 
 def test_a_batch_of_1_gives_the_embeddings_of_a_batch_of_64(base_model):
-    unet = base_models.load_unet(base_model, CPU, torch.float32)
+    unet = denoiser.load(base_model, CPU, torch.float32)
     random = np.random.default_rng(0)
     mean, ids = random.standard_normal((64, 4, 8, 8), np.float32), np.arange(100, 164)
     start = inversion.random_start(ids, num_tokens=2, width=8, scale=0.1, seed=0)
 
     def embeddings(rows):
         state = inversion.begin(start[rows], visits=6)
-        given = mean[rows], np.full_like(mean[rows], 0.1), ids[rows], base_models.denoiser(unet), ALPHAS
-        for _ in inversion.invert(state, *given, **SETTINGS, visits=6, batch_size=64, device=CPU):
+        images = mean[rows], np.full_like(mean[rows], 0.1), ids[rows], denoiser.predictor(unet), ALPHAS
+        for _ in given.invert(state, *images, **SETTINGS, visits=6, batch_size=64, device=CPU):
             pass
         return state.embeddings
 
@@ -141,7 +143,7 @@ def test_no_sampling_step_waits_for_the_device(base_model, name, guidance_scale)
             conditioning,
             conditioning[0],
             predict,
-            base_models.scheduler(base_model, name),
+            schedules.sampler(base_model, name),
             lambda latents: latents,
             num_inference_steps=6,
             guidance_scale=guidance_scale,
@@ -167,7 +169,7 @@ def test_memory_is_that_of_a_batch_however_many_images_a_shard_has(base_model):
             sampling.Rows(n, conditioning),
             prompt,
             lambda latents, t, conditioning: latents * 0.5,
-            base_models.scheduler(base_model, "dpmsolver++"),
+            schedules.sampler(base_model, "dpmsolver++"),
             lambda latents: len(latents),
             num_inference_steps=1,
             guidance_scale=1.0,
@@ -237,7 +239,7 @@ def step_of_sampling(tmp_path, base_model, run_step):
 
 def test_no_training_step_waits_for_the_device():
     images, labels = np.zeros((8, 16, 16, 3), np.uint8), np.zeros(8, np.int64)
-    run = training.train(
+    run = given.train(
         networks.build("resnet18", 2, 16).to(META),
         [(images, labels), (images, labels)],
         [0.5, 0.5],

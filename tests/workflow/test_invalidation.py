@@ -4,7 +4,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,14 +12,16 @@ import pytest
 from tests import checkout
 
 # what compares measurements: one job each
-COMPARED = dict.fromkeys(("compare_attention", "measure_fidelity", "detect", "audit", "diagnose"), 1)
+COMPARED = dict.fromkeys(
+    ("compare_saliency", "measure_fidelity", "measure_detection", "audit_memorisation", "diagnose_errors"), 1
+)
 COMPARED |= {"infer_membership": 1}
 COMPARED |= {"compare_scaling": 1, "compare_transfer": 1}
 OF_CLASSIFIERS = {"train": 12, "evaluate": 12, "tabulate": 1, "plot": 1, "account": 1, "report": 1}
-OF_CLASSIFIERS |= {"attend": 12, "extract_features": 6, "scale": 8, "tune": 8, **COMPARED}
+OF_CLASSIFIERS |= {"map_saliency": 12, "extract_features": 6, "train_scaling": 8, "tune_transfer": 8, **COMPARED}
 # training sets with diffusion_inversion in them are 2 of 6, so 4 of 12 classifiers
 AFTER_EMBEDDINGS = {"assemble": 2, "train": 4, "evaluate": 4, "tabulate": 1, "plot": 1, "account": 1, "report": 1}
-AFTER_EMBEDDINGS |= {"attend": 4, "extract_features": 1, "scale": 4, "tune": 2, **COMPARED}
+AFTER_EMBEDDINGS |= {"map_saliency": 4, "extract_features": 1, "train_scaling": 4, "tune_transfer": 2, **COMPARED}
 AFTER_EMBEDDINGS |= {"measure_geometry": 1, "judge_geometry": 1}
 
 pytestmark = pytest.mark.xdist_group("study")
@@ -48,9 +50,9 @@ def test_a_rerun_after_success_does_nothing(study):
 
 
 def test_changing_guidance_resamples_that_source_and_what_follows(study):
-    jobs = after(study, sources={"diffusion_inversion": {"guidance_scale": 3.5}})
+    jobs = after(study, sampling={"diffusion_inversion": {"guidance_scale": 3.5}})
     assert jobs == {"sample_shard": 4, **AFTER_EMBEDDINGS}
-    plan = checkout.plan(study, checkout.changed(study, sources={"stable_diffusion": {"guidance_scale": 3.5}}))
+    plan = checkout.plan(study, checkout.changed(study, sampling={"stable_diffusion": {"guidance_scale": 3.5}}))
     sampled = [item for rule, item in plan if rule == "sample_shard"]
     assert len(sampled) == 4
     assert all(item.startswith("stable_diffusion-") for item in sampled)
@@ -71,7 +73,7 @@ def test_changing_a_control_of_geometry_measures_real_images_again(study):
 
 def test_changing_the_classifiers_steps_trains_only(study):
     # tuning has steps of its own: what starts from scratch, with 2 seeds, stays
-    assert after(study, classifier={"steps": 4}) == {**OF_CLASSIFIERS, "tune": 6}
+    assert after(study, classifier={"steps": 4}) == {**OF_CLASSIFIERS, "tune_transfer": 6}
 
 
 def test_changing_the_share_of_real_images_trains_mixed_sets_only(study):
@@ -80,9 +82,9 @@ def test_changing_the_share_of_real_images_trains_mixed_sets_only(study):
 
 def test_adding_a_seed_trains_only_its_classifiers(study):
     plan = checkout.plan(study, checkout.changed(study, seeds=[0, 1, 2]))
-    of_seeds = {"train": 6, "evaluate": 6, "attend": 6, "scale": 4, "tune": 4}
+    of_seeds = {"train": 6, "evaluate": 6, "map_saliency": 6, "train_scaling": 4, "tune_transfer": 4}
     # features are those of the first seed's classifier, so distances stay
-    compared = {rule: 1 for rule in COMPARED if rule not in ("measure_fidelity", "detect")}
+    compared = {rule: 1 for rule in COMPARED if rule not in ("measure_fidelity", "measure_detection")}
     assert checkout.rules(plan) == {**of_seeds, **compared, "tabulate": 1, "plot": 1, "account": 1, "report": 1}
     assert all(item.endswith("-2") for rule, item in plan if rule in of_seeds)
 
@@ -111,49 +113,120 @@ def test_adding_images_makes_only_new_shards_and_what_aggregates_them(study):
 
 
 TABLES = {"tabulate", "plot", "account", "report"}
-LEARNING = {"assemble", "train", "evaluate", "attend", "extract_features", "scale", "tune", *COMPARED} | TABLES
+LEARNING = {
+    "assemble",
+    "train",
+    "evaluate",
+    "map_saliency",
+    "extract_features",
+    "train_scaling",
+    "tune_transfer",
+    *COMPARED,
+} | TABLES
 GEOMETRY = {"measure_geometry", "judge_geometry"}
 
 
+@contextmanager
+def edited(path: Path, old: str, new: str) -> Iterator[None]:
+    """While the block runs."""
+    before = path.read_text()
+    assert before.count(old) == 1, (path, old)
+    path.write_text(before.replace(old, new))
+    try:
+        yield
+    finally:
+        path.write_text(before)
+
+
+EDITS = {
+    "diffusion/inversion.py": ("0.5 * (1 + math.cos(", "0.5 * (1.0 + math.cos(", {"invert_shard", "sample_shard"}),
+    "diffusion/conditioning.py": (
+        'stream = streams.stream(seed, "mix", image_id',
+        'stream = streams.stream(seed, "blend", image_id',
+        {"sample_shard"},
+    ),
+    "base_model/schedules.py": ('"solver_order": 2', '"solver_order": 3', {"sample_shard"}),
+    "store/checkpoints.py": ("EVERY_S = 60.0", "EVERY_S = 30.0", {"invert_shard", "sample_shard"}),
+}
+OTHER_EDITS = {
+    "realgap/base_model/autoencoder.py": (
+        " / 127.5 - 1",
+        " / 127.5 - 1.0",
+        {"encode_shard", "invert_shard", "sample_shard", "reconstruct_shard"} | LEARNING | GEOMETRY,
+    ),
+    "scripts/sampling_reconstruct.py": (
+        "slice(options.images)",
+        "slice(0, options.images)",
+        {"reconstruct_shard"} | (LEARNING | GEOMETRY) - {"train_scaling", "compare_scaling"},
+    ),
+    "scripts/classifier_assemble.py": ('"step": "assemble"', '"step": "join"', LEARNING),
+    "realgap/classifier/training.py": (
+        "def _lr_factor(step: int",
+        "def _lr_factor(step: float",
+        LEARNING - {"assemble"},
+    ),
+    "scripts/classifier_evaluate.py": (
+        "batch_size=128",
+        "batch_size=64",
+        {"evaluate", "infer_membership", "audit_memorisation", "diagnose_errors", "compare_scaling"} | TABLES,
+    ),
+    "realgap/cost/accounting.py": ("without: Iterable[str] = ()", "without: Iterable[str] = []", {"account", "report"}),
+    "realgap/geometry/vanishing.py": ("HYPOTHESES = 1000", "HYPOTHESES = 900", GEOMETRY | {"account", "report"}),
+    "realgap/report/pages.py": ("LOSSLESS_BYTES = 150_000", "LOSSLESS_BYTES = 1", {"report"}),
+}
+EDITS = {f"realgap/{name}": (old, new, rules | LEARNING | GEOMETRY) for name, (old, new, rules) in EDITS.items()}
+
+
 @pytest.mark.parametrize(
-    ("module", "expected"),
-    [
-        ("realgap/diffusion/inversion.py", {"invert_shard", "sample_shard"} | LEARNING | GEOMETRY),
-        ("realgap/diffusion/sampling.py", {"sample_shard"} | LEARNING | GEOMETRY),
-        (
-            "realgap/diffusion/base_models.py",
-            {"encode_shard", "invert_shard", "sample_shard", "reconstruct_shard"} | LEARNING | GEOMETRY,
-        ),
-        ("realgap/store/checkpoints.py", {"invert_shard", "sample_shard"} | LEARNING | GEOMETRY),
-        (
-            "scripts/sampling_reconstruct.py",
-            {"reconstruct_shard"} | (LEARNING | GEOMETRY) - {"scale", "compare_scaling"},
-        ),
-        ("scripts/classifier_assemble.py", LEARNING),
-        ("realgap/classifier/training.py", LEARNING - {"assemble"}),
-        (
-            "scripts/classifier_evaluate.py",
-            {"evaluate", "infer_membership", "audit", "diagnose", "compare_scaling"} | TABLES,
-        ),
-        ("realgap/statistics.py", {*COMPARED, "judge_geometry"} | TABLES),
-        ("realgap/cost/accounting.py", {"account", "report"}),
-        ("realgap/geometry/vanishing.py", GEOMETRY | {"account", "report"}),
-        ("realgap/analyses/geometry/section.py", {"judge_geometry", "account", "report"}),
-        ("realgap/report/pages.py", {"report"}),
-        ("realgap/report/summary.py", {"report", "account", "compare_scaling", "compare_transfer"}),
-        ("realgap/analyses/saliency/focus.py", {"attend", "compare_attention", "account", "report"}),
-        ("realgap/analyses/errors/section.py", {"diagnose", "account", "report"}),
-        ("realgap/pretraining/typeset.py", set()),
-        ("realgap/rendering/scenes.py", set()),
-    ],
+    ("module", "old", "new", "expected"),
+    [(module, *edit) for edits in (EDITS, OTHER_EDITS) for module, edit in edits.items()],
 )
-def test_editing_a_module_runs_the_rules_whose_step_imports_it_and_what_follows(study, module, expected):
-    path = study / "workflow" / module
-    before = path.read_bytes()
-    path.write_bytes(before + b"\n_EDITED = True\n")
-    assert set(checkout.rules(checkout.plan(study))) == expected
-    path.write_bytes(before)
+def test_editing_a_definition_runs_the_rules_whose_step_reaches_it_and_what_follows(study, module, old, new, expected):
+    with edited(study / "workflow" / module, old, new):
+        assert set(checkout.rules(checkout.plan(study))) == expected
     assert not checkout.plan(study), "restored, but still run again"
+
+
+def test_what_no_step_of_the_study_reaches_runs_nothing(study):
+    """A kind of shard, a package in the job log, a colour word, another start, a loader, a remark."""
+    edits = {
+        "store/shards.py": ('    "predictions": {', '    "depth": {"maps": ("float32", 3)},\n    "predictions": {'),
+        "run/job_log.py": ('PACKAGES = ("diffusers",', 'PACKAGES = ("diffusers", "scipy",'),
+        "pretraining/captions.py": ('    "purple": (', '    "violet": (130, 60, 200),\n    "purple": ('),
+        "data/loaders.py": ('    "hdf5": hdf5,', '    "hdf5": hdf5,\n    "mnist": hdf5,'),
+        "study/sources.py": (
+            '    "bent_lines": "bent lines",',
+            '    "curved": "curved",\n    "bent_lines": "bent lines",',
+        ),
+        "diffusion/inversion.py": ("PARTS = 50", "# a remark\nPARTS = 50"),
+        "pretraining/typeset.py": ("FONTS =", "_NEW = True\nFONTS ="),
+    }
+    with ExitStack() as stack:
+        for name, (old, new) in edits.items():
+            stack.enter_context(edited(study / "workflow/realgap" / name, old, new))
+        assert not checkout.plan(study)
+
+
+def test_a_dry_run_says_which_definition_changed(study):
+    old, new, _ = EDITS["realgap/diffusion/inversion.py"]
+    with edited(study / "workflow/realgap/diffusion/inversion.py", old, new):
+        said = checkout.snakemake(study, "-n").stdout
+    assert [line for line in said.splitlines() if " again: " in line] == [
+        "invert_shard runs again: realgap.diffusion.inversion._lr_factor changed"
+    ]
+    assert " again: " not in checkout.snakemake(study, "-n").stdout
+
+
+def test_a_dry_run_says_what_it_can_where_nothing_was_kept(study):
+    kept = study / ".snakemake/realgap/code"
+    kept.rename(kept.with_name("away"))
+    old, new, _ = EDITS["realgap/diffusion/inversion.py"]
+    try:
+        with edited(study / "workflow/realgap/diffusion/inversion.py", old, new):
+            said = checkout.snakemake(study, "-n").stdout
+    finally:
+        kept.with_name("away").rename(kept)
+    assert "\ninvert_shard runs again: its code is not that of the last run\n" in said
 
 
 def test_touching_or_restoring_files_runs_nothing(study):

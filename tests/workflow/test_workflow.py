@@ -15,14 +15,15 @@ from tests import checkout
 RESULTS = Path("results/reduced")
 
 # jobs of each analysis in the reduced study: 6 training sets, 2 seeds, 3 sets without real images
-OF_ANALYSES = {"attend": 12, "compare_attention": 1, "extract_features": 6, "measure_fidelity": 1, "detect": 1}
+OF_ANALYSES = {"map_saliency": 12, "compare_saliency": 1, "extract_features": 6, "measure_fidelity": 1}
 OF_ANALYSES |= {
+    "measure_detection": 1,
     "infer_membership": 1,
-    "audit": 1,
-    "diagnose": 1,
-    "scale": 8,
+    "audit_memorisation": 1,
+    "diagnose_errors": 1,
+    "train_scaling": 8,
     "compare_scaling": 1,
-    "tune": 8,
+    "tune_transfer": 8,
     "compare_transfer": 1,
 }
 

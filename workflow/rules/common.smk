@@ -12,6 +12,9 @@ from snakemake.iocontainers import Wildcards
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 import warm
+from realgap import analyses
+from realgap.base_model import fingerprints
+from realgap.code import changes
 from realgap.cost import plan, resources
 from realgap.data import catalog
 from realgap.run import failures, takeover
@@ -45,9 +48,12 @@ DATASET = config["dataset"]
 CLASSES = configuration.classes(config)
 # the step that extracts real images: what draws scenes is code of a study of rendered ones alone
 EXTRACT = "scripts.data_extract_rendered" if DATASET["name"] == "rendered" else "scripts.data_extract"
+# of the loaders it is this study's that counts: another data set is another loader, and changes nothing here
+EXTRACT_KEYS = {"realgap.data.loaders.LOADERS": DATASET["name"]} if EXTRACT == "scripts.data_extract" else {}
+# no input of a rule: it may be fetched first (fetching.smk), or stand elsewhere tomorrow
 BASE_MODEL = config["base_model"]["path"]
 # what the model is, not when its files were written: a checkout or a copy must not invalidate weeks of work
-BASE_MODEL_FINGERPRINT = config["base_model"]["revision"] or provenance.fingerprint(BASE_MODEL)
+BASE_MODEL_FINGERPRINT = fingerprints.identity(BASE_MODEL, config["base_model"]["revision"])
 # a step that can use a GPU asks for one, unless the study says that it computes without
 GPU = int(config["compute"]["device"] != "cpu")
 # the sources of the study by name, and those that some training set holds, real images first
@@ -140,10 +146,8 @@ def without(section, *keys):
 
 
 def dataset_files():
-    """What must be there before images can be extracted; a plan can be made without it."""
-    if DATASET["name"] in catalog.ARCHIVES:
-        return [ancient(f"{DATASET['root']}/{catalog.ARCHIVES[DATASET['name']].marker}")]
-    return [ancient(DATASET["root"])] if DATASET["root"] else []
+    """The user's own images, where they are the user's to bring; others are no inputs: see fetching.smk."""
+    return [ancient(DATASET["root"])] if DATASET["name"] in ("image_folder", "hdf5") else []
 
 
 def extraction_options(split, classes, start, stop, image_size=DATASET["image_size"]):
@@ -237,24 +241,13 @@ def full_size_shards(source):
     return expand(f"{OUT}/full_size/{source}/{{class_name}}.h5", class_name=CLASSES)
 
 
-def geometry_shards(source):
-    """Images at the base model's resolution where the study keeps them, else those that classifiers see."""
-    return full_size_shards(source) or source_shards(source)
-
-
-def geometry_px():
-    """Side in pixels of the images whose geometry is measured."""
-    full_size = bool(config["sampling"]["full_size_per_class"])
-    return config["base_model"]["resolution"] if full_size else DATASET["image_size"]
-
-
 def shown_shards(wildcards):
     """The first shard of each class, of each source that some training set uses."""
     return [f"{OUT}/{sources.folder(source)}/{name}/0.h5" for source in SHOWN for name in CLASSES]
 
 
 # Targets whose steps need no torch.
-LIGHT_TARGETS = {"plan", "compare"}
+LIGHT_TARGETS = {"plan", "compare", "fetch_dataset", "fetch_base_model"}
 
 # classes whose images the report shows beside each other
 IN_GALLERY = CLASSES[:20]
@@ -314,31 +307,9 @@ def shards_of_sets(image_sets):
     return [shard for image_set in image_sets for shard in image_shards_of(image_set)]
 
 
-def tuning_options(wildcards):
-    """The classifier's settings on real images alone, and the cells of the heat map."""
-    settings = without(config["transfer"], "enabled")
-    return options(
-        config["compute"],
-        {**config["classifier"], **settings},
-        real_share=1.0,
-        seed=int(wildcards.seed),
-        pretrained=wildcards.pretrained,
-    )
-
-
 def first_shards():
     """The first shard of real images of each class: it says which class has which number."""
     return expand(f"{OUT}/real/{{class_name}}/0.h5", class_name=CLASSES)
-
-
-# The analyses a study has, in the order of the report; each ends in a rule that writes its section.
-SECTIONS = []
-# What their other rules leave.
-KEPT = []
-
-
-def section_files():
-    return expand(f"{OUT}/sections/{{section}}.json", section=SECTIONS)
 
 
 def under_table():
@@ -362,10 +333,11 @@ def under_table():
 def artefacts():
     """Every file that the study leaves."""
     ends = [workflow.get_rule(name) for name in ("tabulate", "plot", "account", "report")]
-    ends += [one for one in workflow.rules if any(map(one.is_producer, section_files()))]
     full_size = [file for source in SHOWN for file in full_size_shards(source)]
     # where images are of one size alone these are the shards once more
-    return list(dict.fromkeys([*under_table(), *full_size, *KEPT, *(path for one in ends for path in one.output)]))
+    return list(
+        dict.fromkeys([*under_table(), *full_size, *of_analyses(), *(path for one in ends for path in one.output)])
+    )
 
 
 def filed(text):

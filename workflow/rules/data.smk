@@ -1,29 +1,3 @@
-if DATASET["name"] in catalog.ARCHIVES:
-
-    # a download is work for the login node: compute nodes often have no internet
-    rule fetch_dataset:
-        output:
-            f"{DATASET['root']}/{catalog.ARCHIVES[DATASET['name']].marker}",
-        log:
-            f"results/downloads/logs/{DATASET['name']}.log",
-        benchmark:
-            f"results/downloads/benchmarks/{DATASET['name']}.tsv"
-        localrule: True
-        conda:
-            "../../envs/realgap.yaml"
-        threads: 1
-        resources:
-            mem_mb=1000,
-            runtime=240,
-        params:
-            options=options(dataset=DATASET["name"], root=DATASET["root"]),
-        message:
-            f"Download the data set {DATASET['name']}"
-        shell:
-            "python -m scripts.data_fetch --options {params.options:q} > {log:q} 2>&1"
-
-
-counts("fetch_dataset", None)
 counts("extract_shard", lambda w: PLAN.extract_shard(images_of(w)))
 counts("extract_test", None)
 counts("extract_validation", None)
@@ -47,7 +21,7 @@ rule extract_shard:
     params:
         options=lambda w: extraction_options("train", [w.class_name], *span(w.shard)),
         step=EXTRACT,
-        code=provenance.code(EXTRACT),
+        code=provenance.code(EXTRACT, EXTRACT_KEYS),
     message:
         "Extract real images of class {wildcards.class_name}, shard {wildcards.shard}"
     shell:
@@ -72,7 +46,7 @@ rule extract_test:
     params:
         options=extraction_options("test", CLASSES, 0, DATASET["images_per_class"]),
         step=EXTRACT,
-        code=provenance.code(EXTRACT),
+        code=provenance.code(EXTRACT, EXTRACT_KEYS),
     message:
         "Extract the real test images"
     shell:
@@ -97,7 +71,7 @@ rule extract_validation:
     params:
         options=extraction_options("validation", CLASSES, 0, DATASET["images_per_class"]),
         step=EXTRACT,
-        code=provenance.code(EXTRACT),
+        code=provenance.code(EXTRACT, EXTRACT_KEYS),
     message:
         "Extract the real validation images"
     shell:

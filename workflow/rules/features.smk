@@ -2,8 +2,6 @@ counts("extract_features", None)
 
 IMAGE_SETS = ["real", "test", "resampled", *GENERATED]
 CONTROLLED = IMAGE_SETS[2:]  # what is measured against real images: a control and the generated sets
-if {"fidelity", "detection", "memorisation", "mistakes"} & set(config["analyses"]):
-    KEPT += expand(f"{OUT}/features/{{image_set}}.h5", image_set=IMAGE_SETS)
 
 
 wildcard_constraints:
@@ -22,7 +20,6 @@ rule extract_features:
         f"{OUT}/benchmarks/extract_features/{{image_set}}.tsv"
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         gpu=GPU,
         mem_mb=8000,
@@ -32,9 +29,9 @@ rule extract_features:
             without(config["features"], "weights"), config["compute"], resampled=w.image_set == "resampled"
         ),
         shards=lambda w, input: listed(input.shards),
-        code=provenance.code("scripts.extract_features"),
+        code=provenance.code("scripts.features_extract"),
     message:
         "Extract features of the set {wildcards.image_set}"
     shell:
-        "python -m scripts.extract_features --network {input.network:q} --shards {params.shards:q}"
+        "python -m scripts.features_extract --network {input.network:q} --shards {params.shards:q}"
         " --options {params.options:q} --out {output:q} > {log:q} 2>&1"

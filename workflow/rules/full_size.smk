@@ -16,7 +16,7 @@ use rule extract_shard as extract_full_size with:
     params:
         options=lambda w: extraction_options("train", [w.class_name], 0, **full_size("stop")),
         step=EXTRACT,
-        code=provenance.code(EXTRACT),
+        code=provenance.code(EXTRACT, EXTRACT_KEYS),
     message:
         "Extract real images of class {wildcards.class_name} at the base model's resolution"
 
@@ -24,7 +24,6 @@ use rule extract_shard as extract_full_size with:
 use rule reconstruct_shard as reconstruct_full_size with:
     input:
         moments=f"{OUT}/moments/{{class_name}}/0.h5",
-        base_model=ancient(f"{BASE_MODEL}/model_index.json"),
     output:
         f"{OUT}/full_size/{{source}}/{{class_name}}.h5",
     log:
@@ -42,7 +41,6 @@ use rule reconstruct_shard as reconstruct_full_size with:
 use rule sample_shard as sample_full_size with:
     input:
         images=f"{OUT}/real/{{class_name}}/0.h5",
-        base_model=ancient(f"{BASE_MODEL}/model_index.json"),
         templates=config["prompts"]["templates"],
         embeddings=embeddings_for,
         moments=latents_for,

@@ -10,7 +10,6 @@ counts("invert_class", lambda w: PLAN.invert_class())
 rule encode_shard:
     input:
         images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
-        base_model=ancient(f"{BASE_MODEL}/model_index.json"),
     output:
         f"{OUT}/moments/{{class_name}}/{{shard}}.h5",
     log:
@@ -34,7 +33,7 @@ rule encode_shard:
     message:
         "Encode class {wildcards.class_name}, shard {wildcards.shard} with the VAE"
     shell:
-        "python -m scripts.inversion_encode --images {input.images:q} --base-model {input.base_model:q}"
+        "python -m scripts.inversion_encode --images {input.images:q} --base-model {BASE_MODEL:q}/model_index.json"
         " --options {params.options:q} --out {output:q}"
         " --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
@@ -43,7 +42,6 @@ rule invert_shard:
     input:
         images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
         moments=f"{OUT}/moments/{{class_name}}/{{shard}}.h5",
-        base_model=ancient(f"{BASE_MODEL}/model_index.json"),
         templates=config["prompts"]["templates"],
     output:
         f"{OUT}/embeddings/{{class_name}}/{{shard}}.h5",
@@ -60,7 +58,9 @@ rule invert_shard:
         disk_mb=disk_for("invert_shard"),
     params:
         options=lambda w: options(config["compute"], config["inversion"], class_name=w.class_name, seed=config["seed"]),
-        code=provenance.code("scripts.inversion_invert"),
+        code=provenance.code(
+            "scripts.inversion_invert", {"scripts.inversion_invert.STARTS": config["inversion"]["start"]}
+        ),
         benchmark=f"{OUT}/benchmarks/invert_shard/{{class_name}}-{{shard}}.tsv",
         weights=BASE_MODEL_FINGERPRINT,
         shard=lambda w: w.shard,
@@ -68,14 +68,14 @@ rule invert_shard:
         "Invert class {wildcards.class_name}, shard {wildcards.shard} into embeddings"
     shell:
         "python -m scripts.inversion_invert --images {input.images:q} --moments {input.moments:q}"
-        " --base-model {input.base_model:q} --templates {input.templates:q} --options {params.options:q} --out {output:q}"
+        " --base-model {BASE_MODEL:q}/model_index.json --templates {input.templates:q}"
+        " --options {params.options:q} --out {output:q}"
         " --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule invert_class:
     input:
         moments=lambda w: class_shards(f"{OUT}/moments/{{class_name}}/{{shard}}.h5", [w.class_name]),
-        base_model=ancient(f"{BASE_MODEL}/model_index.json"),
         templates=config["prompts"]["templates"],
     output:
         f"{OUT}/class_embeddings/{{class_name}}.h5",
@@ -101,5 +101,5 @@ rule invert_class:
     message:
         "Invert all real images of class {wildcards.class_name} into one embedding"
     shell:
-        "python -m scripts.inversion_invert_class --moments {params.moments:q} --base-model {input.base_model:q}"
+        "python -m scripts.inversion_invert_class --moments {params.moments:q} --base-model {BASE_MODEL:q}/model_index.json"
         " --templates {input.templates:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"

@@ -2,6 +2,7 @@
 # The sites' side is in slurm/.
 import atexit
 import logging
+from collections import Counter
 from snakemake.resources import GroupResources
 
 FAILURES = failures.Recorder()
@@ -19,6 +20,7 @@ if workflow.is_main_process:
         atexit.register(lambda: print(end=planned_requests()))
         if "REALGAP_COUNT" in os.environ:
             atexit.register(lambda: files.write(os.environ["REALGAP_COUNT"], json.dumps(counted()).encode()))
+        atexit.register(lambda: print(end="".join(f"{line}\n" for line in code_that_changed())))
 
 
 def follow():
@@ -26,6 +28,31 @@ def follow():
     run = getattr(workflow.scheduler._executor, "run_uuid", None)
     if run:
         takeover.register(run)
+
+
+def code_that_changed():
+    """A line for each step that runs again because its code is another than when its files were made."""
+    dag, order = getattr(workflow, "_dag", None), [rule.name for rule in workflow.rules]
+    jobs = dag.needrun_jobs(exclude_finished=False) if dag is not None else []
+    digests, asked = {}, Counter()
+    for job in jobs:
+        change, now = dag.reason(job).params_changed, job.params.get("code")
+        if not change and now and asked[job.rule.name] < 20:  # Snakemake does not ask where inputs are made again
+            asked[job.rule.name] += 1
+            change = workflow.persistence.params_changed(job)
+        if change and repr(now) in change.only_new:
+            digests.setdefault((job.rule.name, now), set()).update(old.strip("'") for old in change.only_old)
+    told = sorted(digests.items(), key=lambda item: order.index(item[0][0]))
+    return changes.lines((rule, before, provenance.definitions(now)) for (rule, now), before in told)
+
+
+def say_which_code_changed():
+    """Before the run starts; what the code is now is kept for the next run to compare with."""
+    for line in code_that_changed():
+        logging.getLogger("snakemake.logging").warning(line)
+    for digest in {job.params.get("code") for job in workflow._dag.jobs if job.params.get("code")}:
+        changes.keep(digest, provenance.definitions(digest))
+    changes.prune()
 
 
 def choose_when_jobs_end():

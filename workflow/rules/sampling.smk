@@ -10,7 +10,6 @@ counts("render_shard", None)
 rule sample_shard:
     input:
         images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
-        base_model=ancient(f"{BASE_MODEL}/model_index.json"),
         templates=config["prompts"]["templates"],
         embeddings=embeddings_for,
         moments=latents_for,
@@ -38,7 +37,7 @@ rule sample_shard:
     message:
         "Sample {wildcards.source} images of class {wildcards.class_name}, shard {wildcards.shard}"
     shell:
-        "python -m scripts.sampling_sample --images {input.images:q} --base-model {input.base_model:q}"
+        "python -m scripts.sampling_sample --images {input.images:q} --base-model {BASE_MODEL:q}/model_index.json"
         " --templates {input.templates:q} --embeddings {params.embeddings:q} --moments {input.moments:q}"
         " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
 
@@ -46,7 +45,6 @@ rule sample_shard:
 rule reconstruct_shard:
     input:
         moments=f"{OUT}/moments/{{class_name}}/{{shard}}.h5",
-        base_model=ancient(f"{BASE_MODEL}/model_index.json"),
     output:
         f"{OUT}/samples/{{source}}/{{class_name}}/{{shard}}.h5",
     log:
@@ -70,7 +68,7 @@ rule reconstruct_shard:
     message:
         "Pass class {wildcards.class_name}, shard {wildcards.shard} through the VAE alone (control)"
     shell:
-        "python -m scripts.sampling_reconstruct --moments {input.moments:q} --base-model {input.base_model:q}"
+        "python -m scripts.sampling_reconstruct --moments {input.moments:q} --base-model {BASE_MODEL:q}/model_index.json"
         " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
 
 

@@ -14,17 +14,8 @@ from realgap.store import checkpoints, provenance, shards
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(training.Settings):
     architecture: str
-    steps: int
-    batch_size: int
-    lr: float
-    warmup: float
-    momentum: float
-    weight_decay: float
-    label_smoothing: float
-    crop_padding: int
-    horizontal_flip: bool
     real_share: float
     seed: int
     device: str
@@ -75,15 +66,7 @@ def fit(
         model,
         parts,
         shares,
-        steps=options.steps,
-        batch_size=options.batch_size,
-        lr=options.lr,
-        warmup=options.warmup,
-        momentum=options.momentum,
-        weight_decay=options.weight_decay,
-        label_smoothing=options.label_smoothing,
-        crop_padding=options.crop_padding,
-        horizontal_flip=options.horizontal_flip,
+        options,
         seed=options.seed,
         device=device,
         dtype=devices.pick_dtype(options.precision, device, training=True),

@@ -1,6 +1,6 @@
 """Write real images of a data set as a shard: a slice of one class, the validation set or the test set."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,9 +25,14 @@ class Options:
     seed: int
 
 
-def main(load: Mapping[str, Callable] = loaders.LOADERS) -> None:
+def main() -> None:
+    extract(lambda name: loaders.LOADERS[name])
+
+
+def extract(loader: Callable[[str], Callable]) -> None:
+    """The step with the loader that `loader` gives for the name of a data set."""
     args, options = steps.parse(__doc__, Options, out={})
-    dataset, rows = _choose(load[options.dataset], options)
+    dataset, rows = _choose(loader(options.dataset), options)
     made = {"step": "extract", "source": "real", "options": {**asdict(options), "root": None}}
     arrays = splits.take(dataset, rows, options.image_size)
     if len(rows) > 1 and (arrays["images"] == arrays["images"][0]).all():

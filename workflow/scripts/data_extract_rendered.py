@@ -5,4 +5,4 @@ from realgap.run import steps
 from scripts import data_extract as extract
 
 if __name__ == "__main__":
-    steps.run(lambda: extract.main({"rendered": dataset.load}))
+    steps.run(lambda: extract.extract(lambda name: dataset.load))

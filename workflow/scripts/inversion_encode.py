@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from realgap import devices
-from realgap.diffusion import base_models
+from realgap.base_model import autoencoder
 from realgap.run import steps
 from realgap.store import provenance, shards
 
@@ -20,12 +20,12 @@ class Options:
 def main() -> None:
     args, options = steps.parse(__doc__, Options, images={}, base_model=steps.BASE_MODEL, out={})
     device = devices.pick(options.device)
-    vae = base_models.load_vae(args.base_model, device, devices.pick_dtype(options.precision, device))
+    vae = autoencoder.load(args.base_model, device, devices.pick_dtype(options.precision, device))
     real = shards.read(args.images, "images")
     batches = devices.in_batches(
-        lambda rows: base_models.encode(vae, real["images"][rows], options.resolution),
+        lambda rows: autoencoder.encode(vae, real["images"][rows], options.resolution),
         len(real),
-        base_models.VAE_BATCH_SIZE,
+        autoencoder.BATCH_SIZE,
     )
     mean, std = (np.concatenate(moments) for moments in zip(*batches, strict=True))
     for image_id, *moments in zip(real["image_ids"], mean, std, strict=True):

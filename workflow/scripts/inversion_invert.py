@@ -2,33 +2,26 @@
 
 import sys
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from realgap import devices
-from realgap.diffusion import base_models, inversion
+from realgap.base_model import autoencoder, denoiser, prompting, schedules
+from realgap.diffusion import inversion
 from realgap.pretraining import captions
 from realgap.run import steps
 from realgap.store import checkpoints, provenance, shards
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(inversion.Settings):
     class_name: str
     num_tokens: int
     start: str
     start_scale: float
-    steps_per_image: int
-    lr: float
-    lr_schedule: str
-    weight_decay: float
-    timesteps: str
-    early_stopping_patience: int | None
-    early_stopping_tolerance: float
-    early_stopping_pairs: int
     max_failed_share: float
-    batch_size: int
     seed: int
     device: str
     precision: str
@@ -40,38 +33,27 @@ def main() -> None:
     )
     device = devices.pick(options.device)
     moments = shards.read(args.moments, "moments")
-    unet = base_models.load_unet(args.base_model, device, devices.pick_dtype(options.precision, device))
-    alphas_cumprod, prediction_type = base_models.noise_schedule(args.base_model)
+    unet = denoiser.load(args.base_model, device, devices.pick_dtype(options.precision, device))
+    alphas_cumprod, prediction_type = schedules.noise(args.base_model)
     made = {"step": "invert", "options": asdict(options), "inputs": {"moments": moments.attributes["checksum"]}}
 
-    early_stopping = None
-    if options.early_stopping_patience is not None:
-        early_stopping = inversion.EarlyStopping(
-            options.early_stopping_patience, options.early_stopping_tolerance, options.early_stopping_pairs
-        )
     checkpoint = checkpoints.Checkpoint(args.out, made)
     state = checkpoint.load(inversion.State)
     if state is None:
-        start = _start(args, options, moments["image_ids"], unet, device)
-        state = inversion.begin(start, options.steps_per_image, early_stopping is not None)
+        start = STARTS[options.start](args, options, moments["image_ids"], unet, device)
+        state = inversion.begin(start, options.steps_per_image, options.stops_early)
     run = inversion.invert(
         state,
         moments["mean"],
         moments["std"],
         moments["image_ids"],
-        base_models.denoiser(unet),
+        denoiser.predictor(unet),
         alphas_cumprod,
+        options,
         prediction_type=prediction_type,
-        scaling_factor=base_models.scaling_factor(args.base_model),
-        visits=options.steps_per_image,
-        lr=options.lr,
-        lr_schedule=options.lr_schedule,
-        weight_decay=options.weight_decay,
-        timesteps=options.timesteps,
+        scaling_factor=autoencoder.scaling_factor(args.base_model),
         seed=options.seed,
-        batch_size=options.batch_size,
         device=device,
-        early_stopping=early_stopping,
     )
     batches = -(-len(moments) // options.batch_size)
     for current in steps.progress(run, state.losses.shape[1] * batches, "inverting"):
@@ -102,19 +84,29 @@ def _failure(path: str, image_ids: np.ndarray, failed: np.ndarray, share: float)
     )
 
 
-def _start(args, options: Options, image_ids: np.ndarray, unet, device: torch.device) -> np.ndarray:  # noqa: ANN001
-    if options.start == "random":
-        width = unet.config.cross_attention_dim
-        return inversion.random_start(image_ids, options.num_tokens, width, options.start_scale, options.seed)
-    if options.start == "looks":
-        real = shards.read(args.images, "images")
-        if real["image_ids"].tolist() != image_ids.tolist():
-            raise ValueError(f"{args.moments}: must be of the images of {args.images}, in their order")
-        prompts = captions.looks(real["images"], options.class_name)
-    else:
-        prompts = steps.prompts(args.templates, options.class_name)[:1]
-    embedded = base_models.embed_prompts(args.base_model, prompts, device)[:, : options.num_tokens].cpu().numpy()
-    return np.broadcast_to(embedded, (len(image_ids), *embedded.shape[1:]))
+def _random(args: Any, options: Options, image_ids: np.ndarray, unet: Any, device: torch.device) -> np.ndarray:
+    width = unet.config.cross_attention_dim
+    return inversion.random_start(image_ids, options.num_tokens, width, options.start_scale, options.seed)
+
+
+def _looks(args: Any, options: Options, image_ids: np.ndarray, unet: Any, device: torch.device) -> np.ndarray:
+    real = shards.read(args.images, "images")
+    if real["image_ids"].tolist() != image_ids.tolist():
+        raise ValueError(f"{args.moments}: must be of the images of {args.images}, in their order")
+    return _embedded(args, options, captions.looks(real["images"], options.class_name), len(image_ids), device)
+
+
+def _prompt(args: Any, options: Options, image_ids: np.ndarray, unet: Any, device: torch.device) -> np.ndarray:
+    return _embedded(args, options, prompting.of_class(args.templates, options.class_name)[:1], len(image_ids), device)
+
+
+def _embedded(args: Any, options: Options, prompts: list[str], n: int, device: torch.device) -> np.ndarray:
+    embedded = prompting.embed(args.base_model, prompts, device)[:, : options.num_tokens].cpu().numpy()
+    return np.broadcast_to(embedded, (n, *embedded.shape[1:]))
+
+
+# Where embeddings start, float32 (n, tokens, width). A study's digest of this code holds the start that it has.
+STARTS = {"random": _random, "looks": _looks, "prompt": _prompt}
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from realgap import devices
-from realgap.diffusion import base_models, class_inversion
+from realgap.base_model import autoencoder, denoiser, prompting, schedules
+from realgap.diffusion import class_inversion
 from realgap.run import steps
 from realgap.store import checkpoints, provenance, shards
 
@@ -30,25 +31,25 @@ def main() -> None:
     device = devices.pick(options.device)
     opened = [shards.read(path, "moments") for path in args.moments]
     mean, std, image_ids = (np.concatenate([one[name] for one in opened]) for name in ("mean", "std", "image_ids"))
-    unet = base_models.load_unet(args.base_model, device, devices.pick_dtype(options.precision, device))
-    alphas_cumprod, prediction_type = base_models.noise_schedule(args.base_model)
+    unet = denoiser.load(args.base_model, device, devices.pick_dtype(options.precision, device))
+    alphas_cumprod, prediction_type = schedules.noise(args.base_model)
     inputs = {"moments": shards.joint(one.attributes["checksum"] for one in opened)}
     made = {"step": "invert_class", "options": asdict(options), "inputs": inputs}
     checkpoint = checkpoints.Checkpoint(args.out, made)
     state = checkpoint.load(class_inversion.State)
     if state is None:
-        prompt = steps.prompts(args.templates, options.class_name)[:1]
-        embedded = base_models.embed_prompts(args.base_model, prompt, device)[0, : options.num_tokens].cpu().numpy()
+        prompt = prompting.of_class(args.templates, options.class_name)[:1]
+        embedded = prompting.embed(args.base_model, prompt, device)[0, : options.num_tokens].cpu().numpy()
         state = class_inversion.begin(embedded)
     run = class_inversion.invert(
         state,
         mean,
         std,
         image_ids,
-        base_models.denoiser(unet),
+        denoiser.predictor(unet),
         alphas_cumprod,
         prediction_type=prediction_type,
-        scaling_factor=base_models.scaling_factor(args.base_model),
+        scaling_factor=autoencoder.scaling_factor(args.base_model),
         steps=options.steps,
         images_per_step=options.images_per_step,
         lr=options.lr,

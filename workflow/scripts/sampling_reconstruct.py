@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from realgap import devices
-from realgap.diffusion import base_models
+from realgap.base_model import autoencoder
 from realgap.run import steps
 from realgap.store import provenance, shards
 
@@ -23,14 +23,14 @@ class Options:
 def main() -> None:
     args, options = steps.parse(__doc__, Options, moments={}, base_model=steps.BASE_MODEL, out={})
     device = devices.pick(options.device)
-    vae = base_models.load_vae(args.base_model, device, devices.pick_dtype(options.precision, device))
+    vae = autoencoder.load(args.base_model, device, devices.pick_dtype(options.precision, device))
     moments = shards.read(args.moments, "moments")
     rows = slice(options.images)
     latents = torch.from_numpy(moments["mean"][rows]).to(device) * vae.config.scaling_factor
     batches = devices.in_batches(
-        lambda batch: base_models.decode(vae, latents[batch], options.image_size),
+        lambda batch: autoencoder.decode(vae, latents[batch], options.image_size),
         len(latents),
-        base_models.VAE_BATCH_SIZE,
+        autoencoder.BATCH_SIZE,
     )
     images = np.concatenate(list(batches))
     arrays = {

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from realgap import devices
-from realgap.diffusion import base_models, conditioning, sampling
+from realgap.base_model import autoencoder, denoiser, prompting, schedules
+from realgap.diffusion import conditioning, sampling
 from realgap.run import steps
 from realgap.store import provenance, shards
 
@@ -49,7 +50,7 @@ def main() -> None:
     device = devices.pick(options.device)
     dtype = devices.pick_dtype(options.precision, device)
     real = shards.read(args.images, "images")
-    vae, unet = (load(args.base_model, device, dtype) for load in (base_models.load_vae, base_models.load_unet))
+    vae, unet = (load(args.base_model, device, dtype) for load in (autoencoder.load, denoiser.load))
     learned = [shards.read(path, "embeddings") for path in args.embeddings]
     # an image in whose inversion NaN or infinity arose has no embedding
     failed = [image_id for one in learned for image_id in one.attributes["failed"]]
@@ -57,7 +58,7 @@ def main() -> None:
     image_ids, labels = real["image_ids"][chosen], real["labels"][chosen]
     items = sampling.items(image_ids, options.samples_per_image)
     conditioned, unconditional = _conditioning(args, options, items, learned, int(real["labels"][0]), device)
-    shape = base_models.latent_shape(args.base_model, vae, unet, options.resolution)
+    shape = denoiser.latent_shape(args.base_model, vae, unet, options.resolution)
     start = {}
     if options.strength is not None:
         moments = shards.read(args.moments[0], "moments")
@@ -66,9 +67,9 @@ def main() -> None:
         sampling.Rows(len(items), lambda rows: sampling.initial_latents(items[rows], shape, options.seed)),
         conditioned,
         unconditional,
-        base_models.denoiser(unet),
-        base_models.scheduler(args.base_model, options.scheduler),
-        lambda latents: base_models.decode(vae, latents, options.image_size),
+        denoiser.predictor(unet),
+        schedules.sampler(args.base_model, options.scheduler),
+        lambda latents: autoencoder.decode(vae, latents, options.image_size),
         num_inference_steps=options.num_inference_steps,
         guidance_scale=options.guidance_scale,
         batch_size=options.batch_size,
@@ -98,8 +99,8 @@ def _conditioning(
 ) -> tuple[sampling.Rows, np.ndarray]:
     """The conditioning of each item, and what guidance leads away from, (tokens, width)."""
     if options.conditioning == "prompts":
-        prompts = steps.prompts(args.templates, options.class_name)
-        embedded = base_models.embed_prompts(args.base_model, [*prompts, ""], device).cpu().numpy()
+        prompts = prompting.of_class(args.templates, options.class_name)
+        embedded = prompting.embed(args.base_model, [*prompts, ""], device).cpu().numpy()
         chosen = conditioning.choose_prompts(items, len(prompts), options.seed)
         return sampling.Rows(len(items), lambda rows: embedded[chosen[rows]]), embedded[-1]
     embeddings, image_ids, labels = (
@@ -107,7 +108,7 @@ def _conditioning(
     )
     own, ids = embeddings[labels == label], image_ids[labels == label]
     if options.unconditional == "prompt":
-        unconditional = base_models.embed_prompts(args.base_model, [""], device)[0].cpu().numpy()
+        unconditional = prompting.embed(args.base_model, [""], device)[0].cpu().numpy()
     else:
         unconditional = embeddings.mean(axis=0)
 

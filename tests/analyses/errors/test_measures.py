@@ -8,7 +8,7 @@ from realgap.analyses.errors.measures import (
     calibration_error,
     class_accuracy,
     confusion,
-    edge_bins,
+    distance_bins,
     edge_loss,
     edge_verdict,
     paired_differences,
@@ -89,10 +89,10 @@ def test_a_bin_holds_its_upper_edge():
     assert reliability(sure, np.array([0]), bins=2).count.tolist() == [0, 1]
 
 
-def test_edge_bins_hold_equal_numbers_of_every_class():
+def test_distance_bins_hold_equal_numbers_of_every_class():
     labels = np.repeat([0, 1], [50, 100])
     distances = np.random.default_rng(7).random(150) + 10 * labels  # class 1 is farther throughout
-    bins = edge_bins(distances, labels)
+    bins = distance_bins(distances, labels)
     for label, each in ((0, 10), (1, 20)):
         assert np.bincount(bins[labels == label]).tolist() == [each] * 5
         ordered = bins[labels == label][np.argsort(distances[labels == label])]
@@ -101,7 +101,7 @@ def test_edge_bins_hold_equal_numbers_of_every_class():
 
 def test_losing_the_edge_cases_is_found():
     labels = np.repeat(np.arange(3), 300)
-    bins = edge_bins(np.random.default_rng(8).random(900), labels)
+    bins = distance_bins(np.random.default_rng(8).random(900), labels)
     real = predictions(9, labels, 0.95 - 0.05 * bins) == labels
     even = predictions(10, labels, 0.85 - 0.05 * bins) == labels  # worse everywhere by as much
     narrow = predictions(11, labels, 0.95 - 0.12 * bins) == labels  # worse at the edge only
@@ -126,6 +126,6 @@ def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="labels, predictions: must be classes 0 to 1"):
         confusion(np.array([0, 2]), np.array([[0, 1]]), 2)
     with pytest.raises(ValueError, match="bins: must be at most 2, the images of class 0, got 5"):
-        edge_bins(np.zeros(2), np.zeros(2, dtype=int))
+        distance_bins(np.zeros(2), np.zeros(2, dtype=int))
     with pytest.raises(ValueError, match="reference: must have the shape of values"):
         paired_differences(np.zeros((2, 3)), np.zeros((2, 2)))

@@ -53,7 +53,7 @@ def test_a_set_like_the_control_differs_in_nothing_more_often_than_chance():
             if source == "generated":
                 claims[metric] = claims.get(metric, 0) + (not row.difference_low <= 0 <= row.difference_high)
     assert len(claims) == 7
-    assert sum(claims.values()) <= 0.12 * 30 * 7, claims  # 5 % expected; balls held fixed make it a little more
+    assert sum(claims.values()) <= 0.08 * 30 * 7, claims  # 5 % expected at most
 
 
 def test_planted_differences_are_found_in_their_metric_and_direction():

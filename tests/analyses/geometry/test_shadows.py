@@ -1,3 +1,5 @@
+import json
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -43,6 +45,27 @@ def test_one_light_is_consistent_two_are_not_and_two_pairs_are_not_judged(csv):
     assert table.share_low["made"] < 0.5 < table.share_high["made"]
 
 
+def test_the_tolerance_in_degrees_decides_what_is_consistent(csv, tmp_path, run_step):
+    """Points that were clicked up to two degrees off agree on one light within three degrees, not within a half."""
+    rows = pairs(np.array([100.0, -300]), 8, 3)
+    way, off = rows[:, 2:] - rows[:, :2], np.radians(np.where(np.arange(8) % 2, 2.0, -2.0))
+    turned = np.stack(
+        [way[:, 0] * np.cos(off) - way[:, 1] * np.sin(off), way @ [0, 1] * np.cos(off) + way[:, 0] * np.sin(off)],
+        axis=1,
+    )
+    path = csv({("real", 0): np.hstack([rows[:, :2], rows[:, :2] + turned])})
+    strict, lenient = (shadows.judged(path, tolerance_deg).iloc[0] for tolerance_deg in (0.5, 3.0))
+    assert (strict.consistent, lenient.consistent) == (False, True)
+    assert strict.out_deg > lenient.out_deg
+    for tolerance_deg, expected in ((0.5, False), (3.0, True)):
+        options = json.dumps({"tolerance_deg": tolerance_deg})
+        out = [tmp_path / "verdicts.csv", tmp_path / "table.csv"]
+        run_step(
+            "scripts.judge_shadows", "--pairs", path, "--options", options, "--verdicts", out[0], "--table", out[1]
+        )
+        assert pd.read_csv(out[0]).consistent.tolist() == [expected]
+
+
 def test_masks_say_what_points_say(tmp_path):
     """Discs as objects and discs as their shadows, of one light and of two."""
 
@@ -64,6 +87,7 @@ def test_masks_say_what_points_say(tmp_path):
     path = tmp_path / "masks.csv"
     pd.DataFrame(one + two, columns=[*shadows.ITEM, *shadows.MASKS]).to_csv(path, index=False)
     assert shadows.judged(path, 1.0).consistent.tolist() == [True, False]
+    assert shadows.judged(path, 60.0).consistent.tolist() == [True, True]
 
 
 def test_a_wedge_of_masks_holds_the_whole_object():

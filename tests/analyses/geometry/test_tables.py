@@ -51,7 +51,7 @@ def test_each_image_has_a_row_and_each_source_its_role(tables):
 
 
 def test_the_chance_of_exceeding_real_follows_the_shift(tables):
-    table = tables[2][tables[2].measure == NAMES[0]].set_index("source")
+    table = tables[2][tables[2].metric == NAMES[0]].set_index("source")
     assert table.chance_above_real["worse"] > 0.98
     assert table.chance_low["same"] < 0.5 < table.chance_high["same"]
     assert (table.chance_low.dropna() <= table.chance_above_real.dropna()).all()
@@ -64,7 +64,7 @@ def test_images_without_a_value_are_left_out_with_their_partner():
     made = shard(["real", "worse"], [0, 1])
     made.arrays["measures"][3, 0] = np.nan
     images = judging.per_image(judging.columns([made]), NAMES)
-    table = judging.per_source(images, NAMES, 0).set_index(["source", "measure"])
+    table = judging.per_source(images, NAMES, 0).set_index(["source", "metric"])
     assert table.n_images["worse", NAMES[0]] == 29
     assert table.n_images["worse", NAMES[1]] == 30
 
@@ -78,7 +78,7 @@ def cues():
 
 
 def test_a_cue_that_differs_is_found_and_blank_pixels_are_unconfident(cues):
-    found = cues.set_index(["source", "cue", "group"])
+    found = cues.set_index(["source", "metric", "group"])
     assert found.auc["worse", "structure", "all"] > 0.95
     assert found.auc_low["real_blurred", "structure", "all"] < 0.6
     assert found.n_real["worse", "pixels", "unconfident"] == 30
@@ -106,7 +106,7 @@ def grouped():
 
 
 def test_images_are_grouped_by_what_pixels_tell_and_each_cue_is_judged_within_the_groups(grouped):
-    found = grouped.set_index(["cue", "group"])
+    found = grouped.set_index(["metric", "group"])
     for group, count in {"easy": 50, "unconfident": 35, "misclassified": 15}.items():
         for side in ("n_real", "n_source"):
             assert abs(found[side]["pixels", group] - count) <= 10, group
@@ -173,7 +173,7 @@ def test_every_column_of_the_sections_tables_is_in_its_file(tables, cues, tmp_pa
     for table, frame in zip(section.tables, judging.overviews(tables[2], cues), strict=True):
         assert set(table.columns) <= set(frame.columns)
     measured, told = judging.overviews(tables[2], cues)
-    assert measured.set_index("measure")["worse"][NAMES[0]] > 0.98
+    assert measured.set_index("metric")["worse"][NAMES[0]] > 0.98
     assert told.set_index("source").structure["worse"] > 0.95
     assert len(told) == 2
 

@@ -23,7 +23,7 @@ def test_independent_images_are_near_copies_by_chance_only():
     shares, ratios, areas = [], [], []
     for seed in range(20):
         generated, train, held_out, _ = world(seed)
-        result = audit(generated, train, held_out, seed=0, chance=0.05)
+        result = audit(generated, train, held_out, seed=0, near_copy_quantile=0.05)
         shares.append(near_copies(result)[0])
         ratios.append(np.median(result.ratio))
         areas.append(copying(result, seed=0, resamples=2)[0])
@@ -101,5 +101,5 @@ def test_a_few_sure_members_show_at_low_false_alarms_only():
 
 
 def test_wrong_arguments_are_named():
-    with pytest.raises(ValueError, match="chance: must be between 0 and 1, got 1"):
-        audit(normal(0, 3), normal(1, 3), normal(2, 3), 0, chance=1)
+    with pytest.raises(ValueError, match="near_copy_quantile: must be between 0 and 1, got 1"):
+        audit(normal(0, 3), normal(1, 3), normal(2, 3), 0, near_copy_quantile=1)

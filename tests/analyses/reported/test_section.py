@@ -108,7 +108,7 @@ def test_the_step_writes_table_and_section(tmp_path, run_step):
     accuracies().to_csv(study / "accuracies.csv", index=False)
     outputs = {"table": study / "reported.csv", "section": study / "reported.json"}
     run_step(
-        *("scripts.set_beside", "--reported", CSV, "--studies", study),
+        *("scripts.reported_compare", "--reported", CSV, "--studies", study),
         *(text for name, path in outputs.items() for text in (f"--{name}", path)),
     )
     written = sections.load(outputs["section"])
@@ -122,7 +122,7 @@ def test_the_page_of_the_docs_is_what_its_command_writes(tmp_path, run_step):
     found = (ROOT / "results" / "published").glob("*/accuracies.csv")
     studies = sorted(found, key=lambda p: (p.parent.name != "digits", p.parent.name))
     run_step(
-        *("scripts.set_beside", "--reported", CSV, "--studies", *(path.parent for path in studies)),
+        *("scripts.reported_compare", "--reported", CSV, "--studies", *(path.parent for path in studies)),
         *("--template", ROOT / "workflow" / "report" / "reported-numbers.md", "--default", ROOT / "config.yaml"),
         *("--page", tmp_path / "page.md"),
     )

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from realgap.analyses.saliency.focus import NUMBERS, STRATA, compare, focus, pick_images, share_empty
+from realgap.analyses.saliency.focus import METRICS, STRATA, compare, focus, pick_images, share_empty
 from realgap.analyses.saliency.grad_cam import attend
 
 
@@ -15,7 +15,7 @@ def bump(width, n=1, cells=8, centre=(0.5, 0.5)):
 
 
 def studies(seed, widths, error_rates, n_seeds=4, n_images=300, wrong_factor=1.0):
-    """A number of the maps and correctness per training set: width + image + noise, narrower where wrong."""
+    """A metric of the maps and correctness per training set: width + image + noise, narrower where wrong."""
     rng = np.random.default_rng(seed)
     image = 0.1 * rng.normal(size=n_images)
     values, correct = {}, {}
@@ -26,8 +26,8 @@ def studies(seed, widths, error_rates, n_seeds=4, n_images=300, wrong_factor=1.0
     return values, correct
 
 
-def verdicts(values, correct, number="effective_area", **options):
-    return {(row.training_set, row.stratum): row for row in compare(number, values, correct, **options)}
+def verdicts(values, correct, metric="effective_area", **options):
+    return {(row.training_set, row.stratum): row for row in compare(metric, values, correct, **options)}
 
 
 def test_numbers_of_a_flat_map():
@@ -217,18 +217,18 @@ def test_one_seed_decides_nothing():
     assert verdicts(values, correct)["generated", "both_right"].verdict.startswith("undecided: one seed, -0.")
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_each_number_has_its_words(number):
+@pytest.mark.parametrize("metric", METRICS)
+def test_each_number_has_its_words(metric):
     values, correct = studies(0, {"real": 0.5, "low": 0.1, "high": 0.9}, {"real": 0, "low": 0, "high": 0})
-    rows = verdicts(values, correct, number)
-    higher, lower = NUMBERS[number]
+    rows = verdicts(values, correct, metric)
+    higher, lower = METRICS[metric]
     assert rows["high", "both_right"].verdict.startswith(f"{higher} by 0.")
     assert rows["low", "both_right"].verdict.startswith(f"{lower} by 0.")
 
 
 def test_wrong_arguments_are_named():
     values, correct = studies(0, {"real": 0.5, "generated": 0.1}, {"real": 0, "generated": 0})
-    with pytest.raises(ValueError, match="number: must be one of effective_area"):
+    with pytest.raises(ValueError, match="metric: must be one of effective_area"):
         compare("area", values, correct)
     with pytest.raises(ValueError, match="reference: must be one of the training sets real, generated, got 'vae'"):
         compare("gini", values, correct, "vae")

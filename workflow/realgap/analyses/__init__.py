@@ -1,14 +1,32 @@
-"""What each analysis makes of measured arrays: tidy tables, and the section of the report they support."""
+"""Analyses: what is asked of a study's results. Each is a folder with all that is about it.
 
-from collections.abc import Sequence
+`__init__` registers it and imports the standard library alone, since Snakemake reads it before anything runs:
 
-from realgap.store.shards import Shard
+- TITLE: the heading of its section on a page.
+- SETTINGS: the keys of its section of the config, each as JSON schema; left out where it has none.
+- check(config): raises ValueError, one line, where this study cannot have it; left out where every study can.
+
+Beside it `rules.smk` ends in a rule that writes sections/<name>.json, `measures.py` takes arrays, `section.py` has the
+tables and the sentences, `figures.py` the figures. An analysis may use another's measures and imports no page.
+"""
+
+from importlib import import_module
+from types import ModuleType
+
+# their order on the page of a study and on that of several
+ORDER = (
+    "saliency",
+    "fidelity",
+    "detection",
+    "memorisation",
+    "errors",
+    "scaling",
+    "transfer",
+    "geometry",
+    "reported",
+)
 
 
-def class_names(first_shards: Sequence[Shard]) -> list[str]:
-    """Names of classes in the order of their numbers, from one extracted shard of real images of each.
-
-    The order of the config is the reader's; logits and confusion matrices are in the order of the numbers.
-    """
-    named = {int(shard["labels"][0]): shard.attributes["options"]["classes"][0] for shard in first_shards}
-    return [named[label] for label in sorted(named)]
+def registered() -> dict[str, ModuleType]:
+    """name -> its package, in ORDER."""
+    return {name: import_module(f"{__name__}.{name}") for name in ORDER}

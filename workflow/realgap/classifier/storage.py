@@ -32,9 +32,11 @@ def load(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     except FileNotFoundError:
         raise
     except (SafetensorError, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        raise ValueError(f"{path}: not a complete classifier of this project ({error}); {files.MAKE_AGAIN}") from error
+        raise ValueError(
+            f"{path}: not a complete classifier of this project ({error}); {files.make_again()}"
+        ) from error
     if _digest(state, attributes) != checksum:
-        raise ValueError(f"{path}: its content does not match its checksum; {files.MAKE_AGAIN}")
+        raise ValueError(f"{path}: its content does not match its checksum; {files.make_again()}")
     return state, attributes
 
 

@@ -26,20 +26,27 @@ class State:
     momenta: np.ndarray  # float32 (m,), the optimiser's for the learned parameters, likewise
 
 
+@dataclass(frozen=True)
+class Settings:
+    """How a classifier is trained."""
+
+    steps: int  # of the optimiser
+    batch_size: int
+    lr: float  # the highest
+    warmup: float  # share of the steps in which the rate rises
+    momentum: float
+    weight_decay: float
+    label_smoothing: float
+    crop_padding: int  # px
+    horizontal_flip: bool
+
+
 def train(
     model: nn.Module,
     parts: Sequence[tuple[np.ndarray, np.ndarray]],
     shares: Sequence[float],
+    settings: Settings,
     *,
-    steps: int,
-    batch_size: int,
-    lr: float,
-    warmup: float,
-    momentum: float,
-    weight_decay: float,
-    label_smoothing: float,
-    crop_padding: int,
-    horizontal_flip: bool,
     seed: int,
     device: torch.device,
     dtype: torch.dtype,
@@ -59,22 +66,26 @@ def train(
     for module in frozen:
         module.eval().requires_grad_(False)
     resident = [_to_device(images, labels, device) for images, labels in parts]
-    counts = _split(batch_size, shares)
+    counts = _split(settings.batch_size, shares)
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.SGD(learned, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=True)
+    optimiser = torch.optim.SGD(
+        learned, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay, nesterov=True
+    )
     losses = [] if state is None else _restore(model, optimiser, state, device)
     yield from losses
-    for step in range(len(losses), steps):
-        optimiser.param_groups[0]["lr"] = lr * _lr_factor(step, steps, warmup)
+    for step in range(len(losses), settings.steps):
+        optimiser.param_groups[0]["lr"] = settings.lr * _lr_factor(step, settings.steps, settings.warmup)
         pixels, targets = [], []
         for part, ((images, labels), count) in enumerate(zip(resident, counts, strict=True)):
             rows = devices.put(_rows(step * count, count, len(labels), seed, part), device)
             pixels.append(images[rows])
             targets.append(labels[rows])
-        x = augment(torch.cat(pixels), crop_padding, horizontal_flip, streams.stream(seed, "augment", step))
+        x = augment(
+            torch.cat(pixels), settings.crop_padding, settings.horizontal_flip, streams.stream(seed, "augment", step)
+        )
         with devices.autocast(device, dtype):
             logits = model(x.contiguous(memory_format=_memory_format(dtype)))
-        loss = F.cross_entropy(logits.float(), torch.cat(targets), label_smoothing=label_smoothing)
+        loss = F.cross_entropy(logits.float(), torch.cat(targets), label_smoothing=settings.label_smoothing)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

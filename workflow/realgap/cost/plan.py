@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from realgap.base_model import layout
 from realgap.cost import flops
 from realgap.data import catalog
-from realgap.diffusion import layout
 from realgap.study import config as configuration
 from realgap.study import limits, sources
 from realgap.study.sources import Source
@@ -169,9 +169,8 @@ class Plan:
 
 def _architecture(model: Mapping[str, Any], part: str) -> dict[str, Any]:
     """The configuration of a part of a base model; of Stable Diffusion where the model is not there yet."""
-    own = Path(model["path"]) / part / "config.json"
-    path = own if own.is_file() else ARCHITECTURES / _family(model) / part / "config.json"
-    return layout.part_config(path, part)
+    there = (Path(model["path"]) / part / "config.json").is_file()
+    return layout.part_config(model["path"] if there else ARCHITECTURES / _family(model), part)
 
 
 def _family(model: Mapping[str, Any]) -> str:
@@ -179,9 +178,10 @@ def _family(model: Mapping[str, Any]) -> str:
 
 
 def _parameters(model: Mapping[str, Any]) -> float:
-    """Of UNet and VAE: from the size of their files where they are there."""
-    files = [file for part in ("unet", "vae") for file in (Path(model["path"]) / part).glob("*.safetensors")]
-    return sum(file.stat().st_size for file in files) / 4 if files else _PARAMETERS[_family(model)]
+    """Of UNet and VAE: of their own weights where they are there."""
+    if not (Path(model["path"]) / "model_index.json").is_file():
+        return _PARAMETERS[_family(model)]
+    return sum(layout.parameters(model["path"], part) for part in ("unet", "vae"))
 
 
 def total(jobs: Iterable[Work]) -> Work:

@@ -14,11 +14,14 @@ _BLOCK = 1 << 20  # bytes
 def download(url: str, path: str | Path, md5: str) -> None:
     """Download `url` to `path`, going on from `path`.partial if there is one.
 
-    Nothing is done when `path` has that checksum already. Raises OSError when the server cannot be
-    reached and ValueError when what came has another checksum (it is deleted); both say what to do.
+    Nothing is done when `path` has that checksum already; a file with another one is never replaced. Raises
+    OSError when the server cannot be reached and ValueError when what came has another checksum (it is
+    deleted), or when the file that is there has; all say what to do.
     """
     path = Path(path)
-    if path.exists() and md5_of(path) == md5:
+    if path.exists():
+        if (got := md5_of(path)) != md5:
+            raise ValueError(f"{path}: must have the md5 checksum {md5}, got {got}; move it away and run this again")
         return
     partial = path.with_name(f"{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,16 +42,19 @@ def download(url: str, path: str | Path, md5: str) -> None:
 def unpack(archive: str | Path, folder: str | Path) -> None:
     """Unpack a tar file into `folder`; what it holds at its top appears there whole or not at all.
 
-    Raises ValueError when a member would leave the folder, or when it is no tar file.
+    What is there already is never replaced. Raises ValueError when something is, when a member would leave the
+    folder, or when it is no tar file.
     """
     folder = Path(folder)
     beside = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=folder))
     try:
         with tarfile.open(archive) as file:
             file.extractall(beside, filter="data")  # no absolute paths, no links out, no devices
+        if there := [folder / top.name for top in beside.iterdir() if os.path.lexists(folder / top.name)]:
+            raise ValueError(
+                f"{there[0]}: must not be there when {archive} is unpacked; move it away and run this again"
+            )
         for top in beside.iterdir():
-            if (folder / top.name).exists():
-                shutil.rmtree(folder / top.name)
             os.replace(top, folder / top.name)
     except tarfile.TarError as error:
         raise ValueError(f"{archive}: could not be unpacked ({error}); delete it and run this again") from error

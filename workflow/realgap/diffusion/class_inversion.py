@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from realgap import devices, streams
-from realgap.diffusion.base_models import Predict
+from realgap.base_model.denoiser import Predict
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from realgap import devices, streams
-from realgap.diffusion.base_models import Predict
+from realgap.base_model.denoiser import Predict
 
 PARTS = 50  # of a run: the points of the loss trace, and where it can be interrupted and taken up again
 STRATA = 16  # of [0, num_train_timesteps): each is visited once in 16 visits
@@ -23,15 +23,26 @@ GRADIENT_SCALE = 1024.0
 
 
 @dataclass(frozen=True)
-class EarlyStopping:
-    """When an image has had enough visits: its loss on fixed (timestep, noise) pairs has stopped falling.
+class Settings:
+    """How embeddings are found.
 
-    A fixed set says what the noisy losses of the visits do not (Voronov et al. 2023, arXiv 2302.04841).
+    An image has had enough when its loss on a fixed set of (timestep, noise) pairs has stopped falling: the set says
+    what the noisy losses of the visits do not (Voronov et al. 2023, arXiv 2302.04841).
     """
 
-    patience: int  # parts of the run that the loss may go on without a new minimum
-    tolerance: float  # what counts as a new minimum: lower by this share
-    pairs: int  # timesteps spread evenly over time, with a noise for each
+    steps_per_image: int
+    lr: float
+    lr_schedule: str  # "constant" or "cosine" (to zero)
+    weight_decay: float
+    timesteps: str  # "uniform" or "stratified" (each image visits each of 16 equal parts of time once in 16 visits)
+    batch_size: int
+    early_stopping_patience: int | None  # parts of the run without a new minimum; None: every image gets all steps
+    early_stopping_tolerance: float  # what counts as a new minimum: lower by this share
+    early_stopping_pairs: int  # timesteps spread evenly over time, with a noise for each
+
+    @property
+    def stops_early(self) -> bool:
+        return self.early_stopping_patience is not None
 
 
 @dataclass
@@ -94,42 +105,36 @@ def invert(
     image_ids: np.ndarray,
     predict: Predict,
     alphas_cumprod: torch.Tensor,
+    settings: Settings,
     *,
     prediction_type: str,
     scaling_factor: float,
-    visits: int,
-    lr: float,
-    lr_schedule: str,
-    weight_decay: float,
-    timesteps: str,
     seed: int,
-    batch_size: int,
     device: torch.device,
-    early_stopping: EarlyStopping | None = None,
 ) -> Iterator[State]:
     """Optimise the embeddings in `state`, batch after batch; yields the state after each part of a batch's visits.
 
     mean, std: VAE posterior moments, float32 (n, c, h, w), unscaled; the latents are sampled anew from
-    them at each visit. lr_schedule: "constant" or "cosine" (to zero); timesteps: "uniform" or
-    "stratified" (each image visits each of 16 equal parts of time once in 16 visits).
+    them at each visit.
     The state yielded is current: saved and handed in again, it goes on bit for bit. A batch that does not
     fit the device's memory is halved, with a word on stderr. An image that stops early leaves its batch, and
     so does one in whose loss or embedding NaN or infinity arises: rows of a batch do not touch one another.
     """
-    parts = state.losses.shape[1]
+    parts, visits, batch_size = state.losses.shape[1], settings.steps_per_image, settings.batch_size
 
     def visit_part(rows: np.ndarray) -> tuple:
         part = int(state.parts_done[rows[0]])
         span = range(_begin_of(part, parts, visits), _begin_of(part + 1, parts, visits))
-        rates = [lr * _lr_factor(lr_schedule, visit, visits) for visit in span]
+        rates = [settings.lr * _lr_factor(settings.lr_schedule, visit, visits) for visit in span]
         batch = _Batch(
             mean[rows], std[rows], image_ids[rows], alphas_cumprod, scaling_factor, prediction_type, seed, device
         )
         embeddings = torch.nn.Parameter(torch.tensor(state.embeddings[rows], device=device))
-        optimiser = torch.optim.AdamW([embeddings], lr=lr, weight_decay=weight_decay)
+        optimiser = torch.optim.AdamW([embeddings], lr=settings.lr, weight_decay=settings.weight_decay)
         _restore(optimiser, embeddings, state, rows, span.start)
-        losses = _optimise(embeddings, optimiser, rates, (batch.draw(v, timesteps) for v in span), predict)
-        fixed = batch.fixed_loss(embeddings.detach(), predict, early_stopping.pairs) if early_stopping else None
+        losses = _optimise(embeddings, optimiser, rates, (batch.draw(v, settings.timesteps) for v in span), predict)
+        pairs = settings.early_stopping_pairs
+        fixed = batch.fixed_loss(embeddings.detach(), predict, pairs) if settings.stops_early else None
         return embeddings, optimiser, losses, fixed
 
     while len(rows := _next_rows(state, batch_size)):
@@ -137,8 +142,8 @@ def invert(
         if len(done) < len(rows):
             batch_size = len(done)
         _store(state, done, embeddings, optimiser, losses)
-        if early_stopping:
-            _judge(state, done, fixed, early_stopping)
+        if settings.stops_early:
+            _judge(state, done, fixed, settings)
         _isolate(state, done, losses)
         yield state
 
@@ -267,13 +272,13 @@ def _store(
     state.parts_done[rows] += 1
 
 
-def _judge(state: State, rows: np.ndarray, losses: np.ndarray, early_stopping: EarlyStopping) -> None:
+def _judge(state: State, rows: np.ndarray, losses: np.ndarray, settings: Settings) -> None:
     """Keep new minima of the loss on the fixed set; stop the images that have been without one for too long."""
-    lower = losses < state.best_losses[rows] * (1 - early_stopping.tolerance)
+    lower = losses < state.best_losses[rows] * (1 - settings.early_stopping_tolerance)
     improved = rows[lower]
     state.best[improved], state.best_losses[improved] = state.embeddings[improved], losses[lower]
     state.stale[rows] = np.where(lower, 0, state.stale[rows] + 1)
-    state.stopped[rows] = state.stale[rows] >= early_stopping.patience
+    state.stopped[rows] = state.stale[rows] >= settings.early_stopping_patience
 
 
 def _isolate(state: State, rows: np.ndarray, losses: np.ndarray) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from realgap import devices, streams
-from realgap.diffusion.base_models import Predict
+from realgap.base_model.denoiser import Predict
 
 T = TypeVar("T")
 

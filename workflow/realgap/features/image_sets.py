@@ -29,6 +29,15 @@ class ImageSet:
         return self.rows(equal_rows(self.labels, self.variants, self.image_ids, per_class, seed))
 
 
+def class_names(first_shards: Sequence[shards.Shard]) -> list[str]:
+    """Names of classes in the order of their numbers, from one extracted shard of real images of each.
+
+    The order of the config is the reader's; logits and confusion matrices are in the order of the numbers.
+    """
+    named = {int(shard["labels"][0]): shard.attributes["options"]["classes"][0] for shard in first_shards}
+    return [named[label] for label in sorted(named)]
+
+
 def load(features: str | Path, paths: Sequence[str | Path], resample: bool = False) -> ImageSet:
     """The images of shards and the features made of them, in that order; resample: as the control is made.
 

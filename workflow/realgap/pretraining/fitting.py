@@ -21,7 +21,7 @@ from tqdm import tqdm
 from transformers import CLIPTokenizer
 
 from realgap import devices
-from realgap.diffusion import base_models
+from realgap.base_model import denoiser
 from realgap.store import files
 from realgap.streams import stream
 
@@ -101,7 +101,7 @@ def train_vae(
         kl = posterior.kl().float().mean() / pixel_values[0].numel()
         return functional.l1_loss(decoded, pixel_values) + functional.mse_loss(decoded, pixel_values) + kl_weight * kl
 
-    base_models.write_out_attention(vae, dtype)
+    denoiser.write_out_attention(vae, dtype)
     steps = math.ceil(visits / batch_size)
     trace = fit(vae, loss_at, steps, lr, ema_decay, checkpoint, falling)
     mean, std = encode(vae, images[:SCALED_BY])
@@ -151,7 +151,7 @@ def train_denoiser(
             predicted = unet(noisy, timesteps.to(unet.device), text_encoder(prompts).last_hidden_state).sample.float()
         return functional.mse_loss(predicted, _target(scheduler, latents, noise, timesteps).to(unet.device))
 
-    base_models.write_out_attention(unet, dtype)
+    denoiser.write_out_attention(unet, dtype)
     both = torch.nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
     return fit(both, loss_at, math.ceil(visits / batch_size), lr, ema_decay, checkpoint, falling)
 

@@ -6,7 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from realgap import analyses
 from realgap.report import pages, sections, summary
+
+LAST = ("cost", "run")  # the sections that every page ends with
 
 
 def join(folders: Mapping[str, Path]) -> pd.DataFrame:
@@ -27,14 +30,14 @@ def join(folders: Mapping[str, Path]) -> pd.DataFrame:
 
 def render(template: str | Path, joined: pd.DataFrame, figure: str | Path, folders: Mapping[str, Path]) -> str:
     """The page of several studies, as HTML with everything inside it; figure: an SVG of `joined`."""
-    analyses = merged({study: _sections(folder) for study, folder in folders.items()}, folders)
+    shown = merged({study: _sections(folder) for study, folder in folders.items()}, folders)
     return pages.page(
         template,
         studies={study: _answer(joined, study, folder) for study, folder in folders.items()},
         table={**vars(TABLE), "rows": _in_percent(joined).to_dict("records")},
         figure=pages.data_uri(figure),
-        analyses=analyses,
-        links=[("table", "The tables"), *((one["name"], one["title"]) for one in analyses)],
+        analyses=shown,
+        links=[("table", "The tables"), *((one["name"], one["title"]) for one in shown)],
     )
 
 
@@ -62,9 +65,10 @@ TABLE = sections.Table(
 def merged(by_study: Mapping[str, Sequence[sections.Section]], folders: Mapping[str, Path]) -> list[dict[str, Any]]:
     """Sections of the same name as one: sentences with their study, tables of the same file joined.
 
-    Sections come in the order of the study that has them first; what only some studies have is there for those.
+    Sections come in the order of realgap.analyses, cost and run at the end; what only some studies have is there for
+    those.
     """
-    names = dict.fromkeys(section.name for its in by_study.values() for section in its)
+    names = sorted({section.name for its in by_study.values() for section in its}, key=_place)
     joined = []
     for section_name in names:
         of = {study: one for study, its in by_study.items() for one in its if one.name == section_name}
@@ -106,10 +110,14 @@ def _joined_table(path: str, of: Mapping[str, sections.Section], folders: Mappin
 
 
 def _sections(folder: Path) -> list[sections.Section]:
-    """What the study's own report shows, by the files that are there; cost and run at the end."""
-    last = ["cost", "run"]
-    paths = sorted((folder / "sections").glob("*.json"), key=lambda path: (path.stem in last, path.stem))
-    return [sections.load(path) for path in paths]
+    """What the study's own report shows, by the files that are there."""
+    return [sections.load(path) for path in sorted((folder / "sections").glob("*.json"))]
+
+
+def _place(section: str) -> tuple[int, str]:
+    """Where a section stands on a page; one of an analysis that is no longer known comes after the others."""
+    order = [*analyses.ORDER, "", *LAST]
+    return order.index(section if section in order else ""), section
 
 
 def _answer(joined: pd.DataFrame, study: str, folder: Path) -> list[summary.Sentence]:

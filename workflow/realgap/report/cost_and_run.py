@@ -28,9 +28,9 @@ STAGES = Table(
 )
 POINTS = Table(
     path="cost/points.csv",
-    caption="What accuracy costs. Seconds per point above guessing: generating the images and training one "
-    "classifier. Seconds per point gained over real: generating the images, where they gain at all. The bounds are "
-    "those of the accuracy's and the gain's 95 % intervals.",
+    caption="What accuracy costs. Seconds per point above guessing count the generation of the images and the training "
+    "of one classifier. Seconds per point gained over real count the generation alone, for training sets that gain. "
+    "The bounds come from the 95 % intervals of the accuracy and of the gain.",
     columns={
         "training_set": "Training set",
         "generation_s": "Generating its images, s",
@@ -68,8 +68,8 @@ SETTINGS = Table(
 )
 CHECKSUMS = Table(
     path="run/checksums.csv",
-    caption="SHA-256 of what the numbers rest on. A training set's covers the checksums of all its shards; of a "
-    "table, it is that of the file.",
+    caption="SHA-256 of what the numbers rest on. For a training set it covers the checksums of all shards. For a "
+    "table it is that of the file.",
     columns={"file": "File", "sha256": "SHA-256"},
 )
 
@@ -78,12 +78,12 @@ def cost(stages: pd.DataFrame, points: pd.DataFrame) -> Section:
     """The section on cost: stages as of realgap.cost.accounting.stages, points as of accuracy_points."""
     total, dearest = stages.job_seconds.sum(), stages.loc[stages.job_seconds.idxmax()]
     sentences = [
-        f"All stages took {duration(total)} of work in {stages.n_jobs.sum():,} jobs; the most, "
-        f"{100 * dearest.job_seconds / total:.0f} %, went into {readable(dearest.stage)} ({dearest.n_jobs:,} jobs)."
+        f"All stages took {duration(total)} of work in {stages.n_jobs.sum():,} jobs. The largest stage is "
+        f"{readable(dearest.stage)}: {dearest.n_jobs:,} jobs, {100 * dearest.job_seconds / total:.0f} % of the work."
     ]
     sentences += [_priced(row) for row in points[points.s_per_point_gained.notna()].to_dict("records")]
     if points.s_per_point_gained.isna().all():
-        sentences.append("No training set gained on real images with certainty, so no gained point has a price.")
+        sentences.append("No training set is better than real outside its interval, so no gained point has a price.")
     energy = stages.energy_j.sum(min_count=1)
     if pd.notna(energy):
         sentences.append(f"The GPUs used {energy / 3.6e6:.3g} kWh in the stages for which it is known.")
@@ -92,7 +92,7 @@ def cost(stages: pd.DataFrame, points: pd.DataFrame) -> Section:
     columns = {key: heading for key, heading in STAGES.columns.items() if key != "energy_j" or pd.notna(energy)}
     tables = [Table(STAGES.path, STAGES.caption, columns, STAGES.intervals), POINTS]
     return Section(
-        "cost", "What it cost", sentences, tables, [COSTS], ["Jobs that ran side by side count in full each."]
+        "cost", "What it cost", sentences, tables, [COSTS], ["Jobs that ran side by side each count in full."]
     )
 
 
@@ -102,13 +102,13 @@ def run(jobs: pd.DataFrame, settings: Sequence[tuple[str, Any, Any]], seed: int,
     sentences, notes = [], []
     if len(known):
         sentences.append(
-            f"{len(known):,} jobs, of which the first began at {_clock(known.start.min())} and the last ended at "
-            f"{_clock(known.end.max())}, ran code of {_counted('commit', known.commit)}."
+            f"{len(known):,} jobs ran code of {_counted('commit', known.commit)}. The first began at "
+            f"{_clock(known.start.min())}, the last ended at {_clock(known.end.max())}."
         )
         versions = pd.Series([", ".join(f"{key} {value}" for key, value in one.items()) for one in known.versions])
         sentences.append(f"Versions: {'; or '.join(dict.fromkeys(versions))}.")
     if len(known) < len(jobs):
-        notes.append(f"{len(jobs) - len(known):,} of {len(jobs):,} jobs left no word in their log of where they ran.")
+        notes.append(f"The logs of {len(jobs) - len(known):,} of {len(jobs):,} jobs do not say where they ran.")
     sentences.append(f"Seed of images and embeddings: {seed}. Seeds of classifiers: {', '.join(map(str, seeds))}.")
     if not settings:
         sentences.append("All settings are those of the default study.")
@@ -141,7 +141,7 @@ def duration(seconds: float) -> str:
 def _priced(row: dict[str, Any]) -> str:
     return (
         f"Each point that {name(row['training_set'])} gained over real images took "
-        f"{duration(row['s_per_point_gained'])} of generating (95 % interval of the gain: "
+        f"{duration(row['s_per_point_gained'])} of generating (by the 95 % interval of the gain: "
         f"{duration(row['s_per_point_gained_low'])} to {duration(row['s_per_point_gained_high'])})."
     )
 

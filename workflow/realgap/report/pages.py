@@ -16,6 +16,7 @@ from PIL import Image
 
 from realgap.report import sections, summary
 from realgap.report.figures import name
+from realgap.study import sources
 
 # a picture whose lossless form is larger than this is embedded with a loss that no eye sees
 LOSSLESS_BYTES = 150_000
@@ -49,6 +50,7 @@ def render(
         n_classes=n_classes,
         seeds=sorted(accuracies.seed.unique().tolist()),
         sources=list(used),
+        descriptions=sources.descriptions(config, used),
         figures={key: data_uri(path) for key, path in figures.items()},
         gallery={key: data_uri(path) for key, path in gallery.items()},
         analyses=[shown(section, folder) for section in analyses],

@@ -1,6 +1,6 @@
-"""The answer that a report begins with, and its limits: sentences that follow from the numbers, none fixed beforehand.
+"""The answer that a report begins with, and its limits. Every sentence follows from the numbers.
 
-A verdict needs an interval that excludes zero. What is not told apart is called so, never equal.
+A verdict needs an interval that excludes zero. Any other difference is "not told apart", in these words alone.
 """
 
 from collections.abc import Mapping
@@ -50,24 +50,28 @@ def limits(table: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
     real, n_seeds = rows["real"], int(table.n_seeds.min())
     most = int((table.n_generated / real["n_real"]).max())
     said = [
-        f"Intervals cover the classifier's seed only ({_seeds(n_seeds)}): another choice of the {real['n_real']:,} "
-        "real images, or another base model, is not in them.",
-        "What is not told apart is not shown to be equal: a difference smaller than the interval stays hidden.",
-        "No setting was chosen inside this run by looking at test images. Defaults of the project were chosen on "
-        "studies of this kind before, so small differences between rows deserve a study of their own.",
-        f"Classifiers see images of {config['dataset']['image_size']} px; what larger images would show is not in "
-        "the table.",
+        f"Intervals cover the classifier's seed only ({_seeds(n_seeds)}). Another choice of the {real['n_real']:,} "
+        "real images is not in them, nor is another base model.",
+        "Not told apart does not mean equal. A difference smaller than the interval stays hidden.",
+        "This run chose no setting by looking at test images. The project's defaults were chosen on earlier studies of "
+        "this kind, so small differences between rows deserve a study of their own.",
+        f"Classifiers see images of {config['dataset']['image_size']} px. Larger images may show other differences.",
     ]
     if most > 1:
         said.append(
-            f"Generated sets hold up to {most} images for each real one; every set trains for the same number of "
+            f"Generated sets hold up to {most} images for each real one. Every set trains for the same number of "
             "optimiser steps."
+        )
+    if any(name.startswith("real+") for name in rows):
+        said.append(
+            f"Where generated images are added to real ones, {100 * config['classifier']['real_share']:.0f} % of each "
+            "batch are real images."
         )
     seen = {"mini-sd-digits": "typeset digits", "mini-sd-natural": "photographs of 32 px"}
     if (model := Path(config["base_model"]["path"]).name) in seen:
         said.append(
-            f"The base model is a miniature that has only seen {seen[model]}: the numbers say whether the phenomenon "
-            "and the remedy are there, not how large they are for Stable Diffusion on photographs."
+            f"The base model is a miniature that has only seen {seen[model]}. The numbers say whether the gap and the "
+            "remedy are there. They do not say how large both are for Stable Diffusion on photographs."
         )
     return said
 
@@ -101,12 +105,12 @@ _AS_DATA = {
 _GAP = {
     "better": "more than closes the gap between prompts and real images",
     "worse": "closes part of the gap between prompts and real images",
-    "not told apart": "closes the gap between prompts and real images, as far as these seeds can tell",
+    "not told apart": "is better training data than prompts, and not told apart from real images",
 }
 _ADDED = {
     "better": "help",
     "worse": "hurt",
-    "not told apart": "make no difference that these seeds can tell",
+    "not told apart": "bring a change that is not told apart from zero",
     "one seed": "cannot be judged by one seed",
 }
 
@@ -114,15 +118,18 @@ _ADDED = {
 def _alone(row: Mapping[str, Any], real: Mapping[str, Any], accuracies: pd.DataFrame) -> Sentence:
     return Sentence(
         f"Images from text prompts {_AS_DATA[verdict(row)]}:",
-        f"{_trained(row, accuracies)}, after training on {real['n_real']:,} real images {_accuracy(real)}: "
-        f"{_difference(row)} points.",
+        f"{_trained(row, accuracies)}. Trained on {real['n_real']:,} real images it gets {_accuracy(real)}. "
+        f"The difference is {_difference(row)} points.",
     )
 
 
 def _inverted(rows: Mapping[str, Mapping[str, Any]], accuracies: pd.DataFrame) -> Sentence:
     row, prompts = rows["diffusion_inversion"], rows.get("stable_diffusion")
     lead = f"Images from Diffusion Inversion {_AS_DATA[verdict(row)]}:"
-    rest = f"{_accuracy(row)} after training on {row['n_generated']:,} of them, {_difference(row)} points against real"
+    rest = (
+        f"a classifier trained on {row['n_generated']:,} of them gets {_accuracy(row)}. "
+        f"Against real images that is {_difference(row)} points"
+    )
     if prompts is None:
         return Sentence(lead, f"{rest}.")
     mine, theirs = (
@@ -132,39 +139,38 @@ def _inverted(rows: Mapping[str, Mapping[str, Any]], accuracies: pd.DataFrame) -
     difference, low, high = statistics.paired_difference(mine, theirs)
     if verdict(prompts) == "worse" and _judged(low, high) == "better":
         lead = f"Diffusion Inversion {_GAP[verdict(row)]}:"
-    return Sentence(lead, f"{rest} and {points(difference)} ({interval(low, high, points)}) against prompts.")
+    return Sentence(lead, f"{rest}, and against prompts {points(difference)} ({interval(low, high, points)}).")
 
 
 def _added(rows: Mapping[str, Mapping[str, Any]]) -> list[Sentence]:
     """What images of both generators do beside the real ones; inversion first."""
-    known = {"diffusion_inversion": "images from Diffusion Inversion", "stable_diffusion": "those from prompts"}
+    known = {"diffusion_inversion": "images from Diffusion Inversion", "stable_diffusion": "images from text prompts"}
     mixed = [(what, rows[f"real+{source}"]) for source, what in known.items() if f"real+{source}" in rows]
     if not mixed:
         return []
     (what, row), *others = mixed
-    rest = f"{_accuracy(row)}, {_difference(row)} points against real alone"
+    rest = f"a classifier gets {_accuracy(row)}. Against the real images alone that is {_difference(row)} points."
     for other, its_row in others:
-        rest += f"; {other} {_ADDED[verdict(its_row)]}, {_difference(its_row)}"
-    what = what.replace("those from", "images from text")
-    return [Sentence(f"Added to the real images, {what} {_ADDED[verdict(row)]}:", f"{rest}.")]
+        rest += f" Added in the same way, {other} {_ADDED[verdict(its_row)]}: {_difference(its_row)} points."
+    return [Sentence(f"Added to the real images, {what} {_ADDED[verdict(row)]}:", rest)]
 
 
 def _control(row: Mapping[str, Any]) -> Sentence:
     found = {
-        "better": "gains",
+        "better": "gains accuracy",
         "worse": "costs accuracy",
-        "not told apart": "costs nothing that these seeds can tell",
+        "not told apart": "brings a change that is not told apart from zero",
         "one seed": "cannot be judged by one seed",
     }[verdict(row)]
     return Sentence(
         f"Passing the real images through the VAE alone {found}:",
-        f"{_accuracy(row)}, {_difference(row)} points against real.",
+        f"a classifier gets {_accuracy(row)}. Against real images that is {_difference(row)} points.",
     )
 
 
 def _trained(row: Mapping[str, Any], accuracies: pd.DataFrame, what: str = "of them") -> str:
     n, n_test = row["n_real"] + row["n_generated"], int(accuracies.n_test.max())
-    return f"after training on {n:,} {what} a classifier gets {_accuracy(row)} of {n_test:,} real test images right"
+    return f"a classifier trained on {n:,} {what} gets {_accuracy(row)} of {n_test:,} real test images right"
 
 
 def _accuracy(row: Mapping[str, Any]) -> str:

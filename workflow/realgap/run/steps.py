@@ -83,15 +83,6 @@ def _fill(options: type, text: str) -> Any:
     return options(**values)
 
 
-def prompts(templates: str, class_name: str) -> list[str]:
-    """The prompts of a class from a file of templates, one a line, with {} for the class name."""
-    lines = [line.strip() for line in Path(templates).read_text(encoding="utf-8").splitlines()]
-    wrong = [line for line in lines if line and "{}" not in line]
-    if wrong or not any(lines):
-        raise ValueError(f"{templates}: each line must be a prompt with {{}} for the class name, got {wrong[:1]}")
-    return [line.replace("{}", class_name.replace("_", " ")) for line in lines if line]
-
-
 def progress(items: Iterable, total: int, what: str) -> Iterator:
     """A progress bar on a terminal, a line every few seconds in a log."""
     interval = 0.1 if sys.stderr.isatty() else 5

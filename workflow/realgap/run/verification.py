@@ -102,4 +102,4 @@ def _check_product(path: Path) -> None:
 
 
 def _again(path: Path, what: str) -> str:
-    return f"{path}: {what}; {files.MAKE_AGAIN}"
+    return f"{path}: {what}; {files.make_again()}"

@@ -9,8 +9,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-# what to do about a damaged file: the end of every message about one
-MAKE_AGAIN = "delete it and run snakemake again: just this file is made again"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a used-up quota, a limit on a file's size
 
 
@@ -51,6 +49,11 @@ def write(path: str | Path, content: bytes | memoryview) -> None:
     """
     with whole(path, len(content)) as beside:
         beside.write_bytes(content)
+
+
+def make_again() -> str:
+    """What to do about a damaged file: the end of every message about one."""
+    return "delete it and run snakemake again: just this file is made again"
 
 
 def sha256(path: str | Path) -> str:

@@ -57,7 +57,7 @@ LAYOUT: dict[str, dict[str, tuple[str, int]]] = {
         "variants": ("int32", 1),
     },
     "predictions": {"logits": ("float32", 2), "labels": ("int64", 1), "image_ids": ("int64", 1)},
-    "attention": {
+    "saliency": {
         "logits": ("float32", 2),
         "true_maps": ("float32", 3),
         "predicted_maps": ("float32", 3),
@@ -270,7 +270,7 @@ def _read_sources(path: Path, kind: str, sources: list[tuple[Path, str]]) -> dic
         if not source.is_file():
             raise ValueError(f"{source}: is missing, and {path} shows its images; run snakemake again")
         if checksum(source) != expected:
-            raise ValueError(f"{source}: has changed since {path} was assembled from it; {files.MAKE_AGAIN}")
+            raise ValueError(f"{source}: has changed since {path} was assembled from it; {files.make_again()}")
         parts.append(read(source, kind))
     return {name: np.concatenate([part[name] for part in parts]) for name in LAYOUT[kind]}
 
@@ -332,4 +332,4 @@ def _check_layout(path: str | Path, kind: str, arrays: Mapping[str, np.ndarray])
 
 
 def _damaged(path: str | Path, what: str) -> str:
-    return f"{path}: {what}; {files.MAKE_AGAIN}"
+    return f"{path}: {what}; {files.make_again()}"

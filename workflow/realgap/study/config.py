@@ -11,11 +11,11 @@ from typing import Any
 import jsonschema
 import yaml
 
+from realgap import analyses
 from realgap.data import catalog
 from realgap.study import renamed, sources
-from realgap.study.limits import CUE_FOLDS
 
-SHIPPED = ("resources/mini-sd-digits",)  # base models that rules of this project can make again
+RESERVED = ("comparisons", "downloads", "pretraining", "published", "reported")  # folders of results/ with a use
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
 
 
@@ -32,29 +32,46 @@ _Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_
 
 
 @cache
-def _validator() -> jsonschema.protocols.Validator:
-    schema = yaml.safe_load(SCHEMA.read_text())
-    schema["properties"]["sources"] = sources.schema()
-    return _Validator(schema)
+def schema() -> dict[str, Any]:
+    """The JSON schema of a study: that of SCHEMA, with the sources and the section of every registered analysis."""
+    made = yaml.safe_load(SCHEMA.read_text())
+    made["properties"]["sources"] = sources.schema()
+    made["properties"]["analyses"]["items"] = {"enum": list(analyses.ORDER)}
+    for name, analysis in analyses.registered().items():
+        if settings := getattr(analysis, "SETTINGS", {}):
+            section = {"type": "object", "additionalProperties": False, "required": list(settings)}
+            made["properties"][name] = {**section, "properties": settings}
+            made["required"].append(name)
+    return made
+
+
+@cache
+def _validator(path: Path) -> jsonschema.protocols.Validator:
+    return _Validator(schema() if path == SCHEMA else yaml.safe_load(path.read_text()))
 
 
 def check(config: Mapping[str, Any]) -> None:
     """Raise ValueError with one line that names key, what it must be and what it is."""
     renamed.check(config)
-    errors = sorted(_validator().iter_errors(config), key=lambda e: list(map(str, e.path)))
-    if errors:
-        raise ValueError(_sentence(errors[0]))
+    check_schema(config, SCHEMA)
     _check_across_keys(config)
 
 
-def give_types(config: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+def check_schema(config: Mapping[str, Any], path: Path) -> None:
+    """Raise ValueError with one line for the first key that is not as the schema in a YAML file says."""
+    errors = sorted(_validator(path).iter_errors(config), key=lambda e: list(map(str, e.path)))
+    if errors:
+        raise ValueError(_sentence(errors[0]))
+
+
+def give_types(config: Mapping[str, Any], given: Mapping[str, Any], path: Path = SCHEMA) -> None:
     """Read texts in `config` as YAML does where the schema wants none, in place, if `given` has them.
 
     given: what `--config key='{...}'` added. Snakemake reads all that is inside of the braces as text.
     """
     if not given:
         return
-    for error in list(_validator().iter_errors(config)):
+    for error in list(_validator(path).iter_errors(config)):
         *above, key = error.absolute_path or [None]
         if not isinstance(error.instance, str) or _at(given, error.absolute_path) != error.instance:
             continue
@@ -92,6 +109,8 @@ def differences(config: Mapping[str, Any], default: Mapping[str, Any], above: st
 
 def _check_across_keys(config: Mapping[str, Any]) -> None:
     """What no schema can say: how keys must fit each other."""
+    if (study := config["study"]).lower() in RESERVED:
+        raise ValueError(f"config: study: must be another name, results/{study}/ holds something else; got {study!r}")
     dataset = config["dataset"]
     known = catalog.CLASS_NAMES.get(dataset["name"])
     if dataset["classes"] == "all":
@@ -104,7 +123,6 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
     if dataset["name"] in ("image_folder", "hdf5") and not Path(dataset["root"]).exists():
         raise ValueError(f"config: dataset.root: must be the path of your data; got {dataset['root']!r}, nothing there")
     base_model = config["base_model"]
-    _check_kind("base_model.path", base_model["path"], "a folder in diffusers' layout", folder=True)
     _check_kind("prompts.templates", config["prompts"]["templates"], "a text file", folder=False)
     if dataset["root"] is not None:
         folder = dataset["name"] != "hdf5"
@@ -113,12 +131,9 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
         )
     if (base_model["hub"] is None) != (base_model["revision"] is None):
         raise ValueError("config: base_model.revision: must be given with base_model.hub, and only with it")
-    path = base_model["path"]
-    if base_model["hub"] is None and path not in SHIPPED and not (Path(path) / "model_index.json").is_file():
-        raise ValueError(
-            "config: base_model.path: must be a folder in diffusers' layout, with model_index.json; "
-            f"got {path!r}, which has none (workflow/docs/base-models.md says how to get one)"
-        )
+    path = Path(base_model["path"])
+    if path.is_file() or (path / "model_index.json").is_file() or base_model["hub"] is None:
+        check.check(path, base_model["resolution"])
     kept, most = (
         config["sampling"]["full_size_per_class"],
         min(dataset["images_per_class"], dataset["images_per_shard"]),
@@ -128,8 +143,8 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
             f"config: sampling.full_size_per_class: must be at most {most}, the images of a class's first shard; "
             f"got {kept}"
         )
-    _check_analyses(config)
     sources.check(config)
+    _check_analyses(config)
 
 
 def _check_kind(key: str, path: str, must_be: str, folder: bool) -> None:
@@ -140,32 +155,15 @@ def _check_kind(key: str, path: str, must_be: str, folder: bool) -> None:
 
 def _check_analyses(config: Mapping[str, Any]) -> None:
     """What an analysis would otherwise refuse only after days of generating."""
-    features, dataset = config["features"], config["dataset"]
-    extractor, weights = features["extractor"], features["weights"]
+    extractor, weights = config["features"]["extractor"], config["features"]["weights"]
     if extractor == "classifier" and weights is not None:
         raise ValueError(f"config: features.weights: must be null for the classifier; got {weights!r}")
     if extractor != "classifier" and not (weights and Path(weights).exists()):
         raise ValueError(f"config: features.weights: must be where those of {extractor} are; got {weights!r}")
-    architecture = config["classifier"]["architecture"]
-    if config["transfer"]["enabled"] and not architecture.startswith(("resnet", "resnext", "wide_resnet")):
-        raise ValueError(
-            f"config: transfer.enabled: must be false unless the classifier is a ResNet; got {architecture!r}"
-        )
-    images = min(dataset["images_per_class"], dataset["test_images_per_class"] or math.inf)
-    if "fidelity" in config["analyses"] and images < 2:
-        raise ValueError("config: analyses: must leave out fidelity where a class has 1 real image; got fidelity")
-    detector = config["geometry"]["detector"]
-    if config["geometry"]["images_per_class"] and detector != "lsd" and not Path(detector).is_file():
-        raise ValueError(
-            f"config: geometry.detector: must be lsd or a TorchScript file; got {detector!r}, no such file"
-        )
-    kept = config["sampling"]["full_size_per_class"] or dataset["images_per_class"]
-    measured = len(classes(config)) * min(config["geometry"]["images_per_class"], kept)
-    if 0 < measured < CUE_FOLDS:
-        raise ValueError(
-            f"config: geometry.images_per_class: must give {CUE_FOLDS} images of all classes together, or be 0 "
-            f"for no geometry; got {measured}"
-        )
+    named = {**config, "dataset": {**config["dataset"], "classes": classes(config)}}
+    for name, analysis in analyses.registered().items():
+        if name in config["analyses"] and hasattr(analysis, "check"):
+            analysis.check(named)
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:

@@ -4,7 +4,7 @@ A source is an entry of the config's section `sources`: a name, its kind, and wh
 Several sources of one kind may stand side by side. `real`, the real training images, is always there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,6 +135,18 @@ KINDS = {
     ),
 }
 
+# what images of the names that this project's studies use are, for readers; other sources are described by their kind
+DESCRIPTIONS = {
+    "real": "the images that the study starts from. Every other row is compared to them.",
+    "vae_only": "the control: the real images passed through the image coder of the base model and back. No image of "
+    "this model can be expected to be better.",
+    "stable_diffusion": "images that the base model makes from text prompts with the name of the class.",
+    "diffusion_inversion": "images that the base model makes from embeddings. Each embedding was fitted to one of "
+    "the real images beforehand. Some noise and a share of another image of the class are added.",
+    "bent_lines": "the real scenes rendered again with lines that bend.",
+    "second_light": "the real scenes rendered again with shadows of a second light.",
+    "broken_camera": "the real scenes rendered again in a sheared world, as no camera sees it.",
+}
 # titles and colours of the names that this project's studies use (Okabe & Ito, in order of lightness: grey print keeps
 # them apart); other sources are called by their names
 TITLES = {
@@ -183,6 +195,11 @@ class Source:
 
     def samples_per_image(self, usual: int) -> int:
         return 1 if KINDS[self.kind].one_each else usual
+
+
+def descriptions(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
+    """What the images of each named source are, in a sentence for readers: the name's own, or that of its kind."""
+    return {name: DESCRIPTIONS.get(name) or f"{KINDS[config['sources'][name]['kind']].title}." for name in names}
 
 
 def of(config: Mapping[str, Any]) -> dict[str, Source]:

@@ -74,10 +74,7 @@ def on_pixels(
     model = networks.initialise(_network(), seed)
     parts = [(train[is_generated == side], np.full((is_generated == side).sum(), side)) for side in (0, 1)]
     where = devices.pick(device)
-    run = training.train(
-        model,
-        parts,
-        [0.5, 0.5],
+    settings = training.Settings(
         steps=steps,
         batch_size=64,
         lr=0.05,
@@ -87,10 +84,8 @@ def on_pixels(
         label_smoothing=0.0,
         crop_padding=0,
         horizontal_flip=False,
-        seed=seed,
-        device=where,
-        dtype=torch.float32,
     )
+    run = training.train(model, parts, [0.5, 0.5], settings, seed=seed, device=where, dtype=torch.float32)
     for _loss in run:
         pass
     logits = training.predict(model, test, batch_size=512, device=where, dtype=torch.float32)

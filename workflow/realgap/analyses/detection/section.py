@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from realgap.analyses.detection import measures
+from realgap.analyses.detection import TITLE, measures
 from realgap.features.image_sets import ImageSet
 from realgap.report.figures import name
 from realgap.report.sections import Figure, Section, Table
@@ -68,7 +68,7 @@ def section(found: pd.DataFrame) -> Section:
                 )
     return Section(
         name="detection",
-        title="Can generated images be told from real ones?",
+        title=TITLE,
         sentences=sentences,
         tables=[
             Table(

@@ -83,7 +83,7 @@ def calibration_error(logits: np.ndarray, labels: np.ndarray, bins: int = 15) ->
     return float(np.nansum(gaps * result.count) / result.count.sum())
 
 
-def edge_bins(distances: np.ndarray, labels: np.ndarray, bins: int = 5) -> np.ndarray:
+def distance_bins(distances: np.ndarray, labels: np.ndarray, bins: int = 5) -> np.ndarray:
     """Bin of each test image by its distance to the real training data, (n,) int64: 0 nearest, last the edge.
 
     distances: (n,), e.g. `fidelity.nearest` in features of the real-trained classifier. Cut into equal

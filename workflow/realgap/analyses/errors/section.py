@@ -5,18 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from realgap.analyses.errors import measures
+from realgap.analyses.errors import TITLE, measures
 from realgap.report import tables
 from realgap.report.figures import name
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
 from realgap.store.shards import Shard
-
-MEASURES = {
-    "accuracy": "accuracy",
-    "nearest": "accuracy on the test images nearest to the real training data",
-    "edge": "accuracy on those farthest from it",
-    "calibration_error": "expected calibration error",
-}
 
 
 def observations(
@@ -25,7 +18,7 @@ def observations(
     """A row per training set, seed and test image; runs: predictions of the same images in the same order.
 
     distances: (n,) of each test image to the nearest real training image of its class. bin_of: (n,) of
-    mistakes.edge_bins.
+    measures.distance_bins.
     """
     frames = []
     for run in runs:
@@ -43,7 +36,7 @@ def observations(
                     "correct": predicted == run["labels"],
                     "confidence": confidence,
                     "distance": distances,
-                    "edge_bin": bin_of,
+                    "distance_bin": bin_of,
                 }
             )
         )
@@ -51,20 +44,20 @@ def observations(
 
 
 def answer(observed: pd.DataFrame, runs: Sequence[Shard], bins: int) -> pd.DataFrame:
-    """A row per training set and measure: mean over seeds, difference to `real`, intervals, a verdict.
+    """A row per training set and metric: mean over seeds, difference to `real`, intervals, a verdict.
 
-    The measure `edge_loss` is mistakes.edge_loss: how much further behind `real` at the edge than near the data.
+    The metric `edge_loss` is measures.edge_loss: how much further behind `real` at the edge than near the data.
     """
-    last = observed.edge_bin.max()
+    last = observed.distance_bin.max()
     parts = {
         "accuracy": tables.over_seeds(observed, "correct"),
-        "nearest": tables.over_seeds(observed[observed.edge_bin == 0], "correct"),
-        "edge": tables.over_seeds(observed[observed.edge_bin == last], "correct"),
+        "nearest": tables.over_seeds(observed[observed.distance_bin == 0], "correct"),
+        "edge": tables.over_seeds(observed[observed.distance_bin == last], "correct"),
         "calibration_error": tables.over_seeds(calibration(runs, bins), "calibration_error"),
     }
-    for measure, frame in parts.items():
-        frame.insert(1, "measure", measure)
-        frame["verdict"] = [_verdict(measure, row) for row in frame.itertuples()]
+    for metric, frame in parts.items():
+        frame.insert(1, "metric", metric)
+        frame["verdict"] = [_verdict(metric, row) for row in frame.itertuples()]
     return pd.concat([*parts.values(), _edge_losses(observed)], ignore_index=True)
 
 
@@ -121,24 +114,24 @@ def section(answered: pd.DataFrame, by_class: pd.DataFrame, confused: pd.DataFra
     sentences = []
     for training_set in answered.training_set.unique():
         if training_set != "real":
-            rows = answered[answered.training_set == training_set].set_index("measure").verdict
+            rows = answered[answered.training_set == training_set].set_index("metric").verdict
             sentences.append(
                 f"{name(training_set)}: {rows['edge_loss']}; calibration: {rows['calibration_error']}. "
                 f"{_most(training_set, by_class, confused)}"
             )
     n_classes = by_class["class"].nunique()
     return Section(
-        name="mistakes",
-        title="Where do the classifiers fail?",
+        name="errors",
+        title=TITLE,
         sentences=sentences,
         tables=[
             Table(
-                "mistakes/table.csv",
+                "errors/table.csv",
                 "Accuracy overall, near the real training data and far from it, and calibration; differences to real "
                 "paired by seed, 95 % Student t intervals over seeds.",
                 {
                     "training_set": "training set",
-                    "measure": "measure",
+                    "metric": "metric",
                     "mean": "mean",
                     **COMPARED_WITH_REAL,
                 },
@@ -146,25 +139,25 @@ def section(answered: pd.DataFrame, by_class: pd.DataFrame, confused: pd.DataFra
         ],
         figures=[
             Figure(
-                "figures/mistakes_classes.svg",
+                "figures/errors_classes.svg",
                 "Accuracy of each class as difference to training on real images; a dot marks intervals without zero.",
-                "A heat map of differences in accuracy per class; mistakes/classes.csv holds them",
+                "A heat map of differences in accuracy per class; errors/classes.csv holds them",
             ),
             Figure(
-                "figures/mistakes_edge.svg",
+                "figures/errors_edge.svg",
                 "Accuracy on test images by their distance to the real training data, with 95 % intervals over seeds.",
-                "Lines of accuracy against distance; mistakes/edge.csv holds them",
+                "Lines of accuracy against distance; errors/edge.csv holds them",
             ),
             Figure(
-                "figures/mistakes_confusion.svg",
+                "figures/errors_confusion.svg",
                 "Confusion matrices as differences to training on real images, in points of the true class: red is "
                 "more often than real, grey less often.",
-                "Heat maps of confusion differences; mistakes/confusion.csv holds them",
+                "Heat maps of confusion differences; errors/confusion.csv holds them",
             ),
             Figure(
-                "figures/mistakes_calibration.svg",
+                "figures/errors_calibration.svg",
                 "Accuracy against confidence: on the dotted line a classifier is right as often as it says.",
-                "Reliability curves; mistakes/reliability.csv holds them",
+                "Reliability curves; errors/reliability.csv holds them",
             ),
         ],
         notes=[
@@ -183,18 +176,18 @@ def _edge_losses(observed: pd.DataFrame, reference: str = "real") -> pd.DataFram
         training_set: np.stack([group.correct.to_numpy() for _, group in rows.groupby("seed")])
         for training_set, rows in observed.groupby("training_set", sort=False)
     }
-    bin_of = observed.edge_bin.to_numpy()[: correct[reference].shape[1]]
+    bin_of = observed.distance_bin.to_numpy()[: correct[reference].shape[1]]
     rows = []
     for training_set, own in correct.items():
         if training_set != reference:
             loss, low, high = measures.edge_loss(own, correct[reference], bin_of)
-            row = {"training_set": training_set, "measure": "edge_loss", "n_seeds": len(own)}
+            row = {"training_set": training_set, "metric": "edge_loss", "n_seeds": len(own)}
             row |= {"difference": loss, "difference_low": low, "difference_high": high}
             rows.append({**row, "verdict": measures.edge_verdict(loss, low, high)})
     return pd.DataFrame(rows)
 
 
-def _verdict(measure: str, row) -> str:
+def _verdict(metric: str, row) -> str:
     if np.isnan(row.difference):
         return "reference" if row.training_set == "real" else "undecided"
     if np.isnan(row.difference_low):
@@ -202,7 +195,7 @@ def _verdict(measure: str, row) -> str:
     half = (row.difference_high - row.difference_low) / 2
     if row.difference_low <= 0 <= row.difference_high:
         return f"no difference to real: {row.difference:+.3f} ± {half:.3f}"
-    better = (row.difference > 0) != (measure == "calibration_error")
+    better = (row.difference > 0) != (metric == "calibration_error")
     return f"{'better' if better else 'worse'} than real by {abs(row.difference):.3f} ± {half:.3f}"
 
 

@@ -2,8 +2,8 @@
 
 A number of a generated set says little by itself: real images that are not the reference have a distance and
 a coverage too, which depend on how many they are. So all sets are cut to one size, one of them is the control,
-and every row carries the difference to it. Intervals are bootstraps over images; a resample takes the same
-reference images for every set, so what the reference does to both cancels in a difference.
+and every row carries the difference to it. Intervals of a set's own numbers are bootstraps over images; those of
+differences exchange the images of a set and of the control beside the same reference (contrasts.py).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from realgap.analyses.fidelity import distances
+from realgap.analyses.fidelity.contrasts import contrasts
 from realgap.streams import stream
 
 
@@ -50,12 +51,14 @@ def measure(
 ) -> Iterator[Measurement]:
     """All metrics of all sets against `reference`, for all images and then for each class.
 
-    control: the key of the set that differences are taken to. extractor: the network of the features. Intervals
-    of precision, recall, density and coverage hold the balls of both sides fixed; those of the Frechet distance
-    are centred, since each resample is biased upwards once more. ValueError if a class has no more than k images.
+    control: the key of the set that differences are taken to. extractor: the network of the features. resamples: of
+    the bootstrap, and exchanges of the permutation. Bootstrap intervals of precision, recall, density and coverage
+    hold the balls of both sides fixed, which makes them too narrow for coverage and recall; those of the Frechet
+    distance are centred, since each resample is biased upwards once more.
+    ValueError if a class has no more than k images.
     """
     for label in ["all", *np.unique(reference.labels).tolist()]:
-        real = _of_class(reference, label)
+        real, other = _of_class(reference, label), _of_class(sets[control], label)
         drawn: dict[str, dict[str, np.ndarray]] = {}
         sizes = {}
         for source, images in sets.items():
@@ -64,11 +67,11 @@ def measure(
             weights = _weights(seed, "reference", len(real), resamples), _weights(seed, source, len(own), resamples)
             drawn[source] = _draws(real, own, *weights, extractor, k)
         for source, metrics in drawn.items():
+            own = _of_class(sets[source], label)
+            found = {} if source == control else contrasts(real, own, other, extractor, seed, k, resamples)
             for metric, draws in metrics.items():
                 centred = metric == distances.distance_names(extractor)[0]
-                nothing = (np.nan,) * 3
-                other = drawn[control][metric]
-                difference = nothing if source == control else _interval(draws - other, confidence, centred)
+                difference = found[metric][:3] if found else (np.nan,) * 3
                 yield Measurement(
                     source,
                     metric,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from realgap.analyses.fidelity import distances, measures
+from realgap.analyses.fidelity import TITLE, distances, measures
 from realgap.analyses.fidelity.measures import Images
 from realgap.features.image_sets import equal_rows
 from realgap.report.figures import name
@@ -33,7 +33,7 @@ def cut(shard: Shard, per_class: int, seed: int) -> Images:
 def measurements(
     references: Mapping[str, tuple[Images, Mapping[str, Images]]], class_names: list[str], **options
 ) -> pd.DataFrame:
-    """measuring.measure against each reference: a row per reference, set, metric and class (by name, or all).
+    """measures.measure against each reference: a row per reference, set, metric and class (by name, or all).
 
     references: reference -> (its images, the sets to measure, "real" the control among them).
     """
@@ -94,7 +94,7 @@ def section(answered: pd.DataFrame, extractor: str, per_class: int, k: int) -> S
     own = "" if frechet == "fid" else f" They are not FID and KID: features are those of {extractor}, hence the names."
     return Section(
         name="fidelity",
-        title="How far are generated images from real ones, and what do they cover?",
+        title=TITLE,
         sentences=sentences,
         tables=[
             Table(

@@ -66,11 +66,11 @@ def measures(images: pd.DataFrame, names: Sequence[str]) -> plt.Figure:
 def cues(table: pd.DataFrame) -> plt.Figure:
     """A panel per cue, a row per source: AUC against real with its 95 % interval, over all images and by group."""
     sns.set_theme(style="whitegrid", context="notebook")
-    kinds, sources = list(table.cue.unique()), list(table.source.unique())
+    kinds, sources = list(table.metric.unique()), list(table.source.unique())
     size = (2.9 * len(kinds) + 1.8, 0.55 * len(sources) + 1.5)
     figure, grid = plt.subplots(1, len(kinds), figsize=size, sharey=True, squeeze=False, layout="constrained")
     for axes, kind in zip(grid.flat, kinds, strict=True):
-        for entry in table[(table.cue == kind) & table.auc.notna()].itertuples():
+        for entry in table[(table.metric == kind) & table.auc.notna()].itertuples():
             row = sources.index(entry.source) + 0.18 * (list(MARKERS).index(entry.group) - 1.5)
             colour = _colour(entry.source)
             axes.plot([entry.auc_low, entry.auc_high], [row, row], color=colour, linewidth=1.5)

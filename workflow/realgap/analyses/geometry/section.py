@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from realgap.analyses.geometry import TITLE, TITLE_WITH_SHADOWS
 from realgap.analyses.geometry.figures import CUES
 from realgap.analyses.geometry.tables import HARMLESS
 from realgap.geometry.vanishing import SMALLEST_PX
@@ -46,13 +47,13 @@ def section(
             paths["measures"],
             "Chance that an image of a source is above a real one, by measure (0.5: no difference); medians and "
             "intervals are in geometry/measures.csv.",
-            {"measure": "measure", **{source: name(source) for source in measures.source.unique() if source != "real"}},
+            {"metric": "metric", **{source: name(source) for source in measures.source.unique() if source != "real"}},
         ),
         Table(
             paths["cues"],
             "AUC of telling a source from real images by one cue, cross-fitted, over all images; intervals, and the "
             "groups that a classifier of pixels makes, are in geometry/cues.csv.",
-            {"source": "source", "role": "role", **{cue: CUES[cue] for cue in cues.cue.unique()}},
+            {"source": "source", "role": "role", **{cue: CUES[cue] for cue in cues.metric.unique()}},
         ),
     ]
     if shadows is not None:
@@ -60,7 +61,7 @@ def section(
         columns |= {"share_low": "from", "share_high": "to", "out_deg_median": "median degrees out, where inconsistent"}
         caption = "Images whose annotated shadows no one light explains, with 95 % intervals (Wilson)."
         tables.append(Table(paths["shadows"], caption, columns))
-    title = "Do the lines bend?" if shadows is None else "Do the lines bend and do the shadows lie?"
+    title = TITLE if shadows is None else TITLE_WITH_SHADOWS
     return Section("geometry", title, said, tables, _figures(paths), _notes(size_px, controls))
 
 
@@ -69,11 +70,11 @@ def _measured(own: pd.DataFrame, measures: pd.DataFrame, source: str) -> str:
     harmless = measures[measures.source.isin(HARMLESS)]
     beyond = []
     for row in own.itertuples():
-        same = harmless[harmless.measure == row.measure]
+        same = harmless[harmless.metric == row.metric]
         reach = (same[["chance_low", "chance_high"]] - 0.5).abs().max(axis=None)
         least = max(row.chance_low - 0.5, 0.5 - row.chance_high)
         if least > max(reach, 0):
-            beyond.append((least, f"{WORDS[row.measure]} ({_chance(row)})"))
+            beyond.append((least, f"{WORDS[row.metric]} ({_chance(row)})"))
     if not beyond:
         return f"{_capital(source)}: no measure is further from real images than harmless changes to them take it."
     listed = "; ".join(text for _, text in sorted(beyond, reverse=True)[:3])
@@ -89,10 +90,10 @@ def _told_apart(cues: pd.DataFrame, source: str) -> str:
     everyone = cues[(cues.group == "all") & cues.auc.notna()]
     harmless = everyone[everyone.source.isin(HARMLESS)]
     parts = []
-    for row in everyone[(everyone.source == source) & (everyone.cue != "pixels")].itertuples():
-        most = harmless[harmless.cue == row.cue].auc.max()
+    for row in everyone[(everyone.source == source) & (everyone.metric != "pixels")].itertuples():
+        most = harmless[harmless.metric == row.metric].auc.max()
         interval = f"{row.auc_low:.2f} to {row.auc_high:.2f}"
-        parts.append(f"{CUES[row.cue]} {row.auc:.2f} ({interval}; harmless changes up to {most:.2f})")
+        parts.append(f"{CUES[row.metric]} {row.auc:.2f} ({interval}; harmless changes up to {most:.2f})")
     if not parts:
         return f"{_capital(source)}: too few images to train classifiers of cues."
     return f"{_capital(source)}: AUC of telling it from real images without pixels: {'; '.join(parts)}."

@@ -61,7 +61,7 @@ def per_source(images: pd.DataFrame, names: Sequence[str], seed: int) -> pd.Data
             rows.append(
                 (source, role(source), name, len(pairs), *median, *(chance if source != "real" else [np.nan] * 3))
             )
-    heads = ["source", "role", "measure", "n_images", "median", "median_low", "median_high"]
+    heads = ["source", "role", "metric", "n_images", "median", "median_low", "median_high"]
     return pd.DataFrame(rows, columns=[*heads, "chance_above_real", "chance_low", "chance_high"])
 
 
@@ -82,7 +82,7 @@ def cues(
     if len(real["image_ids"]) < CUE_FOLDS:
         raise ValueError(
             f"geometry.images_per_class: must give {CUE_FOLDS} images or more to train classifiers of cues on, "
-            f"or be 0; got {len(real['image_ids'])}"
+            f"or leave geometry out of analyses; got {len(real['image_ids'])}"
         )
     for source in [name for name in sources if name != "real"]:
         other = _seen(sources[source], names)
@@ -98,7 +98,7 @@ def cues(
                 if group == "all" or min(counts) >= FEWEST_IN_GROUP:
                     judged = auc_interval(scores[kind][own], generated[own], seed, RESAMPLES)
                 rows.append((source, role(source), kind, group, *counts, *judged))
-    heads = ["source", "role", "cue", "group", "n_real", "n_source", "auc", "auc_low", "auc_high"]
+    heads = ["source", "role", "metric", "group", "n_real", "n_source", "auc", "auc_low", "auc_high"]
     return pd.DataFrame(rows, columns=heads)
 
 
@@ -107,10 +107,10 @@ def overviews(measures: pd.DataFrame, cues: pd.DataFrame) -> tuple[pd.DataFrame,
     a row per source and a column per cue (AUC over all images)."""
     others = measures[measures.source != "real"]
     by_measure = others.pivot_table(
-        index="measure", columns="source", values="chance_above_real", sort=False, dropna=False
+        index="metric", columns="source", values="chance_above_real", sort=False, dropna=False
     )
     everyone = cues[cues.group == "all"]
-    by_source = everyone.pivot_table(index=["source", "role"], columns="cue", values="auc", sort=False, dropna=False)
+    by_source = everyone.pivot_table(index=["source", "role"], columns="metric", values="auc", sort=False, dropna=False)
     return by_measure.reset_index(), by_source.dropna(how="all").reset_index()
 
 

@@ -20,23 +20,25 @@ class Audit(NamedTuple):
     train_index: np.ndarray  # (n,) which one
     ratio: np.ndarray  # (n,) to the nearest training image over to the nearest held-out one, of equally many
     near_copy: np.ndarray  # (n,) bool, closer than `threshold` to a training image
-    threshold: float  # distance below which a share `chance` of held-out images lies from the training images
+    threshold: float  # near_copy_quantile of held_out_distance
     held_out_distance: np.ndarray  # (n_held_out,) of held-out images to their nearest training image
 
 
-def audit(generated: np.ndarray, train: np.ndarray, held_out: np.ndarray, seed: int, chance: float = 0.01) -> Audit:
+def audit(
+    generated: np.ndarray, train: np.ndarray, held_out: np.ndarray, seed: int, near_copy_quantile: float = 0.01
+) -> Audit:
     """Nearest-neighbour audit of features (n, d) of generated, training and held-out real images.
 
-    Without memorisation a share `chance` of generated images are near copies, the ratio has median 1, and
+    Without memorisation a share `near_copy_quantile` of generated images are near copies, the ratio has median 1, and
     train_distance is like held_out_distance. The ratio needs pools of one size, since the nearest of more
     images is nearer: the larger pool is cut to the smaller at random by `seed` (and a training pool cut
     down hides some of what was copied). Features decide what a copy is: by pixels, an exact one only.
     """
-    if not 0 < chance < 1:
-        raise ValueError(f"chance: must be between 0 and 1, got {chance}")
+    if not 0 < near_copy_quantile < 1:
+        raise ValueError(f"near_copy_quantile: must be between 0 and 1, got {near_copy_quantile}")
     train_distance, train_index = nearest(generated, train)
     held_out_distance, _ = nearest(held_out, train)
-    threshold = float(np.quantile(held_out_distance, chance))
+    threshold = float(np.quantile(held_out_distance, near_copy_quantile))
     size, rng = min(len(train), len(held_out)), stream(seed, "memorisation pools")
     pools = (pool[rng.choice(len(pool), size, replace=False)] for pool in (train, held_out))
     to_train, to_held_out = (nearest(generated, pool)[0] for pool in pools)
@@ -51,7 +53,7 @@ def audit(generated: np.ndarray, train: np.ndarray, held_out: np.ndarray, seed: 
 
 
 def near_copies(result: Audit, confidence: float = 0.95) -> tuple[float, float, float]:
-    """Share of near copies with its Wilson interval: (share, low, high); read it against `chance`.
+    """Share of near copies with its Wilson interval: (share, low, high); read it against `near_copy_quantile`.
 
     Variants of one embedding are not independent, so the interval is too narrow where each has several.
     """

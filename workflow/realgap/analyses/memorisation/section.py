@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from realgap.analyses.memorisation import measures
+from realgap.analyses.memorisation import TITLE, measures
 from realgap.report import tables
 from realgap.report.figures import name
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
@@ -22,15 +22,17 @@ class Pools(NamedTuple):
     test: np.ndarray  # (m, d)
 
 
-def audits(pools: Pools, sets: Mapping[str, np.ndarray], seed: int, chance: float) -> dict[str, measures.Audit]:
-    """memorisation.audit of each set of points, and of one half of the test images against the other as control.
+def audits(
+    pools: Pools, sets: Mapping[str, np.ndarray], seed: int, near_copy_quantile: float
+) -> dict[str, measures.Audit]:
+    """measures.audit of each set of points, and of one half of the test images against the other as control.
 
     sets: one image for each real one, so that rows are as independent as the real images.
     """
     half = np.arange(len(pools.test)) % 2 == 0
-    found = {HELD_OUT: measures.audit(pools.test[half], pools.train, pools.test[~half], seed, chance)}
+    found = {HELD_OUT: measures.audit(pools.test[half], pools.train, pools.test[~half], seed, near_copy_quantile)}
     for source, points in sets.items():
-        found[source] = measures.audit(points, pools.train, pools.test, seed, chance)
+        found[source] = measures.audit(points, pools.train, pools.test, seed, near_copy_quantile)
     return found
 
 
@@ -90,14 +92,15 @@ def over_seeds(members: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def section(copied: pd.DataFrame, members: pd.DataFrame, chance: float, shown: str) -> Section:
+def section(copied: pd.DataFrame, members: pd.DataFrame, near_copy_quantile: float, shown: str) -> Section:
     """The report's section; `shown`: the space whose pairs and sentences are shown."""
     rows = copied[copied.space == shown].set_index("source")
     control = rows.loc[HELD_OUT]
     sentences = [
         f"{name(source)}: {100 * row.near_copies:.0f} % of the images lie nearer to a real training image than "
-        f"{100 * (1 - chance):.0f} % of held-out real images do (95 % interval {100 * row.near_copies_low:.0f} to "
-        f"{100 * row.near_copies_high:.0f} %; held-out images themselves {100 * control.near_copies:.0f} %)."
+        f"{100 * (1 - near_copy_quantile):.0f} % of held-out real images do (95 % interval "
+        f"{100 * row.near_copies_low:.0f} to {100 * row.near_copies_high:.0f} %; held-out images themselves "
+        f"{100 * control.near_copies:.0f} %)."
         for source, row in rows.iterrows()
         if source != HELD_OUT
     ]
@@ -105,7 +108,7 @@ def section(copied: pd.DataFrame, members: pd.DataFrame, chance: float, shown: s
     sees = "pixels" if shown == "pixels" else f"features of {shown}"
     return Section(
         name="memorisation",
-        title="Do generated images repeat the training images?",
+        title=TITLE,
         sentences=sentences,
         tables=[
             Table(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from realgap import statistics
+from realgap.analyses.reported import TITLE
 from realgap.report import text_tables
 from realgap.report.figures import name
 from realgap.report.sections import Section, Table
@@ -86,7 +87,7 @@ def section(joined: pd.DataFrame) -> Section:
     own = next(study for study in joined.study if study != REPORTED)
     return Section(
         name="reported",
-        title="How do these numbers stand beside the reported ones?",
+        title=TITLE,
         sentences=verdicts(joined[joined.study.isin((REPORTED, own))]),
         tables=[
             Table(

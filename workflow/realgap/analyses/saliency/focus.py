@@ -1,4 +1,4 @@
-"""How narrow a classifier's focus is, in numbers, and whether training sets differ in it beyond accuracy.
+"""How narrow a classifier's focus is, in metrics, and whether training sets differ in it beyond accuracy.
 
 Maps of wrongly classified images are narrower than those of right ones, whatever the training set: 0.55
 against 0.67 in effective area, in one small test. Means over all images therefore confuse focus with error
@@ -12,8 +12,8 @@ import numpy as np
 
 from realgap.statistics import paired_difference, permutation_test
 
-# number of a map -> words for a higher and for a lower value
-NUMBERS = {
+# metric of a map -> words for a higher and for a lower value
+METRICS = {
     "effective_area": ("wider", "narrower"),
     "gini": ("more concentrated", "more even"),
     "half_maximum_area": ("wider at half the maximum", "narrower at half the maximum"),
@@ -32,10 +32,10 @@ STRATA = {
 
 
 class Comparison(NamedTuple):
-    """A training set against the reference in one number of the maps, on one stratum of the images."""
+    """A training set against the reference in one metric of the maps, on one stratum of the images."""
 
     training_set: str
-    number: str
+    metric: str
     stratum: str
     n_seeds: int
     n_images: float  # mean over seeds, of the training set's side
@@ -49,7 +49,7 @@ class Comparison(NamedTuple):
 
 
 def focus(maps: np.ndarray) -> dict[str, np.ndarray]:
-    """The NUMBERS of raw maps (n, h, w) >= 0, each (n,) float64; an empty map (all zero) gives nan.
+    """The METRICS of raw maps (n, h, w) >= 0, each (n,) float64; an empty map (all zero) gives nan.
 
     effective_area: exp(entropy) / cells, in (0, 1], 1 for a flat map. gini: inequality of cells, 0 for a flat
     map. half_maximum_area: share of cells above half the maximum. spread: root mean square distance from
@@ -77,7 +77,7 @@ def share_empty(maps: np.ndarray) -> float:
 
 
 def compare(
-    number: str,
+    metric: str,
     values: Mapping[str, np.ndarray],
     correct: Mapping[str, np.ndarray],
     reference: str = "real",
@@ -85,11 +85,11 @@ def compare(
 ) -> list[Comparison]:
     """Rows for every training set but the reference and every stratum, in that order.
 
-    number: one of NUMBERS. values: training set -> (seeds, images) of that number, nan where the map is
+    metric: one of METRICS. values: training set -> (seeds, images) of that metric, nan where the map is
     empty. correct: training set -> (seeds, images) bool, the same images and seeds in the same order for
     all. The seed is the unit: images are averaged first. A stratum without images in a seed gives nan.
     """
-    _check(number, values, correct, reference)
+    _check(metric, values, correct, reference)
     every = np.logical_and.reduce([right.all(axis=0) for right in correct.values()])
     rows = []
     for name in values:
@@ -97,14 +97,14 @@ def compare(
             continue
         for stratum, chosen in _strata(correct[name], correct[reference], every).items():
             sides = _means_of_both(values[name], values[reference], *chosen)
-            rows.append(_row(name, number, stratum, *sides, confidence))
+            rows.append(_row(name, metric, stratum, *sides, confidence))
     return rows
 
 
 def pick_images(differences: np.ndarray, count: int = 2) -> dict[str, np.ndarray]:
     """Images to show, by rule: `count` indices each of the least, the median and the most different focus.
 
-    differences: (n,) of a number of the maps, training set minus reference, averaged over seeds; judged by
+    differences: (n,) of a metric of the maps, training set minus reference, averaged over seeds; judged by
     size, not sign; nan is left out. Keys "least", "median", "most". ValueError if the images are too few.
     """
     sizes = np.abs(np.asarray(differences, dtype=np.float64))
@@ -161,7 +161,7 @@ def _strata(own: np.ndarray, other: np.ndarray, every: np.ndarray) -> dict[str, 
 
 def _row(
     training_set: str,
-    number: str,
+    metric: str,
     stratum: str,
     n_images: float,
     own: np.ndarray,
@@ -172,14 +172,14 @@ def _row(
     if np.isfinite(own - other).all():
         difference, low, high = paired_difference(own, other, confidence)
         p_value = permutation_test(own, other)
-    verdict = _verdict(number, stratum, difference, low, high)
+    verdict = _verdict(metric, stratum, difference, low, high)
     means = float(own.mean()), float(other.mean())
     return Comparison(
-        training_set, number, stratum, len(own), n_images, *means, difference, low, high, p_value, verdict
+        training_set, metric, stratum, len(own), n_images, *means, difference, low, high, p_value, verdict
     )
 
 
-def _verdict(number: str, stratum: str, difference: float, low: float, high: float) -> str:
+def _verdict(metric: str, stratum: str, difference: float, low: float, high: float) -> str:
     where, half = STRATA[stratum], (high - low) / 2
     if np.isnan(difference):
         return f"undecided: a seed has no images to compare {where}"
@@ -188,7 +188,7 @@ def _verdict(number: str, stratum: str, difference: float, low: float, high: flo
     if low <= 0 <= high:
         beyond = " beyond error rate" if stratum in ("both_right", "every_right") else ""
         return f"no difference{beyond}: {difference:+.3f} ± {half:.3f} {where}"
-    word = NUMBERS[number][0 if difference > 0 else 1]
+    word = METRICS[metric][0 if difference > 0 else 1]
     return f"{word} by {abs(difference):.3f} ± {half:.3f} {where}"
 
 
@@ -210,9 +210,9 @@ def _means(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     return np.divide(np.where(chosen, values, 0).sum(axis=1), count, out=np.full(len(count), np.nan), where=count > 0)
 
 
-def _check(number: str, values: Mapping, correct: Mapping, reference: str) -> None:
-    if number not in NUMBERS:
-        raise ValueError(f"number: must be one of {', '.join(NUMBERS)}, got '{number}'")
+def _check(metric: str, values: Mapping, correct: Mapping, reference: str) -> None:
+    if metric not in METRICS:
+        raise ValueError(f"metric: must be one of {', '.join(METRICS)}, got '{metric}'")
     if reference not in values:
         raise ValueError(f"reference: must be one of the training sets {', '.join(values)}, got '{reference}'")
     shapes = {name: np.shape(values[name]) for name in values} | {

@@ -5,21 +5,21 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from realgap.analyses.saliency import focus
+from realgap.analyses.saliency import TITLE, focus
 from realgap.report import tables
 from realgap.report.figures import name
 from realgap.report.sections import Figure, Section, Table
 from realgap.store.shards import Shard
 
 TARGETS = {"true": "true_maps", "predicted": "predicted_maps"}
-HEADLINE = "effective_area"  # the number that sentences and panels are about
+HEADLINE = "effective_area"  # the metric that sentences and panels are about
 
 
 def observations(runs: Sequence[Shard]) -> pd.DataFrame:
-    """A row per training set, seed, image and target of the map; `runs` are shards of kind attention.
+    """A row per training set, seed, image and target of the map; `runs` are shards of kind saliency.
 
-    Columns: training_set, seed, image_id, label, predicted, correct, target, empty, the numbers of
-    focus.NUMBERS (nan for an empty map), faithfulness (of maps for the true label on its subset).
+    Columns: training_set, seed, image_id, label, predicted, correct, target, empty, the metrics of
+    focus.METRICS (nan for an empty map), faithfulness (of maps for the true label on its subset).
     """
     frames = []
     for run in runs:
@@ -42,14 +42,14 @@ def observations(runs: Sequence[Shard]) -> pd.DataFrame:
 
 
 def comparison(observed: pd.DataFrame, reference: str = "real") -> pd.DataFrame:
-    """focus.compare for every target and number: a row per training set, target, number and stratum."""
+    """focus.compare for every target and metric: a row per training set, target, metric and stratum."""
     rows = []
     for target, maps in observed.groupby("target", sort=False):
         correct = _per_image(maps, "correct")
-        for number in focus.NUMBERS:
-            compared = focus.compare(number, _per_image(maps, number), correct, reference)
+        for metric in focus.METRICS:
+            compared = focus.compare(metric, _per_image(maps, metric), correct, reference)
             rows += [{"target": target, **row._asdict()} for row in compared]
-    columns = ["training_set", "target", "number", "stratum"]
+    columns = ["training_set", "target", "metric", "stratum"]
     frame = pd.DataFrame(rows, columns=["target", *focus.Comparison._fields])
     return frame[columns + [column for column in frame if column not in columns]]
 
@@ -63,18 +63,18 @@ def answer(compared: pd.DataFrame) -> pd.DataFrame:
 def models(observed: pd.DataFrame) -> pd.DataFrame:
     """What must be known of the maps themselves: accuracy on these images, share of empty maps, faithfulness.
 
-    tables.over_seeds of each, with the column `measure`.
+    tables.over_seeds of each, with the column `metric`.
     """
     true, predicted = (observed[observed.target == target] for target in TARGETS)
-    measures = {
+    measured = {
         "accuracy": (true, "correct"),
         "empty_true_maps": (true, "empty"),
         "empty_predicted_maps": (predicted, "empty"),
         "faithfulness": (true[true.faithfulness.notna()], "faithfulness"),
     }
-    frames = [tables.over_seeds(rows.astype({column: float}), column) for rows, column in measures.values()]
-    for measure, frame in zip(measures, frames, strict=True):
-        frame.insert(1, "measure", measure)
+    frames = [tables.over_seeds(rows.astype({column: float}), column) for rows, column in measured.values()]
+    for metric, frame in zip(measured, frames, strict=True):
+        frame.insert(1, "metric", metric)
     return pd.concat(frames, ignore_index=True)
 
 
@@ -98,15 +98,15 @@ def shown_images(observed: pd.DataFrame, count: int, reference: str = "real") ->
 
 def section(answered: pd.DataFrame, compared: pd.DataFrame, state: pd.DataFrame, about: str) -> Section:
     """The report's section; `about`: how the maps were made, e.g. "Grad-CAM at layer3"."""
-    headline = answered[answered.number == HEADLINE]
-    overall = compared[(compared.target == "true") & (compared.stratum == "all") & (compared.number == HEADLINE)]
+    headline = answered[answered.metric == HEADLINE]
+    overall = compared[(compared.target == "true") & (compared.stratum == "all") & (compared.metric == HEADLINE)]
     sentences = [
         f"{name(row.training_set)}: {row.verdict}; in effective area, {whole.difference:+.3f}{_interval(whole)} "
         "on all images, error rate included."
         for row, whole in zip(headline.itertuples(), overall.itertuples(), strict=True)
     ]
     n_seeds = int(compared.n_seeds.max())
-    empty = state[state.measure == "empty_true_maps"]["mean"]
+    empty = state[state.metric == "empty_true_maps"]["mean"]
     notes = [
         f"{about}: maps for the true label, on the same real test images for every classifier. Effective area is "
         "exp(entropy) over the number of cells: 1 for a flat map. Wrongly classified images have other maps whatever "
@@ -119,16 +119,16 @@ def section(answered: pd.DataFrame, compared: pd.DataFrame, state: pd.DataFrame,
         *_faithfulness(state),
     ]
     return Section(
-        name="attention",
-        title="Where do the classifiers look?",
+        name="saliency",
+        title=TITLE,
         sentences=sentences,
         tables=[
             Table(
-                "attention/comparison.csv",
+                "saliency/comparison.csv",
                 "Focus on real test images that both classifiers get right, against training on real images.",
                 {
                     "training_set": "training set",
-                    "number": "number of the map",
+                    "metric": "metric of the map",
                     "mean": "mean",
                     "reference_mean": "mean of real",
                     "difference": "difference",
@@ -141,13 +141,13 @@ def section(answered: pd.DataFrame, compared: pd.DataFrame, state: pd.DataFrame,
         ],
         figures=[
             Figure(
-                "figures/attention.svg",
+                "figures/saliency.svg",
                 "Differences in focus to training on real images, with 95 % intervals over seeds: on all images (open) "
                 "and on the images that both classifiers get right (filled).",
-                "Intervals of the difference in each number of the maps; the table above holds the filled ones",
+                "Intervals of the difference in each metric of the maps; the table above holds the filled ones",
             ),
             Figure(
-                "figures/attention_panels.png",
+                "figures/saliency_panels.png",
                 "Real test images in rows, training sets in columns, with the prediction: the images whose focus "
                 "differs least, in the median and most between training sets. Chosen by that rule, first seed shown.",
                 "Overlays of the maps on test images, a column per training set",
@@ -166,7 +166,7 @@ def _per_image(maps: pd.DataFrame, column: str) -> dict[str, np.ndarray]:
 
 
 def _faithfulness(state: pd.DataFrame) -> list[str]:
-    rows = state[state.measure == "faithfulness"]
+    rows = state[state.metric == "faithfulness"]
     if rows.empty:
         return []
     values = ", ".join(f"{name(key)} {mean:.3f}" for key, mean in zip(rows.training_set, rows["mean"], strict=True))

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from realgap import statistics
+from realgap.analyses.scaling import TITLE
 from realgap.report import tables
 from realgap.report.figures import name
 from realgap.report.sections import Figure, Section, Table
@@ -48,7 +49,7 @@ def section(table: pd.DataFrame, gained: pd.DataFrame) -> Section:
         )
     return Section(
         name="scaling",
-        title="Does more generated data help?",
+        title=TITLE,
         sentences=sentences,
         tables=[
             Table(

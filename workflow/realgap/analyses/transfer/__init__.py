@@ -1,1 +1,44 @@
 """Which layers of a classifier trained on generated images hold it back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from realgap.study import sources
+
+TITLE = "Which layers lose what generated images lack?"
+SETTINGS = {
+    "frozen_stages": {
+        "description": "Stages that stay as they are, from the input on.",
+        "type": "array",
+        "minItems": 1,
+        "uniqueItems": True,
+        "items": {"type": "integer", "minimum": 0, "maximum": 5},
+    },
+    "fractions": {
+        "description": "Shares of the real training images that the rest is tuned on.",
+        "type": "array",
+        "minItems": 1,
+        "uniqueItems": True,
+        "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+    },
+    "steps": {"description": "Optimiser steps of each tuning.", "type": "integer", "minimum": 1},
+}
+
+
+def pretrained(config: Mapping[str, Any]) -> list[str]:
+    """Training sets without a real image: what is tuned is a classifier that has never seen one."""
+    return [name for name in config["training_sets"] if sources.REAL not in sources.parts_of(name)]
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Stages are those of a ResNet, and something must have been trained without real images."""
+    architecture = config["classifier"]["architecture"]
+    if not architecture.startswith(("resnet", "resnext", "wide_resnet")):
+        raise ValueError(
+            f"config: analyses: must leave out transfer unless the classifier is a ResNet; got {architecture!r}"
+        )
+    if not pretrained(config):
+        raise ValueError(
+            "config: analyses: must leave out transfer where every training set has real images; "
+            f"got {config['training_sets']}"
+        )

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from realgap.analyses.transfer import TITLE
 from realgap.report import tables
 from realgap.report.figures import name
 from realgap.report.sections import Figure, Section, Table
@@ -45,7 +46,7 @@ def section(table: pd.DataFrame) -> Section:
         sentences.append(said)
     return Section(
         name="transfer",
-        title="Which layers lose what generated images lack?",
+        title=TITLE,
         sentences=sentences,
         tables=[
             Table(

@@ -1,0 +1,3 @@
+"""The rendered views of tests/geometry, for the tests of the analysis as well."""
+
+from tests.geometry.conftest import rendered  # noqa: F401

@@ -1,0 +1,53 @@
+"""Sentences and tables of memorisation say what was planted, and nothing where nothing was."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from realgap.analyses.memorisation import section
+
+SEEDS = range(4)
+
+
+def test_planted_copies_are_told_from_chance_and_controls_stand_beside_them():
+    random = np.random.default_rng(0)
+    train, test = random.normal(size=(150, 6)), random.normal(size=(400, 6))
+    sets = {"copies": train + 0.01 * random.normal(size=train.shape), "fresh": random.normal(size=(150, 6))}
+    audited = section.audits(section.Pools(train, test), sets, seed=0, near_copy_quantile=0.05)
+    copied = section.copies(audited, "resnet18", seed=0, resamples=100).set_index("source")
+    assert copied.near_copies["copies"] == 1
+    assert copied.near_copies["fresh"] < 0.15
+    assert copied.near_copies["test"] == pytest.approx(0.05, abs=0.05)
+    assert copied.copying["test"] == pytest.approx(0.5, abs=0.05)
+    assert copied.median_ratio["test"] == pytest.approx(1, abs=0.1)
+    assert copied.median_ratio_high["copies"] < 0.2
+    assert copied.median_ratio_low["fresh"] < 1 < copied.median_ratio_high["fresh"]
+    by_image = section.ratios(audited, {"test": np.arange(200), "copies": np.arange(150), "fresh": np.arange(150)}, "x")
+    assert by_image.groupby("source").near_copy.mean()["copies"] == 1
+
+
+def losing(seed, sure, n=150):
+    """Logits of images of class 0 with about this much for it."""
+    return np.random.default_rng(seed).normal([sure, 0], 1, (n, 2)).astype(np.float32), np.zeros(n, np.int64)
+
+
+def test_an_area_above_a_half_gives_nothing_away_while_its_interval_holds_a_half():
+    members = pd.DataFrame({"training_set": "real", "seed": range(3), "auc": [0.45, 0.55, 0.68]})
+    table = section.over_seeds(members).set_index("training_set")
+    assert table["mean"]["real"] > 0.5
+    assert table.low["real"] < 0.5
+    assert table.verdict["real"].startswith("its losses don't tell real training images from others")
+
+
+def test_membership_is_a_verdict_over_seeds():
+    runs = [
+        {"training_set": key, "seed": seed, "members": losing(10 * seed, sure), "others": losing(10 * seed + 5, 1)}
+        for key, sure in (("real", 3), ("generated", 1))
+        for seed in SEEDS
+    ]
+    members = section.membership(runs, seed=0, resamples=50)
+    table = section.over_seeds(members).set_index("training_set")
+    assert table.verdict["real"].startswith("its losses give away real training images (AUC 0.")
+    assert table.verdict["generated"].startswith("its losses don't tell real training images from others")
+    assert table.difference["generated"] < -0.2
+    assert members.n_members.tolist() == [150] * 8

@@ -1,0 +1,79 @@
+"""A study in miniature with a base model of the user's: two classes of two digits at 128 px, every row, two seeds."""
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from realgap import jobs
+from tests import checkout
+
+STUDY = {
+    "study": "tried",
+    "dataset": {
+        "classes": ["zero", "one"],
+        "images_per_class": 2,
+        "images_per_shard": 2,
+        "test_images_per_class": 10,
+    },
+    "inversion": {"visits": 4, "batch_size": 2},
+    "sampling": {
+        "variants": 1,
+        "batch_size": 2,
+        "stable_diffusion": {"num_inference_steps": 2, "guidance_scale": 2.0},
+        "diffusion_inversion": {"num_inference_steps": 2, "guidance_scale": 2.0},
+    },
+    "classifier": {"steps": 3, "batch_size": 4},
+    "seeds": [0, 1],
+    "analyses": ["attention", "fidelity", "detection", "memorisation", "mistakes"],
+    "attention": {"images_per_class": 2},
+    "fidelity": {"neighbours": 1, "resamples": 20, "subsets": 2},
+    "detection": {"steps": 2, "folds": 2, "resamples": 20},
+    "memorisation": {"resamples": 20, "pairs": 1},
+    "geometry": {"images_per_class": 0},
+    "compute": {"device": "cpu", "precision": "fp32"},
+}
+RESULTS = Path("results/tried")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Of one job, MB: what its rule asks for, and the most that it held."""
+
+    rule: str
+    asked: int
+    held: float
+
+
+def prepare(folder: Path, model: Path, **base_model: object) -> Path:
+    """A checkout in `folder` with the study of a base model; further keys of base_model may be given."""
+    checkout.copy(folder)
+    settings = {"path": str(model), "hub": None, "revision": None, "resolution": 128, **base_model}
+    (folder / "study.yaml").write_text(yaml.safe_dump({**STUDY, "base_model": settings}))
+    return folder
+
+
+def run(folder: Path, target: str = "table", *arguments: str) -> Path:
+    """Run it; returns where its results are."""
+    ended = checkout.snakemake(folder, *arguments, target=target)
+    assert ended.returncode == 0, (ended.stdout + ended.stderr)[-5000:]
+    return folder / RESULTS
+
+
+def memory(folder: Path) -> list[Memory]:
+    """Of every job of the finished study that says how much it held."""
+    ended = checkout.snakemake(folder, "-n", "--forceall")
+    found = []
+    for block in re.split(r"\n\s*\n", ended.stdout):
+        rule, log = re.search(r"^(?:local)?rule (\w+):", block, re.M), re.search(r"^    log: (\S+)", block, re.M)
+        asked = re.search(r"\bmem_mb=(\d+)", block)
+        job = jobs.read(folder / log[1]) if log else None
+        if rule and asked and job:
+            found.append(Memory(rule[1], int(asked[1]), job.peak_memory_mb))
+    return found
+
+
+def discard(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,38 @@
+counts("measure_detection", None)
+
+
+rule measure_detection:
+    input:
+        test_features=f"{OUT}/features/test.h5",
+        test=f"{OUT}/test.h5",
+        features=expand(f"{OUT}/features/{{image_set}}.h5", image_set=["real", *CONTROLLED]),
+        shards=shards_of_sets(["real", *CONTROLLED]),
+    output:
+        table=tabled("detection/table.csv"),
+        figure=drawn("detection"),
+        section=f"{OUT}/sections/detection.json",
+    log:
+        f"{OUT}/logs/measure_detection.log",
+    benchmark:
+        f"{OUT}/benchmarks/measure_detection.tsv"
+    conda:
+        "../../../../envs/realgap.yaml"
+    resources:
+        gpu=GPU,
+        mem_mb=8000,
+        runtime=240,
+    params:
+        options=options(
+            config["detection"],
+            sources=["real", *CONTROLLED],
+            seed=config["seed"],
+            device=config["compute"]["device"],
+        ),
+        shards=lambda w, input: listed(input.shards),
+        code=provenance.code("scripts.detection_measure"),
+    message:
+        "Tell generated images from real ones"
+    shell:
+        "python -m scripts.detection_measure --test-features {input.test_features:q} --test {input.test:q}"
+        " --features {input.features:q} --shards {params.shards:q} --table {output.table:q} --figure {output.figure:q}"
+        " --section {output.section:q} --options {params.options:q} > {log:q} 2>&1"

@@ -1,0 +1,189 @@
+counts("annotate_shadows", None)
+counts("measure_geometry", None)
+counts("judge_shadows", None)
+counts("draw_overlays", None)
+counts("judge_geometry", None)
+
+# Do the lines bend and do the shadows lie? Real images, their controls and what was generated of them, side by side.
+
+
+def geometry_shards(source):
+    """Images at the base model's resolution where the study keeps them, else those that classifiers see."""
+    return full_size_shards(source) or source_shards(source)
+
+
+def geometry_px():
+    """Side in pixels of the images whose geometry is measured."""
+    full_size = bool(config["sampling"]["full_size_per_class"])
+    return config["base_model"]["resolution"] if full_size else DATASET["image_size"]
+
+
+# the VAE's own doing is a control of whatever came out of it
+THROUGH_VAE = (
+    ["vae_only"] if "vae_only" in SOURCES and any(SOURCES[name].rule in FULL_SIZE for name in GENERATED) else []
+)
+MEASURED = ["real", *THROUGH_VAE, *(source for source in SHOWN if source not in ("real", "vae_only"))]
+LINES_SHOW = geometry_px() >= 128
+SHADOW_PAIRS = config["geometry"]["shadow_pairs"]
+# an input, so that lines are found again by another detector of the same name
+LEARNED_DETECTOR = [config["geometry"]["detector"]] if config["geometry"]["detector"] != "lsd" else []
+
+
+if DATASET["name"] == "rendered":
+
+    rule annotate_shadows:
+        input:
+            class_shards(f"{OUT}/real/{{class_name}}/{{shard}}.h5", CLASSES),
+        output:
+            f"{OUT}/shadow_pairs.csv",
+        log:
+            f"{OUT}/logs/annotate_shadows.log",
+        benchmark:
+            f"{OUT}/benchmarks/annotate_shadows.tsv"
+        conda:
+            "../../../../envs/realgap.yaml"
+        resources:
+            mem_mb=2000,
+            runtime=20,
+        params:
+            options=options(
+                defects={
+                    name: SOURCES[name].settings["defect"] for name in GENERATED if SOURCES[name].kind == "rendered"
+                },
+                image_size=DATASET["image_size"],
+            ),
+            code=provenance.code("scripts.geometry_annotate_shadows"),
+        message:
+            "Write down which shadow is cast by what in the rendered scenes"
+        shell:
+            "python -m scripts.geometry_annotate_shadows --images {input:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule measure_geometry:
+    input:
+        shards=lambda w: geometry_shards(w.measured),
+        detector=LEARNED_DETECTOR,
+    output:
+        f"{OUT}/geometry/{{measured}}.h5",
+    log:
+        f"{OUT}/logs/measure_geometry/{{measured}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/measure_geometry/{{measured}}.tsv"
+    wildcard_constraints:
+        measured="|".join(MEASURED),
+    conda:
+        "../../../../envs/realgap.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        options=lambda w: options(
+            source=w.measured,
+            images_per_class=config["geometry"]["images_per_class"],
+            detector=config["geometry"]["detector"],
+            controls=config["geometry"]["controls"] if w.measured == "real" else {},
+            seed=config["seed"],
+        ),
+        code=provenance.code("scripts.geometry_measure"),
+    message:
+        "Measure the geometry of {wildcards.measured} images"
+    shell:
+        "python -m scripts.geometry_measure --shards {input.shards:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+
+
+if SHADOW_PAIRS:
+
+    rule judge_shadows:
+        input:
+            SHADOW_PAIRS,
+        output:
+            verdicts=tabled("geometry/shadow_verdicts.csv"),
+            table=tabled("geometry/shadows.csv"),
+        log:
+            f"{OUT}/logs/judge_shadows.log",
+        benchmark:
+            f"{OUT}/benchmarks/judge_shadows.tsv"
+        conda:
+            "../../../../envs/realgap.yaml"
+        resources:
+            mem_mb=2000,
+            runtime=30,
+        params:
+            options=options(tolerance_deg=config["geometry"]["shadow_tolerance_deg"]),
+            code=provenance.code("scripts.geometry_judge_shadows"),
+        message:
+            "Judge whether shadows agree on one light"
+        shell:
+            "python -m scripts.geometry_judge_shadows --pairs {input:q} --options {params.options:q}"
+            " --verdicts {output.verdicts:q} --table {output.table:q} > {log:q} 2>&1"
+
+
+if LINES_SHOW:
+
+    rule draw_overlays:
+        input:
+            measured=f"{OUT}/geometry/real.h5",
+            shards=[shard for source in MEASURED for shard in geometry_shards(source)],
+            detector=LEARNED_DETECTOR,
+        output:
+            drawn("geometry_overlays"),
+        log:
+            f"{OUT}/logs/draw_overlays.log",
+        benchmark:
+            f"{OUT}/benchmarks/draw_overlays.tsv"
+        conda:
+            "../../../../envs/realgap.yaml"
+        resources:
+            mem_mb=4000,
+            runtime=10,
+        params:
+            options=options(
+                sources=MEASURED,
+                detector=config["geometry"]["detector"],
+                controls=config["geometry"]["controls"],
+                seed=config["seed"],
+            ),
+            code=provenance.code("scripts.geometry_draw_overlays"),
+        message:
+            "Draw lines, vanishing points and horizon over typical images"
+        shell:
+            "python -m scripts.geometry_draw_overlays --measured {input.measured:q} --shards {input.shards:q}"
+            " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule judge_geometry:
+    input:
+        measured=expand(f"{OUT}/geometry/{{measured}}.h5", measured=MEASURED),
+        shadows=[f"{OUT}/geometry/shadows.csv"] if SHADOW_PAIRS else [],
+        overlays=multiext(f"{OUT}/figures/geometry_overlays", ".png", ".svg") if LINES_SHOW else [],
+    output:
+        images=tabled("geometry/images.csv"),
+        measures=tabled("geometry/measures.csv"),
+        cues=tabled("geometry/cues.csv"),
+        overviews=[tabled(f"geometry/{of}_overview.csv") for of in ("measures", "cues")],
+        measures_figure=drawn("geometry_measures"),
+        cues_figure=drawn("geometry_cues"),
+        section=f"{OUT}/sections/geometry.json",
+    log:
+        f"{OUT}/logs/judge_geometry.log",
+    benchmark:
+        f"{OUT}/benchmarks/judge_geometry.tsv"
+    conda:
+        "../../../../envs/realgap.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        options=options(
+            confidence=config["geometry"]["confidence"],
+            controls=config["geometry"]["controls"],
+            seed=config["seed"],
+        ),
+        code=provenance.code("scripts.geometry_judge"),
+    message:
+        "Judge the geometry of every source beside the controls"
+    shell:
+        "python -m scripts.geometry_judge --measured {input.measured:q} --shadows {input.shadows:q}"
+        " --overlays {input.overlays:q} --options {params.options:q} --images {output.images:q}"
+        " --measures {output.measures:q} --cues {output.cues:q} --overviews {output.overviews:q}"
+        " --measures-figure {output.measures_figure:q} --cues-figure {output.cues_figure:q} --section {output.section:q} > {log:q} 2>&1"

@@ -1,0 +1,78 @@
+counts("tune_transfer", None)
+counts("compare_transfer", None)
+
+
+# what is tuned: classifiers that never saw a real image, and none (trained from scratch, for comparison)
+PRETRAINED = ["scratch", *ANALYSES["transfer"].pretrained(config)]
+TUNED = expand(f"{OUT}/transfer/{{pretrained}}/seed-{{seed}}.csv", pretrained=PRETRAINED, seed=config["seeds"])
+
+
+def tuning_options(wildcards):
+    """The classifier's settings on real images alone, and the cells of the heat map."""
+    return options(
+        config["compute"],
+        {**config["classifier"], **config["transfer"]},
+        real_share=1.0,
+        seed=int(wildcards.seed),
+        pretrained=wildcards.pretrained,
+    )
+
+
+wildcard_constraints:
+    pretrained="|".join(map(re.escape, PRETRAINED)),
+
+
+rule tune_transfer:
+    input:
+        classifier=lambda w: (
+            [] if w.pretrained == "scratch" else f"{OUT}/classifiers/{w.pretrained}/seed-{w.seed}.safetensors"
+        ),
+        real=f"{OUT}/training_sets/real.h5",
+        shards=shards_of("real"),
+        test=f"{OUT}/test.h5",
+    output:
+        tabled("transfer/{pretrained}/seed-{seed}.csv"),
+    log:
+        f"{OUT}/logs/tune_transfer/{{pretrained}}-{{seed}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/tune_transfer/{{pretrained}}-{{seed}}.tsv"
+    conda:
+        "../../../../envs/realgap.yaml"
+    resources:
+        gpu=GPU,
+        mem_mb=4000,
+        runtime=480,
+    params:
+        options=tuning_options,
+        code=provenance.code("scripts.transfer_tune"),
+    message:
+        "Tune the classifier of {wildcards.pretrained}, seed {wildcards.seed} on parts of the real images"
+    shell:
+        "python -m scripts.transfer_tune --classifier {input.classifier:q} --real {input.real:q} --test {input.test:q}"
+        " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule compare_transfer:
+    input:
+        TUNED,
+    output:
+        table=tabled("transfer/table.csv"),
+        accuracies=tabled("transfer/accuracies.csv"),
+        figure=drawn("transfer"),
+        section=f"{OUT}/sections/transfer.json",
+    log:
+        f"{OUT}/logs/compare_transfer.log",
+    benchmark:
+        f"{OUT}/benchmarks/compare_transfer.tsv"
+    conda:
+        "../../../../envs/realgap.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=provenance.code("scripts.transfer_compare"),
+    message:
+        "Compare tuned classifiers with training from scratch"
+    shell:
+        "python -m scripts.transfer_compare --tuned {input:q} --table {output.table:q}"
+        " --accuracies {output.accuracies:q} --figure {output.figure:q} --section {output.section:q} > {log:q} 2>&1"

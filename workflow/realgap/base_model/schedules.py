@@ -1,0 +1,43 @@
+"""The noise schedule of a base model, for inversion, and the sampling algorithms with that schedule."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from realgap.base_model import families
+
+# name -> class of diffusers, and its settings
+SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
+    "ddim": ("DDIMScheduler", {"clip_sample": False}),
+    "dpmsolver++": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 2}),
+    "unipc": ("UniPCMultistepScheduler", {}),
+}
+
+
+def noise(folder: str | Path) -> tuple[torch.Tensor, str]:
+    """Cumulative alphas, float32 (num_train_timesteps,), and what the UNet predicts: "epsilon" or "v_prediction"."""
+    scheduler = families.library_class("DDPMScheduler").from_config(_scheduler_config(folder))
+    kind = scheduler.config.prediction_type
+    if kind not in ("epsilon", "v_prediction"):
+        raise ValueError(f"{folder}/scheduler: prediction_type must be epsilon or v_prediction, got {kind}")
+    return scheduler.alphas_cumprod, kind
+
+
+def sampler(folder: str | Path, name: str) -> Any:
+    """A sampling scheduler, one of SCHEDULERS, with the base model's noise schedule."""
+    kind, settings = SCHEDULERS[name]
+    return families.library_class(kind).from_config(_scheduler_config(folder), **settings)
+
+
+def _scheduler_config(folder: str | Path) -> dict[str, Any]:
+    families.require(folder, "scheduler")
+    try:
+        library = families.library_class("DDPMScheduler")
+        config = dict(library.load_config(Path(folder) / "scheduler", local_files_only=True))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{folder}/scheduler: could not be read: {str(error).splitlines()[0]}") from error
+    if not {"beta_schedule", "trained_betas"} & set(config):  # flow matching, for one, has none
+        raise ValueError(f"{folder}/scheduler: must have a schedule of betas, got {config.get('_class_name')}")
+    return config

@@ -1,0 +1,63 @@
+"""The rows of a study's table: what each training set reaches, and how it stands against the reference."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from numpy.typing import ArrayLike
+
+from realgap.statistics.differences import Difference, checked, differences
+from realgap.statistics.shares import mean_of_counts, mean_share
+from realgap.statistics.verdicts import MARGIN, Verdict, detectable, equivalent, units_needed, verdict
+
+
+class Row(NamedTuple):
+    """A row of a study's table; accuracies and differences are fractions, bounds of 95 % intervals.
+
+    Bounds of one unit are over its test images alone; its difference has none. The reference's own row has a
+    difference of nan, and the verdict None.
+    """
+
+    name: str
+    n_units: int
+    mean: float
+    low: float  # in [0, 1]
+    high: float
+    difference: float
+    difference_low: float  # in [-1, 1]
+    difference_high: float
+    verdict: Verdict | None
+    within_margin: bool  # equivalent by two one-sided tests at 5 %, be it told from zero or not
+    detectable: float  # difference seen with 80 % power
+    units_needed: float  # for an interval of the difference within +-1 point; infinite: the test images forbid it
+
+
+def study_rows(
+    accuracies: ArrayLike,
+    names: Sequence[str],
+    n_test: int,
+    reference: str = "real",
+    correct: ArrayLike | None = None,
+    margin: float = MARGIN,
+) -> list[Row]:
+    """A Row for each of `names` from accuracies (rows, units); arguments as `differences` takes them."""
+    accuracies, correct = checked(accuracies, correct)
+    if reference not in names or len(names) != len(accuracies):
+        raise ValueError(f"names: must name the {len(accuracies)} rows, '{reference}' among them, got {list(names)}")
+    found = differences(accuracies, list(names).index(reference), correct)
+    rows = []
+    for i, (name, difference) in enumerate(zip(names, found, strict=True)):
+        mean = mean_share(correct[i]) if correct is not None else mean_of_counts(accuracies[i] * n_test, n_test)
+        rows.append(Row(name, accuracies.shape[1], *mean, *_judged(difference, margin, name == reference)))
+    return rows
+
+
+def _judged(found: Difference, margin: float, is_reference: bool) -> tuple:
+    if is_reference:
+        return (float("nan"),) * 3 + (None, False, float("nan"), float("nan"))
+    return (
+        *found[:3],
+        verdict(found.low, found.high, found.n_units, margin, found.inner),
+        found.n_units > 1 and equivalent(*found.inner, margin),
+        detectable(found.unit_sd**2 / found.n_units, found.df, found.image_error**2),
+        units_needed(found.unit_sd, 0.01, found.image_error, found.pooled_rows),
+    )

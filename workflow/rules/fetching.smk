@@ -1,0 +1,94 @@
+# What a study needs from the internet. It is fetched before the first job that reads it, here, where snakemake runs:
+# compute nodes often have no internet. A target by name does just that. None of it is an output of a rule, so nothing
+# that Snakemake does deletes it, and a finished study stays finished where its data or weights are gone.
+import subprocess
+
+# files that say that a data set or a base model is there; none for what is never fetched
+STEPS = {"fetch_dataset": "scripts.data_fetch", "fetch_base_model": "scripts.base_model_fetch"}
+ARCHIVE = catalog.ARCHIVES.get(DATASET["name"])
+MARKERS = {
+    "fetch_dataset": f"{DATASET['root']}/{ARCHIVE.marker}" if ARCHIVE else None,
+    "fetch_base_model": f"{BASE_MODEL}/model_index.json" if config["base_model"]["hub"] else None,
+}
+
+
+rule fetch_dataset:
+    log:
+        f"{OUT}/logs/fetch_dataset.log",
+    localrule: True
+    conda:
+        "../../envs/realgap.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        options=options(dataset=DATASET["name"], root=DATASET["root"]),
+    message:
+        "Fetch the data set {config[dataset][name]}"
+    shell:
+        "python -m scripts.data_fetch --options {params.options:q} 2>&1 | tee {log:q}"
+
+
+rule fetch_base_model:
+    log:
+        f"{OUT}/logs/fetch_base_model.log",
+    localrule: True
+    conda:
+        "../../envs/realgap.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        options=options(without(config["base_model"], "resolution")),
+    message:
+        "Fetch the base model {config[base_model][path]}"
+    shell:
+        "python -m scripts.base_model_fetch --options {params.options:q} 2>&1 | tee {log:q}"
+
+
+# a checkpoint in one file becomes a folder, which base_model.path then names; it replaces no folder that is there
+rule convert_base_model:
+    log:
+        "results/downloads/logs/convert_base_model.log",
+    localrule: True
+    conda:
+        "../../envs/realgap.yaml"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=60,
+    params:
+        options=options(config["conversion"]),
+    message:
+        "Turn the checkpoint {config[conversion][file]} into a folder"
+    shell:
+        "python -m scripts.base_model_convert --options {params.options:q} 2>&1 | tee {log:q}"
+
+
+def reads(job, name):
+    """Whether a job needs what the target `name` fetches; steps with a base model have its weights among their params."""
+    if name == "fetch_base_model":
+        return "weights" in job.params.keys()
+    return job.rule.name.startswith("extract_")
+
+
+def to_fetch():
+    """The targets that the jobs of this run need and whose files are not there."""
+    dag = getattr(workflow, "_dag", None)
+    jobs = [] if dag is None else list(dag.needrun_jobs(exclude_finished=False))
+    missing = [name for name, marker in MARKERS.items() if marker and not os.path.exists(marker)]
+    return [name for name in missing if any(reads(job, name) for job in jobs)]
+
+
+def fetch():
+    """Before a run starts; a failure ends it with the step's own line."""
+    for name in to_fetch():
+        step = [sys.executable, "-m", STEPS[name], "--options", workflow.get_rule(name).params.options]
+        if subprocess.run(step, env={**os.environ, "PYTHONPATH": "workflow"}).returncode:
+            sys.exit(1)
+
+
+if workflow.is_main_process and workflow.output_settings.dryrun:
+    atexit.register(lambda: print(end="".join(f"before that: {name}, no {MARKERS[name]}\n" for name in to_fetch())))

@@ -1,0 +1,61 @@
+"""Measure how far each set of generated images is from real ones and how much of them it covers."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from realgap.analyses.fidelity import figures as drawing
+from realgap.analyses.fidelity import section as analysis
+from realgap.features.image_sets import class_names, smallest_class
+from realgap.report import charts, figures, sections, tables
+from realgap.run import steps
+from realgap.store import shards
+
+
+@dataclass(frozen=True)
+class Options:
+    sources: list[str]  # of --generated, in that order
+    images_per_class: int | None  # None: as many as the smallest class of any set has
+    neighbours: int
+    resamples: int
+    subsets: int
+    subset_size: int
+    seed: int
+
+
+def main() -> None:
+    pair = {"nargs": 2, "metavar": ("PNG", "SVG")}
+    files = {"test": {}, "train": {}, "generated": {"nargs": "+"}, "real": {"nargs": "+"}}
+    outputs = {"table": {}, "measurements": {}, "subsets": {}, "figure": pair, "classes": pair, "section": {}}
+    args, options = steps.parse(__doc__, Options, **files, **outputs)
+    test, train = shards.read(args.test, "features"), shards.read(args.train, "features")
+    generated = {key: shards.read(path, "features") for key, path in zip(options.sources, args.generated, strict=True)}
+    smallest = smallest_class(shard["labels"] for shard in (test, train, *generated.values()))
+    per_class = min(smallest, options.images_per_class or smallest)
+    neighbours = min(options.neighbours, per_class - 1)
+    cut = partial(analysis.cut, seed=options.seed)
+    sets = {source: cut(shard, per_class) for source, shard in generated.items()}
+    references = {
+        "test": (
+            cut(test, smallest_class([test["labels"]])),
+            {"real": cut(train, per_class), **sets},
+        ),
+        "train": (cut(train, per_class), {"real": cut(test, per_class), **sets}),
+    }
+    extractor = test.attributes["extractor"]
+    names = class_names([shards.read(path, "images") for path in args.real])
+    measured = analysis.measurements(
+        references, names, extractor=extractor, seed=options.seed, k=neighbours, resamples=options.resamples
+    )
+    answered = analysis.answer(measured)
+    published = analysis.subsets(references, extractor, options.seed, options.subsets, options.subset_size)
+    for path, frame in ((args.table, answered), (args.measurements, measured), (args.subsets, published)):
+        tables.save(path, frame)
+    figures.save(drawing.metrics(answered), *args.figure)
+    figures.save(
+        charts.by_class_heat(measured[measured.reference == "test"], ["density", "coverage"], names), *args.classes
+    )
+    sections.save(args.section, analysis.section(answered, extractor, per_class, neighbours))
+
+
+if __name__ == "__main__":
+    steps.run(main)

@@ -1,0 +1,62 @@
+"""Map where a classifier looks on a fixed, stratified choice of real test images, and what it says of them."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from realgap import devices
+from realgap.analyses.saliency import grad_cam
+from realgap.classifier import storage, training
+from realgap.run import steps
+from realgap.store import shards
+
+
+@dataclass(frozen=True)
+class Options:
+    layer: str
+    method: str
+    images_per_class: int
+    faithfulness_images_per_class: int
+    batch_size: int
+    seed: int  # of the choice of images, not of the classifier
+    device: str
+
+
+def main() -> None:
+    args, options = steps.parse(__doc__, Options, classifier={}, test={}, out={})
+    device = devices.pick(options.device)
+    model, made = storage.classifier(args.classifier)
+    model.to(device)
+    test = shards.read(args.test, "images")
+    labels = np.searchsorted(made["classes"], test["labels"])
+    rows = _choose(labels, options.images_per_class, options.seed)
+    labels = labels[rows]
+    pixel_values = training.to_pixel_values(torch.from_numpy(test["images"][rows]))
+    result = grad_cam.attend(
+        model, pixel_values, torch.from_numpy(labels), options.layer, options.method, options.batch_size
+    )
+    faithfulness = np.full(len(rows), np.nan, np.float32)
+    if options.faithfulness_images_per_class:
+        subset = _choose(labels, options.faithfulness_images_per_class, options.seed)
+        faithfulness[subset] = grad_cam.faithfulness(
+            model, pixel_values[subset], labels[subset], result.true_maps[subset], options.seed
+        )
+    arrays = {
+        **result._asdict(),
+        "correct": result.logits.argmax(axis=1) == labels,
+        "faithfulness": faithfulness,
+        "labels": labels,
+        "image_ids": test["image_ids"][rows],
+    }
+    about = {"training_set": made["training_set"], "seed": made["options"]["seed"], "classes": made["classes"]}
+    shards.write(args.out, "saliency", arrays, {"step": "map_saliency", "options": asdict(options), **about})
+
+
+def _choose(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
+    """grad_cam.stratified of as many as each class has, if it has fewer."""
+    return grad_cam.stratified(labels, min(per_class, np.unique(labels, return_counts=True)[1].min()), seed)
+
+
+if __name__ == "__main__":
+    steps.run(main)
