@@ -3,7 +3,6 @@ counts("plot", None)
 counts("account", None)
 counts("report", None)
 
-
 rule tabulate:
     input:
         expand(

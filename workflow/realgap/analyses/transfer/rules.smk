@@ -1,3 +1,7 @@
+counts("tune_transfer", None)
+counts("compare_transfer", None)
+
+
 # what is tuned: classifiers that never saw a real image, and none (trained from scratch, for comparison)
 
 
