@@ -49,6 +49,17 @@ def test_published_settings_cost_more_in_sampling_and_training_alone():
     assert published["train"].flops / ours["train"].flops == pytest.approx(2.5)
 
 
+def test_the_published_study_decays_weights_and_warms_up_as_often_as_published():
+    """6,000 updates at 0.03 x 0.01 shrink a weight as much as our visits do; 1,000 of 50,000 steps."""
+    paper = study("paper")
+    inversion, classifier = paper["inversion"], paper["classifier"]
+    shrunk = (1 - inversion["lr"] * inversion["weight_decay"]) ** inversion["visits"]
+    assert shrunk == pytest.approx((1 - 0.03 * 0.01) ** 6_000, rel=1e-3)
+    assert classifier["warmup"] * classifier["steps"] == 1_000
+    assert paper["sampling"]["diffusion_inversion"]["unconditional"] == "dataset"
+    assert paper["compute"]["precision"] == "fp32"
+
+
 def test_every_shard_is_counted_once_and_the_last_may_be_smaller():
     cut = plan.Plan(study(dataset={"images_per_class": 25, "images_per_shard": 10}))
     assert sorted(cut.shards()) == [5] * 10 + [10] * 20

@@ -1,7 +1,6 @@
 """A study in miniature with a base model of the user's: two classes of two digits at 128 px, every row, two seeds."""
 
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,16 +63,16 @@ def run(folder: Path, target: str = "table", *arguments: str) -> Path:
 
 def memory(folder: Path) -> list[Memory]:
     """Of every job of the finished study that says how much it held."""
-    ended = checkout.snakemake(folder, "-n", "--forceall")
+    asked = _asked(checkout.snakemake(folder, "-n", "--forceall", "--profile", "slurm").stdout)
     found = []
-    for block in re.split(r"\n\s*\n", ended.stdout):
-        rule, log = re.search(r"^(?:local)?rule (\w+):", block, re.M), re.search(r"^    log: (\S+)", block, re.M)
-        asked = re.search(r"\bmem_mb=(\d+)", block)
-        job = jobs.read(folder / log[1]) if log else None
-        if rule and asked and job:
-            found.append(Memory(rule[1], int(asked[1]), job.peak_memory_mb))
+    for log in sorted((folder / RESULTS / "logs").rglob("*.log")):
+        rule = log.relative_to(folder / RESULTS / "logs").parts[0].removesuffix(".log")
+        if job := jobs.read(log):
+            found.append(Memory(rule, asked[rule], job.peak_memory_mb))
     return found
 
 
-def discard(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
+def _asked(said: str) -> dict[str, int]:
+    """MB for each rule, from the table of what a cluster is asked for."""
+    rows = re.findall(r"^(\w+(?: \+ \w+)*) .* ([\d.]+) GB ", said.partition("What SLURM is asked for:")[2], re.M)
+    return {rule: round(1000 * float(gb)) for rules, gb in rows for rule in rules.split(" + ")}
