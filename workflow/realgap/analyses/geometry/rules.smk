@@ -7,13 +7,6 @@ counts("judge_geometry", None)
 # Do the lines bend and do the shadows lie? Real images, their controls and what was generated of them, side by side.
 
 
-counts("annotate_shadows", None)
-counts("measure_geometry", None)
-counts("judge_shadows", None)
-counts("draw_overlays", None)
-counts("judge_geometry", None)
-
-
 def geometry_shards(source):
     """Images at the base model's resolution where the study keeps them, else those that classifiers see."""
     return full_size_shards(source) or source_shards(source)

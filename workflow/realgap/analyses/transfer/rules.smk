@@ -5,10 +5,6 @@ counts("compare_transfer", None)
 # what is tuned: classifiers that never saw a real image, and none (trained from scratch, for comparison)
 
 
-counts("tune_transfer", None)
-counts("compare_transfer", None)
-
-
 PRETRAINED = ["scratch", *ANALYSES["transfer"].pretrained(config)]
 TUNED = expand(f"{OUT}/transfer/{{pretrained}}/seed-{{seed}}.csv", pretrained=PRETRAINED, seed=config["seeds"])
 
