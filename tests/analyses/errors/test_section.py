@@ -45,6 +45,10 @@ def test_losing_the_edge_and_losing_a_class_are_told_apart(failing):
         "further behind at the edge of the real training data than near it"
     )
     assert answered.difference["edge", "edge_loss"] == pytest.approx(0.45, abs=0.12)
+    assert answered.verdict["edge", "edge_kept"].startswith(
+        "keeps less than real of its accuracy above chance at the edge"
+    )
+    assert answered["mean"]["edge", "edge_kept"] == pytest.approx((0.5 - 1 / 3) / (0.95 - 1 / 3), abs=0.12)
     assert answered.verdict["edge", "nearest"].startswith("no difference to real: ")
     assert answered.verdict["edge", "edge"].startswith("worse than real by 0.4")
     assert answered.verdict["lost", "edge_loss"].startswith("as far behind at the edge")

@@ -9,6 +9,8 @@ from realgap.analyses.errors import TITLE, measures
 from realgap.report import tables
 from realgap.report.figures import name
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
+from realgap.statistics.falls import Kept, kept
+from realgap.statistics.verdicts import Verdict
 from realgap.store.shards import Shard
 
 
@@ -46,7 +48,8 @@ def observations(
 def answer(observed: pd.DataFrame, runs: Sequence[Shard], bins: int) -> pd.DataFrame:
     """A row per training set and metric: mean over seeds, difference to `real`, intervals, a verdict.
 
-    The metric `edge_loss` is measures.edge_loss: how much further behind `real` at the edge than near the data.
+    The metric `edge_loss` is measures.edge_loss: how many points further behind `real` at the edge than near the data;
+    `edge_kept` is statistics.falls.kept: the share of the accuracy above chance that is left at the edge.
     """
     last = observed.distance_bin.max()
     parts = {
@@ -129,7 +132,7 @@ def section(answered: pd.DataFrame, classes: pd.DataFrame, confused: pd.DataFram
         if training_set != "real":
             rows = answered[answered.training_set == training_set].set_index("metric").verdict
             sentences.append(
-                f"{name(training_set)}: {rows['edge_loss']}; calibration: {rows['calibration_error']}. "
+                f"{name(training_set)}: {rows['edge_kept']}; calibration: {rows['calibration_error']}. "
                 f"{_most(training_set, classes, confused)}"
             )
     n_classes = classes["class"].nunique()
@@ -220,7 +223,27 @@ def _edge_losses(observed: pd.DataFrame, reference: str = "real") -> pd.DataFram
             row = {"training_set": training_set, "metric": "edge_loss", "n_seeds": len(own)}
             row |= {"difference": loss, "difference_low": low, "difference_high": high}
             rows.append({**row, "verdict": measures.edge_verdict(loss, low, high)})
+            ends = [one[:, bin_of == end] for one in (own, correct[reference]) for end in (0, bin_of.max())]
+            found = kept(*ends, chance=1 / observed["class"].nunique())
+            row |= {"metric": "edge_kept", "mean": found.kept, "difference": found.difference}
+            row |= {"difference_low": found.low, "difference_high": found.high}
+            rows.append({**row, "verdict": _kept(found)})
     return pd.DataFrame(rows)
+
+
+def _kept(found: Kept) -> str:
+    """The share of its accuracy above chance that a training set keeps at the edge, against real, in words."""
+    what = "of its accuracy above chance at the edge of the real training data"
+    if np.isnan(found.low):
+        return f"{found.verdict} what it keeps {what}"
+    numbers = f"{100 * found.kept:.0f} %, real {100 * found.reference_kept:.0f} %"
+    interval = f"{100 * found.difference:+.0f} points, {100 * found.low:+.0f} to {100 * found.high:+.0f}"
+    said = {
+        Verdict.BETTER: f"keeps more than real {what}",
+        Verdict.WORSE: f"keeps less than real {what}",
+        Verdict.EQUIVALENT: f"keeps as much as real {what}",
+    }
+    return f"{said.get(found.verdict, f'{found.verdict} whether it keeps less {what}')}: {numbers} ({interval})"
 
 
 def _verdict(metric: str, row) -> str:
