@@ -113,6 +113,15 @@ def test_only_counted_images_matter_and_a_unit_is_their_mean():
     assert paired(spoiled, reference, counted) == found
 
 
+def test_images_that_no_unit_counts_might_as_well_not_be_there():
+    rng = np.random.default_rng(7)
+    values, reference = rng.normal(size=(2, 4, 200)) + 0.5 * rng.normal(size=(2, 1, 200))
+    counted = np.broadcast_to(np.arange(200) % 4 == 0, (4, 200))
+    found, without = paired(values, reference, counted), paired(values[:, ::4], reference[:, ::4])
+    assert found.value == pytest.approx(without.value)
+    assert found.image_error == pytest.approx(without.image_error, rel=0.03)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
