@@ -305,7 +305,5 @@ def test_every_key_of_the_default_config_has_a_comment_above_it():
     # settings of a source are said once: of the first source that has them, and by the kinds' own descriptions
     above = [n for n in keys if lines[n].startswith("    ") and lines[n - 1].strip().startswith("#")]
     said = {lines[n].split(":")[0] for n in above}
-        lines[n].split(":")[0] for n in keys if lines[n].startswith("    ") and lines[n - 1].strip().startswith("#")
-    }
     silent = [lines[n] for n in keys if not lines[n - 1].strip().startswith("#")]
     assert [line for line in silent if line.split(":")[0] not in {*said, "    kind"}] == []
