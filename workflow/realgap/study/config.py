@@ -12,6 +12,7 @@ import jsonschema
 import yaml
 
 from realgap import analyses
+from realgap.base_model import check as base_model_check
 from realgap.data import catalog
 from realgap.study import renamed, sources
 
@@ -133,7 +134,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
         raise ValueError("config: base_model.revision: must be given with base_model.hub, and only with it")
     path = Path(base_model["path"])
     if path.is_file() or (path / "model_index.json").is_file() or base_model["hub"] is None:
-        check.check(path, base_model["resolution"])
+        base_model_check.check(path, base_model["resolution"])
     kept, most = (
         config["sampling"]["full_size_per_class"],
         min(dataset["images_per_class"], dataset["images_per_shard"]),
