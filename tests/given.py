@@ -4,7 +4,9 @@ from dataclasses import fields
 from typing import Any
 
 from realgap.classifier import training
+from realgap.cost import plan
 from realgap.diffusion import inversion
+from realgap.study import sources
 
 
 def train(model, parts, shares, **given: Any):
@@ -24,3 +26,23 @@ def invert(state, mean, std, image_ids, predict, alphas_cumprod, **given: Any):
 
 def _settings(kind: type, given: dict[str, Any]) -> list[Any]:
     return [kind(**{field.name: given.pop(field.name) for field in fields(kind)})]
+
+
+def planned(made: plan.Plan) -> dict[str, plan.Work]:
+    """The work of a study's costly rules, counted by hand: what `snakemake plan` counts in Snakemake's graph."""
+    config, used = made.config, sources.used(made.config).values()
+    full, rest = divmod(made.per_class, made.per_shard)
+    shards = made.classes * ([made.per_shard] * full + ([rest] if rest else []))
+    before = {rule for source in used for rule in source.after}
+    rules = {"extract_shard": [made.extract_shard(n) for n in shards]}
+    for rule in ("encode_shard", "invert_shard"):
+        if rule in before:
+            rules[rule] = [getattr(made, rule)(n) for n in shards]
+    for source in used:
+        if source.rule == "sample_shard":
+            rules.setdefault("sample_shard", []).extend(made.sample_shard(n, source) for n in shards)
+        if source.rule == "reconstruct_shard":
+            rules["reconstruct_shard"] = [made.reconstruct_shard(n) for n in shards]
+    classifiers = len(config["training_sets"]) * len(config["seeds"])
+    rules |= {"train": [made.train()] * classifiers, "evaluate": [made.evaluate()] * classifiers}
+    return {rule: plan.total(jobs) for rule, jobs in rules.items()}

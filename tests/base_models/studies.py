@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from realgap import jobs
+from realgap.run import job_log
 from tests import checkout
 
 STUDY = {
@@ -18,21 +18,19 @@ STUDY = {
         "images_per_shard": 2,
         "test_images_per_class": 10,
     },
-    "inversion": {"visits": 4, "batch_size": 2},
-    "sampling": {
-        "variants": 1,
-        "batch_size": 2,
+    "inversion": {"steps_per_image": 4, "batch_size": 2},
+    "sources": {
         "stable_diffusion": {"num_inference_steps": 2, "guidance_scale": 2.0},
         "diffusion_inversion": {"num_inference_steps": 2, "guidance_scale": 2.0},
     },
+    "sampling": {"samples_per_image": 1, "batch_size": 2},
     "classifier": {"steps": 3, "batch_size": 4},
     "seeds": [0, 1],
-    "analyses": ["attention", "fidelity", "detection", "memorisation", "mistakes"],
-    "attention": {"images_per_class": 2},
+    "analyses": ["saliency", "fidelity", "detection", "memorisation", "errors"],
+    "saliency": {"images_per_class": 2},
     "fidelity": {"neighbours": 1, "resamples": 20, "subsets": 2},
     "detection": {"steps": 2, "folds": 2, "resamples": 20},
     "memorisation": {"resamples": 20, "pairs": 1},
-    "geometry": {"images_per_class": 0},
     "compute": {"device": "cpu", "precision": "fp32"},
 }
 RESULTS = Path("results/tried")
@@ -69,7 +67,7 @@ def memory(folder: Path) -> list[Memory]:
     for block in re.split(r"\n\s*\n", ended.stdout):
         rule, log = re.search(r"^(?:local)?rule (\w+):", block, re.M), re.search(r"^    log: (\S+)", block, re.M)
         asked = re.search(r"\bmem_mb=(\d+)", block)
-        job = jobs.read(folder / log[1]) if log else None
+        job = job_log.read(folder / log[1]) if log else None
         if rule and asked and job:
             found.append(Memory(rule[1], int(asked[1]), job.peak_memory_mb))
     return found

@@ -265,7 +265,7 @@ def test_a_dry_run_ends_in_that_line_without_torch(project, copy_of, make):
 
 def test_neither_the_check_nor_the_plan_imports_torch(model_of):
     code = (
-        "import sys; from realgap import base_model_check, plan; "
+        "import sys; from realgap.base_model import check; from realgap.cost import plan; "
         f"check.check({str(model_of('stable-diffusion-v1-4'))!r}, 128); "
         "print([name for name in ('torch', 'diffusers', 'transformers', 'safetensors') if name in sys.modules])"
     )

@@ -7,6 +7,7 @@ import torch
 from realgap import streams
 from realgap.base_model import autoencoder, denoiser, prompting, schedules
 from realgap.diffusion import inversion, sampling
+from tests import given
 from tests.base_models import published
 from tests.base_models.reference import SCHEDULERS, diffusers_pipeline, invert_one
 
@@ -99,7 +100,7 @@ def test_visits_of_stage_1(family):
     start = inversion.random_start(ids, 5, 32, 0.1, seed)
     state = inversion.begin(start, visits)
     optimised = {"lr": 0.03, "weight_decay": 0.01}
-    run = inversion.invert(
+    run = given.invert(
         state,
         mean,
         std,

@@ -13,6 +13,7 @@ from transformers import CLIPTextModel
 
 from realgap.base_model import autoencoder, check, denoiser, prompting, schedules
 from realgap.cost import plan
+from tests import given
 from tests.base_models import published
 from tests.cost.test_plan import study
 
@@ -89,7 +90,7 @@ def test_dropping_a_key_that_old_configs_lack_changes_nothing(model_of, copy_of,
 
 def planned(folder):
     model = {"path": str(folder), "hub": None, "revision": None, "resolution": 128}
-    return {name: work.flops for name, work in plan.Plan(study("cifar10", base_model=model)).study().items()}
+    return {name: work.flops for name, work in given.planned(plan.Plan(study("cifar10", base_model=model))).items()}
 
 
 def test_there_are_such_keys_of_every_part():

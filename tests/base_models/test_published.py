@@ -16,6 +16,7 @@ from transformers import CLIPTextConfig, CLIPTokenizer
 
 from realgap.base_model import autoencoder, check, layout
 from realgap.cost import plan
+from tests import given
 from tests.base_models import published
 from tests.base_models.reference import diffusers_pipeline
 from tests.cost.test_plan import study
@@ -77,6 +78,10 @@ def test_a_folder_has_the_published_number_of_tensors_and_parameters(outline):
     assert layout.parameters(folder, "text_encoder") == (123_060_480 if first else 340_387_840) + 77
 
 
+def test_the_plan_and_the_vae_agree_on_a_batch():
+    assert plan._VAE_BATCH_SIZE == models.VAE_BATCH_SIZE
+
+
 def test_old_names_are_those_of_the_first_folders(outline):
     names = layout.shapes(outline[1], "vae")
     attention = {name.rsplit(".", 1)[0].split(".0.")[1] for name in names if "attentions" in name}
@@ -92,7 +97,7 @@ def test_a_published_model_is_checked_and_planned_at_full_width(outline):
     model = {"path": str(folder), "hub": None, "revision": None, "resolution": 128}
     usual = {"hub": f"somebody/{family}", "path": "not there yet"}
     here, known = (plan.Plan(study("cifar10", base_model=model | change)) for change in ({}, usual))
-    assert here.study() == known.study()
+    assert given.planned(here) == given.planned(known)
     assert here.weights_bytes == known.weights_bytes
 
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from realgap.base_model import autoencoder, check, denoiser, prompting, schedules, single_file
-from realgap.plan import ARCHITECTURES
+from realgap.cost.plan import ARCHITECTURES
 from tests import checkout
 from tests.base_models import ldm, published
 

@@ -72,6 +72,17 @@ def test_img2img_costs_the_share_of_the_steps_that_it_makes():
     assert (work["half_way"].flops - decoded) / (work["whole"].flops - decoded) == pytest.approx(6 / 20)
 
 
+def test_the_published_study_decays_weights_and_warms_up_as_often_as_published():
+    """6,000 updates at 0.03 x 0.01 shrink a weight as much as our steps do; 1,000 of 50,000 steps."""
+    paper = study("paper")
+    inversion, classifier = paper["inversion"], paper["classifier"]
+    shrunk = (1 - inversion["lr"] * inversion["weight_decay"]) ** inversion["steps_per_image"]
+    assert shrunk == pytest.approx((1 - 0.03 * 0.01) ** 6_000, rel=1e-3)
+    assert classifier["warmup"] * classifier["steps"] == 1_000
+    assert paper["sources"]["diffusion_inversion"]["unconditional"] == "dataset"
+    assert paper["compute"]["precision"] == "fp32"
+
+
 def test_one_embedding_a_class_costs_its_own_steps():
     counted = plan.Plan(study(class_inversion={"steps": 7, "images_per_step": 4}))
     visit = counted.denoise + counted.denoise_backward

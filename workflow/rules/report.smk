@@ -3,6 +3,7 @@ counts("plot", None)
 counts("account", None)
 counts("report", None)
 
+
 rule tabulate:
     input:
         expand(
