@@ -41,6 +41,11 @@ def samples_per_image(source):
     return SOURCES[source].samples_per_image(config["sampling"]["samples_per_image"])
 
 
+def counted_by_real(source):
+    """Whether its images are so many of each real one: a folder holds what it holds."""
+    return SOURCES[source].kind != "folder"
+
+
 def made_by(rule):
     """Names of the study's sources whose shards a rule makes, as a pattern for a wildcard."""
     names = [name for name, source in SOURCES.items() if source.rule == rule]
@@ -266,7 +271,7 @@ def account_options():
     n = DATASET["images_per_class"] * len(CLASSES)
     images = {"extract_shard": n, **dict.fromkeys((rule for name in GENERATED for rule in SOURCES[name].after), n)}
     return options(
-        images=images | {f"{SOURCES[name].rule} {name}": n * samples_per_image(name) for name in GENERATED},
+        images=images | {stages[name][-1]: n * samples_per_image(name) for name in GENERATED if counted_by_real(name)},
         stages=stages,
         n_classes=len(CLASSES),
         settings=configuration.differences(without(config, "studies"), without(default, "studies")),

@@ -6,6 +6,7 @@ Several sources of one kind may stand side by side. `real`, the real training im
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 REAL = "real"
@@ -304,6 +305,8 @@ def _check_source(source: Source, dataset: Mapping[str, Any]) -> None:
     where = f"config: sources.{source.name}"
     if source.kind == "rendered" and dataset["name"] != "rendered":
         raise ValueError(f"{where}.kind: must be another than rendered unless dataset.name is; got {dataset['name']!r}")
+    if source.kind == "folder" and not Path(source.settings["root"]).exists():
+        raise ValueError(f"{where}.root: must be where the images are; got {source.settings['root']!r}, nothing there")
     if source.settings.get("interpolation_strength") and dataset["images_per_class"] < 2:
         raise ValueError(
             f"{where}.interpolation_strength: must be 0 when dataset.images_per_class is 1 (no partner to mix with), "
