@@ -14,8 +14,8 @@ import torch
 
 from realgap import devices
 from realgap.analyses.fidelity import distances
-from realgap.data import catalog
 from realgap.base_model import autoencoder, denoiser, prompting, schedules
+from realgap.data import catalog
 from realgap.diffusion import conditioning, inversion, sampling
 from realgap.pretraining import captions
 from realgap.report import text_tables
