@@ -30,7 +30,7 @@ def test_a_study_ends_in_its_table(copy_of, tmp_path, layout):
 @pytest.mark.long
 @pytest.mark.timeout(7200)
 def test_stable_diffusion_1_4_at_full_width_ends_in_its_report_within_the_memory_that_is_asked_for(tmp_path):
-    """859 M parameters with random weights in float32: 4.3 GB on disk, 13 GB of memory, one job at a time."""
+    """859 M parameters with random weights in float32: 4.3 GB on disk, 6 GB of memory, one job at a time."""
     model = published.save(tmp_path / "model", full_width=True)
     folder = studies.prepare(tmp_path / "checkout", model)
     results = studies.run(folder, "all", "--cores", "2", "--resources", "mem_mb=14000")

@@ -78,7 +78,7 @@ def best_cell(rng: np.random.Generator, n_units: int) -> Said:
 
 def edge(rng: np.random.Generator, n_units: int) -> Said:
     """Both keep three quarters of what is above chance: 90 to 70 % and 50 to 40 % with ten classes."""
-    near = World((0.9, 1), (0.1, 0.1), images=300).correct(rng, n_units)
+    near = World((0.9, 0.5), (0.1, 0.1), images=300).correct(rng, n_units)
     far = World((0.7, 0.4), (0.1, 0.1), images=300).correct(rng, n_units)
     found = falls.kept(near[1], far[1], near[0], far[0], chance=0.1)
     fall = near.mean(axis=2) - far.mean(axis=2)

@@ -33,7 +33,7 @@ class Arm:
     name: str  # its file's too
     source: str = "inverted"  # or what is done to the real images: see `_altered`
     amount: int = 0  # of that
-    inversion: dict[str, Any] = field(default_factory=dict)  # settings instead of the study's; no visits: not inverted
+    inversion: dict[str, Any] = field(default_factory=dict)  # settings instead of the study's; no steps: not inverted
     sampling: dict[str, Any] = field(default_factory=dict)  # likewise
     real_share: float = 0.5  # of a batch, together with the real images
 
@@ -46,17 +46,20 @@ ARMS = [
     *(Arm(f"real, blurred to {side} px", "blurred", side) for side in (16, 8, 4)),
     Arm("as in the study"),
     Arm("start: class prompt", inversion={"start": "prompt"}),
-    Arm("prompts of looks, not inverted", inversion={"visits": 0}),
+    Arm("prompts of looks, not inverted", inversion={"steps_per_image": 0}),
     Arm("16 tokens", inversion={"num_tokens": 16}),
     Arm("5 tokens", inversion={"num_tokens": 5}),
-    Arm("100 visits", inversion={"visits": 100}),
-    Arm("1,200 visits", inversion={"visits": 1_200}),
+    Arm("100 visits", inversion={"steps_per_image": 100}),
+    Arm("1,200 visits", inversion={"steps_per_image": 1_200}),
     *(Arm(f"embedding noise {noise}", sampling={"embedding_noise": noise}) for noise in (0.0, 0.3)),
-    *(Arm(f"mixing weight {weight}", sampling={"mixing_weight": weight}) for weight in (0.0, 0.3)),
+    *(Arm(f"mixing weight {weight}", sampling={"interpolation_strength": weight}) for weight in (0.0, 0.3)),
     *(Arm(f"guidance {scale}", sampling={"guidance_scale": scale}) for scale in (1.0, 2.0)),
-    Arm("no noise, no mixing, no guidance", sampling={"embedding_noise": 0, "mixing_weight": 0, "guidance_scale": 1}),
-    Arm("1 image for each", sampling={"variants": 1}),
-    Arm("10 images for each", sampling={"variants": 10}),
+    Arm(
+        "no noise, no mixing, no guidance",
+        sampling={"embedding_noise": 0, "interpolation_strength": 0, "guidance_scale": 1},
+    ),
+    Arm("1 image for each", sampling={"samples_per_image": 1}),
+    Arm("10 images for each", sampling={"samples_per_image": 10}),
     Arm("50 sampling steps", sampling={"num_inference_steps": 50}),
     *(Arm(f"real images are {share:.0%} of a batch", real_share=share) for share in (0.75, 0.9)),
 ]
@@ -101,7 +104,7 @@ def _generated(arm: Arm, study: "Study", out: Path) -> tuple[np.ndarray, "Images
     """The loss over the last visits of each image, and what is trained on in the real images' place."""
     if arm.source == "inverted":
         losses, embeddings = _inverted(arm, study, out)
-        return losses, study.generate(embeddings, **{"variants": VARIANTS, **arm.sampling})
+        return losses, study.generate(embeddings, **{"samples_per_image": VARIANTS, **arm.sampling})
     labels, rows = study.images["labels"], np.arange(len(study.images["labels"]))
     return np.full(len(rows), np.nan), {"images": _altered(arm, study), "labels": labels, "sources": rows}
 
@@ -132,12 +135,13 @@ def linear_code(images: np.ndarray, numbers: int, side: int = 4) -> np.ndarray:
 def _inverted(arm: Arm, study: "Study", out: Path) -> tuple[np.ndarray, np.ndarray]:
     """Losses (n,) and embeddings (n, tokens, width), kept for the arms that sample from the same ones."""
     settings = {**study.config["inversion"], **arm.inversion}
-    path = out / f"inverted-{settings['start']}-{settings['num_tokens']}-{settings['visits']}.npz"
+    path = out / f"inverted-{settings['start']}-{settings['num_tokens']}-{settings['steps_per_image']}.npz"
     if not path.exists():
         start = study.start(settings["start"], study.images)[:, : settings["num_tokens"]]
         found = {"losses": np.full(len(start), np.nan), "embeddings": start}
-        if settings["visits"]:
-            given = {key: settings[key] for key in ("timesteps", "lr", "lr_schedule", "visits")}
+        if settings["steps_per_image"]:
+            given = {key: settings[key] for key in ("timesteps", "lr", "lr_schedule")}
+            given["visits"] = settings["steps_per_image"]
             state = study.invert(study.images, start, patience=None, **given)
             found = {"losses": state.losses[:, -1], "embeddings": state.result()}
         arms.keep(path, found)

@@ -19,7 +19,7 @@ STUDY = {
     **checkout.REDUCED,
     "seeds": [0],
     "compute": {"precision": "auto"},
-    "sampling": {**checkout.REDUCED["sampling"], "variants": 10},
+    "sampling": {**checkout.REDUCED["sampling"], "samples_per_image": 10},
     "analyses": ["saliency", "fidelity", "geometry"],
 }
 # the server that steps of a local run are forked from is for runs that deploy nothing

@@ -20,7 +20,7 @@ from realgap.analyses.fidelity import distances as fidelity
 from realgap.base_model import autoencoder, denoiser, prompting, schedules
 from realgap.classifier import networks, training
 from realgap.data import catalog, loaders, splits
-from realgap.diffusion import inversion, sampling
+from realgap.diffusion import conditioning, inversion, sampling
 from realgap.features import extractors
 from realgap.pretraining import captions
 from realgap.study import config
@@ -160,18 +160,18 @@ class Study:
 
     def generate(self, embeddings: np.ndarray, **changes: Any) -> Images:
         """What the study samples from these embeddings; changes are of its settings for inverted embeddings."""
-        settings = {**self.config["sampling"]["diffusion_inversion"], **changes}
-        variants = settings.pop("variants", self.config["sampling"]["variants"])
+        settings = {**self.config["sources"]["diffusion_inversion"], **changes}
+        variants = settings.pop("samples_per_image", self.config["sampling"]["samples_per_image"])
         shape = denoiser.latent_shape(self.model, self.vae, self.unet, self.config["base_model"]["resolution"])
         drawn, sources = [], []
         for label in self.labels:
             rows = np.flatnonzero(self.images["labels"] == label)
             own, ids = embeddings[rows], self.images["image_ids"][rows]
             items = sampling.items(ids, variants)
-            mixing = {key: settings[key] for key in ("embedding_noise", "mixing_weight")}
+            mixing = {key: settings[key] for key in ("embedding_noise", "interpolation_strength")}
             drawn += sampling.sample(
                 sampling.initial_latents(items, shape, seed=0),
-                sampling.mix(items, own, ids, seed=0, **mixing),
+                conditioning.mix(items, own, ids, seed=0, **mixing),
                 own.mean(axis=0),
                 denoiser.predictor(self.unet),
                 schedules.sampler(self.model, settings["scheduler"]),
@@ -246,7 +246,7 @@ class Study:
     @cached_property
     def prompts(self) -> np.ndarray:
         """The first tokens of each class's prompt, (classes, tokens, width)."""
-        templates = checkout.ROOT / self.config["sampling"]["stable_diffusion"]["templates"]
+        templates = checkout.ROOT / self.config["prompts"]["templates"]
         texts = [prompting.of_class(str(templates), name)[0] for name in config.classes(self.config)]
         return self._embed(texts)
 

@@ -61,10 +61,15 @@ def folder(leave):
 
 
 IMAGES = {"encode_shard": 4, "invert_shard": 4, "sample_shard diffusion_inversion": 8}
+# what the images of a source went through
+STAGES = {
+    "stable_diffusion": ["sample_shard stable_diffusion"],
+    "diffusion_inversion": ["encode_shard", "invert_shard", "sample_shard diffusion_inversion"],
+}
 
 
 def test_every_benchmark_is_a_job_with_what_its_log_says(folder):
-    found = accounting.read_jobs(folder).set_index("rule")
+    found = accounting.read_jobs(folder, STAGES).set_index("rule")
     assert len(found) == 9
     assert found.wall_s.sum() == pytest.approx(108.5)
     assert found.loc["tabulate", "item"] == ""
@@ -75,14 +80,14 @@ def test_every_benchmark_is_a_job_with_what_its_log_says(folder):
         "abc",
         500,
     ]
-    assert len(accounting.read_jobs(folder, without=["tabulate", "train"])) == 5
+    assert len(accounting.read_jobs(folder, STAGES, without=["tabulate", "train"])) == 5
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "s\n", "s\tmax_rss\nfast\t3\n"])
 def test_what_is_not_a_benchmark_is_named(folder, text):
     (folder / "benchmarks/tabulate.tsv").write_text(text)
     with pytest.raises(ValueError, match="benchmarks/tabulate.tsv: not a benchmark"):
-        accounting.read_jobs(folder)
+        accounting.read_jobs(folder, STAGES)
 
 
 def test_a_study_without_benchmarks_is_an_error(tmp_path):
@@ -91,7 +96,7 @@ def test_a_study_without_benchmarks_is_an_error(tmp_path):
 
 
 def test_stages_add_up_and_come_in_the_order_in_which_they_began(folder):
-    found = accounting.stages(accounting.read_jobs(folder, without=["tabulate"]), IMAGES)
+    found = accounting.stages(accounting.read_jobs(folder, STAGES, without=["tabulate"]), IMAGES)
     assert found.stage.tolist() == [
         "encode_shard",
         "invert_shard",
@@ -124,7 +129,9 @@ def table(**rows):
 
 def test_a_point_costs_what_its_images_and_a_classifier_took(folder):
     shown = table(real=(0.6, 0.55, 0.65, 0, 0, 0), real_and_diffusion_inversion=(0.7, 0.6, 0.8, 0.1, 0.05, 0.2))
-    found = accounting.accuracy_points(shown, accounting.read_jobs(folder), chance=0.5).set_index("training_set")
+    found = accounting.accuracy_points(shown, accounting.read_jobs(folder, STAGES), STAGES, chance=0.5).set_index(
+        "training_set"
+    )
     real, mixed = found.loc["real"], found.loc["real+diffusion_inversion"]
     assert (real.generation_s, real.training_s, real.n_classifiers) == (0, 3, 2)
     assert real.s_per_point == pytest.approx(3 / 10)
@@ -140,16 +147,18 @@ def test_a_point_costs_what_its_images_and_a_classifier_took(folder):
 @pytest.mark.parametrize("low", [-0.01, 0.0, np.nan])
 def test_a_gain_that_may_be_none_has_no_price(folder, low):
     shown = table(real_and_diffusion_inversion=(0.7, low, 0.8, 0.1, low, 0.2))
-    found = accounting.accuracy_points(shown, accounting.read_jobs(folder), chance=0.5).iloc[0]
+    found = accounting.accuracy_points(shown, accounting.read_jobs(folder, STAGES), STAGES, chance=0.5).iloc[0]
     assert np.isnan(found.s_per_point_gained)
-    section = cost_and_run.cost(accounting.stages(accounting.read_jobs(folder), IMAGES), found.to_frame().T)
+    section = cost_and_run.cost(accounting.stages(accounting.read_jobs(folder, STAGES), IMAGES), found.to_frame().T)
     assert any("no gained point has a price" in sentence for sentence in section.sentences)
 
 
 def test_the_section_on_cost_says_where_it_went(folder):
-    stages = accounting.stages(accounting.read_jobs(folder), IMAGES)
+    stages = accounting.stages(accounting.read_jobs(folder, STAGES), IMAGES)
     shown = table(real_and_diffusion_inversion=(0.7, 0.6, 0.8, 0.1, 0.05, 0.2))
-    section = cost_and_run.cost(stages, accounting.accuracy_points(shown, accounting.read_jobs(folder), chance=0.5))
+    section = cost_and_run.cost(
+        stages, accounting.accuracy_points(shown, accounting.read_jobs(folder, STAGES), STAGES, chance=0.5)
+    )
     assert section.sentences[0] == (
         "All stages took 1 min 48 s of work in 9 jobs. The largest stage is invert shard: 2 jobs, 74 % of the work."
     )
@@ -162,7 +171,7 @@ def test_the_section_on_cost_says_where_it_went(folder):
 
 
 def test_the_section_on_the_run_counts_machines_commits_and_jobs_that_left_no_word(folder):
-    found = accounting.read_jobs(folder)
+    found = accounting.read_jobs(folder, STAGES)
     section = cost_and_run.run(found, [("inversion.lr", 0.1, 0.2)], seed=0, seeds=[0, 1])
     assert "The first began at 2026-11-24 22:00:00 UTC" in section.sentences[0]
     assert "commits abc (7 jobs), def (1 jobs)" in section.sentences[0]

@@ -3,13 +3,15 @@
 import copy
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from realgap.cost import bill, plan
-from tests import checkout, given
+from realgap.study import sources
+from tests import checkout
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = sorted((ROOT / "resources" / "studies").glob("*.yaml"))
@@ -27,50 +29,75 @@ def _merged(below, above):
     return {**below, **{key: _merged(below.get(key), value) for key, value in above.items()}}
 
 
+def of_all(config):
+    """The work of all real images of a study, rule by rule, and by source of those that are sampled."""
+    counted = plan.Plan(config)
+    images = counted.classes * counted.per_class
+    work = {rule: getattr(counted, rule)(images) for rule in ("encode_shard", "invert_shard", "reconstruct_shard")}
+    sampled = [source for source in sources.used(config).values() if source.rule == "sample_shard"]
+    return work | {source.name: counted.sample_shard(images, source) for source in sampled} | {"train": counted.train()}
+
+
 def test_cifar10_costs_what_the_table_of_exact_work_says():
     """85.0 GFLOP a visit at 128 px, 42.9 a forward, 67.8 and 155 the VAE's halves, 3.33 a training image."""
-    work = given.planned(plan.Plan(study("cifar10")))
+    work = of_all(study("cifar10"))
     assert work["invert_shard"].flops == pytest.approx(50_000 * 3_000 * 85.0e9, rel=0.01)
     assert work["encode_shard"].flops == pytest.approx(50_000 * 67.8e9, rel=0.01)
     assert work["reconstruct_shard"].flops == pytest.approx(50_000 * 155e9, rel=0.01)
-    assert work["sample_shard"].flops == pytest.approx(2 * 250_000 * (25 * 2 * 42.9e9 + 155e9), rel=0.01)
-    assert work["train"].flops == pytest.approx(18 * 20_000 * 128 * 3.33e9, rel=0.01)
-    assert work["evaluate"].flops == pytest.approx(18 * 10_000 * 1.11e9, rel=0.01)
+    for source in ("stable_diffusion", "diffusion_inversion"):
+        assert work[source].flops == pytest.approx(250_000 * (25 * 2 * 42.9e9 + 155e9), rel=0.01)
+        assert work[source].images == 250_000
+    assert work["train"].flops == pytest.approx(20_000 * 128 * 3.33e9, rel=0.01)
+    assert plan.Plan(study("cifar10")).evaluate().flops == pytest.approx(10_000 * 1.11e9, rel=0.01)
     # at half an H200's 989 TFLOP/s; 4.48 hours at its measured 790
     assert work["invert_shard"].hours("h200", 790 / 989) == pytest.approx(4.48, rel=0.01)
     assert work["invert_shard"].disk_bytes == 50_000 * 15_360
-    assert work["sample_shard"].images == 500_000
 
 
 def test_published_settings_cost_more_in_sampling_and_training_alone():
-    ours, published = (given.planned(plan.Plan(study(name))) for name in ("cifar10", "paper"))
+    ours, published = (of_all(study(name)) for name in ("cifar10", "paper"))
     assert published["invert_shard"].flops == ours["invert_shard"].flops
-    assert published["sample_shard"].flops / ours["sample_shard"].flops == pytest.approx(101 / 25, rel=0.06)
+    for source in ("stable_diffusion", "diffusion_inversion"):
+        assert published[source].flops / ours[source].flops == pytest.approx(101 / 25, rel=0.06)
     assert published["train"].flops / ours["train"].flops == pytest.approx(2.5)
 
 
-def test_every_shard_is_counted_once_and_the_last_may_be_smaller():
-    cut = plan.Plan(study(dataset={"images_per_class": 25, "images_per_shard": 10}))
-    assert sorted(cut.shards()) == [5] * 10 + [10] * 20
-    whole = plan.Plan(study(dataset={"images_per_class": 25, "images_per_shard": 25}))
-    for rule, work in given.planned(cut).items():
-        assert work.flops == pytest.approx(given.planned(whole)[rule].flops), rule
-        assert work.images == given.planned(whole)[rule].images, rule
+def test_img2img_costs_the_share_of_the_steps_that_it_makes():
+    entry = {"kind": "img2img", "num_inference_steps": 20, "strength": 0.3}
+    config = study(
+        sources={"half_way": entry, "whole": {**entry, "strength": 1.0}}, training_sets=["half_way", "whole"]
+    )
+    work, counted = of_all(config), plan.Plan(config)
+    decoded = 1_000 * counted.decoder
+    assert (work["half_way"].flops - decoded) / (work["whole"].flops - decoded) == pytest.approx(6 / 20)
 
 
-def test_what_no_training_set_uses_costs_nothing():
-    only_prompts = given.planned(plan.Plan(study(training_sets=["real", "stable_diffusion"])))
-    assert set(only_prompts) == {"extract_shard", "sample_shard", "train", "evaluate"}
-    assert only_prompts["sample_shard"].images == 1_000
+def test_the_published_study_decays_weights_and_warms_up_as_often_as_published():
+    """6,000 updates at 0.03 x 0.01 shrink a weight as much as our steps do; 1,000 of 50,000 steps."""
+    paper = study("paper")
+    inversion, classifier = paper["inversion"], paper["classifier"]
+    shrunk = (1 - inversion["lr"] * inversion["weight_decay"]) ** inversion["steps_per_image"]
+    assert shrunk == pytest.approx((1 - 0.03 * 0.01) ** 6_000, rel=1e-3)
+    assert classifier["warmup"] * classifier["steps"] == 1_000
+    assert paper["sources"]["diffusion_inversion"]["unconditional"] == "dataset"
+    assert paper["compute"]["precision"] == "fp32"
+
+
+def test_one_embedding_a_class_costs_its_own_steps():
+    counted = plan.Plan(study(class_inversion={"steps": 7, "images_per_step": 4}))
+    visit = counted.denoise + counted.denoise_backward
+    assert counted.invert_class().flops == pytest.approx(7 * 4 * visit)
+    few = plan.Plan(study(dataset={"images_per_class": 3}, class_inversion={"steps": 7, "images_per_step": 4}))
+    assert few.invert_class().flops == pytest.approx(7 * 3 * visit)
 
 
 def test_guidance_of_1_halves_the_work_of_the_denoiser():
-    guided, plain = (plan.Plan(study(sampling={"stable_diffusion": {"guidance_scale": scale}})) for scale in (2.0, 1.0))
-    decoded = 10 * 10 * guided.decoder
-    ratio = (guided.sample_shard(10, "stable_diffusion").flops - decoded) / (
-        plain.sample_shard(10, "stable_diffusion").flops - decoded
+    guided, plain = (
+        of_all(study(sources={"stable_diffusion": {"guidance_scale": scale}}))["stable_diffusion"].flops
+        for scale in (2.0, 1.0)
     )
-    assert ratio == pytest.approx(2)
+    decoded = 10 * 100 * plan.Plan(study()).decoder
+    assert (guided - decoded) / (plain - decoded) == pytest.approx(2)
 
 
 def test_memory_grows_with_the_batch_and_holds_the_weights():
@@ -93,17 +120,50 @@ def test_a_damaged_configuration_of_a_model_is_one_line(tmp_path):
         plan.Plan(study(base_model={"path": str(tmp_path)}))
 
 
-@pytest.mark.parametrize("path", [path for path in STUDIES if path.stem != "rooms"], ids=lambda path: path.stem)
-def test_the_jobs_counted_are_those_snakemake_plans(path, tmp_path):
-    """A study's own file, planned by the literal command, without its data or weights (rooms has no generator)."""
-    run = checkout.snakemake(ROOT, "-n", "--quiet", "rules", study=str(path), target="all")
+def counted(path, folder):
+    """What the graph of a study says of each rule: (jobs, work), without its data or weights."""
+    count = folder / "counted.json"
+    command = ["snakemake", "-n", "--quiet", "rules", "--configfile", str(path), "--", "all"]
+    environment = checkout.environment() | {"REALGAP_COUNT": str(count)}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
+    found = json.loads(count.read_text())
+    assert found["unknown"] == []
     jobs = {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", run.stdout, re.MULTILINE)}
-    counted = plan.Plan(study(path.stem))
-    sources = 2
-    assert jobs["invert_shard"] == jobs["encode_shard"] == len(counted.shards())
-    assert jobs["sample_shard"] == sources * len(counted.shards())
+    return jobs, {row["rule"]: row for row in found["rows"]}
+
+
+@pytest.mark.parametrize("path", [path for path in STUDIES if path.stem != "rooms"], ids=lambda path: path.stem)
+def test_the_jobs_counted_are_those_snakemake_plans_and_their_work_is_the_studys(path, tmp_path):
+    """A study's own file, planned by the literal command, without its data or weights (rooms has no generator)."""
+    jobs, rows = counted(path, tmp_path)
+    left = {rule: row["left"] for rule, row in rows.items() if row["left"]}
+    assert left == {rule: n for rule, n in jobs.items() if rule not in ("all", "total")}
+    config = study(path.stem)
+    shards = -(-config["dataset"]["images_per_class"] // config["dataset"]["images_per_shard"])
+    work = plan.Plan(config)
+    assert jobs["invert_shard"] == jobs["encode_shard"] == work.classes * shards
+    assert jobs["sample_shard"] == 2 * work.classes * shards
     assert jobs["train"] == jobs["evaluate"] == 18
+    # every shard once, the last of a class being smaller or not
+    whole = of_all(config)
+    for rule in ("encode_shard", "invert_shard", "reconstruct_shard"):
+        assert rows[rule]["work"]["flops"] == pytest.approx(whole[rule].flops), rule
+        assert rows[rule]["work"]["images"] == whole[rule].images, rule
+    sampled = plan.total([whole["stable_diffusion"], whole["diffusion_inversion"]])
+    assert rows["sample_shard"]["work"]["images"] == sampled.images
+    assert rows["sample_shard"]["work"]["flops"] == pytest.approx(sampled.flops)
+
+
+def test_what_no_training_set_uses_is_not_counted_and_the_last_shard_may_be_smaller(tmp_path):
+    given = {"study": "counted", "training_sets": ["real", "stable_diffusion"]}
+    given["dataset"] = {"images_per_class": 25, "images_per_shard": 10}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(given))
+    jobs, rows = counted(tmp_path / "study.yaml", tmp_path)
+    assert not {"encode_shard", "invert_shard", "invert_class", "reconstruct_shard"} & set(rows)
+    assert jobs["sample_shard"] == 30
+    assert rows["sample_shard"]["work"]["images"] == 10 * 25 * 10
+    assert rows["extract_shard"]["work"]["images"] == 250
 
 
 def test_the_table_has_a_row_for_each_rule_and_says_what_it_rests_on():

@@ -21,7 +21,7 @@ def through_vae(run_step, images_shard, base_model, tmp_path):
         model = ("--base-model", base_model / "model_index.json")
         options = json.dumps({"resolution": 16, **common})
         run_step("scripts.inversion_encode", "--images", images, *model, "--options", options, "--out", out[0])
-        options = json.dumps({"image_size": 16, "images": None, **common})
+        options = json.dumps({"source": "vae_only", "image_size": 16, "images": None, **common})
         run_step("scripts.sampling_reconstruct", "--moments", out[0], *model, "--options", options, "--out", out[1])
         return shards.read(out[0], "moments"), shards.read(out[1], "images")
 

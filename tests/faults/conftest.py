@@ -137,9 +137,10 @@ def step_arguments(tmp_path, base_model, invert_arguments, run_step):
 
     compute = {"device": "cpu", "precision": "fp32", "seed": 0}
     sampling = {
-        **{"source": "diffusion_inversion", "class_name": "one", "images": None, "variants": 4, "scheduler": "pndm"},
+        **{"source": "diffusion_inversion", "conditioning": "inversion", "class_name": "one", "images": None},
+        **{"samples_per_image": 4, "strength": None, "scheduler": "pndm"},
         **{"num_inference_steps": 20, "guidance_scale": 2.0, "unconditional": "class", "embedding_noise": 0.1},
-        **{"mixing_weight": 0.1, "resolution": 16, "image_size": 16, "batch_size": 2, **compute},
+        **{"interpolation_strength": 0.1, "resolution": 16, "image_size": 16, "batch_size": 2, **compute},
     }
     training = {
         **{"architecture": "resnet18", "steps": 6, "batch_size": 8, "lr": 0.05, "warmup": 0.2, "momentum": 0.9},

@@ -414,13 +414,22 @@ def test_a_base_model_that_will_not_do_is_one_line(steps, tmp_path, base_model, 
     else:
         options = {
             "source": "stable_diffusion",
+            "conditioning": "prompts",
             "class_name": "one",
             "images": None,
-            "variants": 1,
+            "samples_per_image": 1,
+            "strength": None,
             "scheduler": "ddim",
         }
         options |= {"num_inference_steps": 2, "guidance_scale": 2.0, "unconditional": "prompt", "embedding_noise": 0}
-        options |= {"mixing_weight": 0, "resolution": 16, "image_size": 16, "batch_size": 2, "seed": 0, **compute}
+        options |= {
+            "interpolation_strength": 0,
+            "resolution": 16,
+            "image_size": 16,
+            "batch_size": 2,
+            "seed": 0,
+            **compute,
+        }
         command = [
             "scripts.sampling_sample",
             "--images",

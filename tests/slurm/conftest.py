@@ -19,7 +19,7 @@ SLOW = {
     **checkout.REDUCED,
     "study": "slow",
     "dataset": {"classes": ["zero", "one"], "images_per_class": 4, "images_per_shard": 2},
-    "inversion": {"visits": 1500},
+    "inversion": {"steps_per_image": 1500},
 }
 MOMENTS = [f"results/slow/moments/zero/{shard}.h5" for shard in (0, 1)]
 EMBEDDINGS = [f"results/slow/embeddings/zero/{shard}.h5" for shard in (0, 1)]

@@ -20,7 +20,7 @@ PRETRAINING = yaml.safe_load((ROOT / "workflow" / "pretraining" / "config.schema
 WRONG = [
     ("colour", "red", "config: top level: unknown key 'colour'; allowed: "),
     ("inversion.step", 3, "config: inversion: unknown key 'step'; allowed: batch_size, early_stopping_pairs, "),
-    ("sampling.stable_diffusion.embedding_noise", 0.1, "config: sampling.stable_diffusion: unknown key"),
+    ("sources.stable_diffusion.embedding_noise", 0.1, "config: sources.stable_diffusion: unknown key"),
     ("seeds", ..., "config: top level: missing key 'seeds'"),
     ("classifier.lr", ..., "config: classifier: missing key 'lr'"),
     ("dataset", [], "config: dataset: must be of type object; got []"),
@@ -48,17 +48,26 @@ WRONG = [
     ("inversion.lr", 0, "config: inversion.lr: must be more than 0; got 0"),
     ("inversion.lr", float("nan"), "config: inversion.lr: must be of type number; got nan"),
     ("inversion.start_scale", float("inf"), "config: inversion.start_scale: must be of type number; got inf"),
-    ("sampling.diffusion_inversion.mixing_weight", 1.5, "mixing_weight: must be at most 1; got 1.5"),
-    ("sampling.stable_diffusion.scheduler", "euler", "must be one of pndm, ddim, dpmsolver++, unipc; got 'euler'"),
-    ("sampling.stable_diffusion.guidance_scale", 0.5, "guidance_scale: must be at least 1; got 0.5"),
+    ("sources.diffusion_inversion.interpolation_strength", 1.5, "interpolation_strength: must be at most 1; got 1.5"),
+    ("sources.stable_diffusion.scheduler", "euler", "must be one of pndm, ddim, dpmsolver++, unipc; got 'euler'"),
+    ("sources.stable_diffusion.guidance_scale", 0.5, "guidance_scale: must be at least 1; got 0.5"),
     ("classifier.momentum", 1, "config: classifier.momentum: must be less than 1; got 1"),
     ("classifier.horizontal_flip", 1, "config: classifier.horizontal_flip: must be of type boolean; got 1"),
     ("training_sets", ["real"], "config: training_sets: must be a list of at least 2; got ['real']"),
-    ("training_sets", ["real", "gan"], "config: training_sets.1: must be sources joined by +, of real, "),
-    ("training_sets", ["real", "vae_only+real"], "config: training_sets.1: must be sources joined by +"),
+    (
+        "training_sets",
+        ["real", "gan"],
+        "made of the sources real, vae_only, stable_diffusion, diffusion_inversion; got 'gan'",
+    ),
+    ("training_sets", ["real", "vae_only+real"], "training_sets: real must stand first in a set, got 'vae_only+real'"),
+    ("training_sets", ["real", "a b"], "config: training_sets.1: must be names of sources joined by +; got 'a b'"),
     ("training_sets", ["vae_only", "stable_diffusion"], "config: training_sets: must hold 'real'"),
     ("training_sets", ["real", "real+vae_only+vae_only"], "each source may stand once in a set, got 'real+vae_only+"),
-    ("training_sets", ["real", "bent_lines"], "bent_lines is a defect of dataset.name rendered only; got 'bent_lines'"),
+    (
+        "sources.vae_only",
+        {"kind": "rendered", "defect": "bent_lines"},
+        "config: sources.vae_only.kind: must be another than rendered unless dataset.name is; got 'digits'",
+    ),
     ("geometry.images_per_class", -1, "config: geometry.images_per_class: must be at least 1; got -1"),
     ("geometry.images_per_class", 0, "images_per_class: 0 is no longer a switch; leave geometry out of analyses"),
     ("geometry.detector", 3, "config: geometry.detector: must be of type string; got 3"),
@@ -83,7 +92,7 @@ WRONG = [
     ("geometry.images_per_class", 0.5, "config: geometry.images_per_class: must be of type integer; got 0.5"),
     ("plan.utilisation", 0, "config: plan.utilisation: must be more than 0; got 0"),
     ("plan.device", "tpu", "config: plan.device: must be one of cpu, t4, "),
-    ("dataset.images_per_class", 1, "mixing_weight: must be 0 when dataset.images_per_class is 1"),
+    ("dataset.images_per_class", 1, "interpolation_strength: must be 0 when dataset.images_per_class is 1"),
     ("analyses", ["saliency", "taste"], "config: analyses.1: must be one of saliency, fidelity, detection, "),
     ("saliency.layer", "layer 4", "config: saliency.layer: must be the name of a module of the classifier"),
     ("saliency.method", "gradcam", "config: saliency.method: must be one of grad_cam, grad_cam_reference, "),
@@ -221,11 +230,6 @@ def test_a_long_value_is_cut_short():
         configuration.check(changed("study", "~" * 10_000))
 
 
-def test_parts_are_the_sources_in_the_order_of_the_name():
-    assert configuration.parts("real+stable_diffusion") == ["real", "stable_diffusion"]
-    assert configuration.parts("vae_only") == ["vae_only"]
-
-
 def described(schema, definitions, path=()):
     """Every key of the schema with what it says of itself; references followed."""
     for name, entry in schema.get("properties", {}).items():
@@ -249,7 +253,7 @@ def test_every_key_of_the_schema_says_its_type_and_meaning_and_refuses_unknown_o
     [
         ("seeds: [0, 0]", "config: seeds: must not repeat an entry; got [0, 0]"),
         ("inversion: {lr: -1, vists: 3}", "config: inversion: unknown key 'vists'; allowed: "),
-        ("sampling: {stable_diffusion: {templates: resources/none.txt}}", "resources/none.txt"),
+        ("prompts: {templates: resources/none.txt}", "resources/none.txt"),
     ],
 )
 def test_the_real_command_stops_before_any_job_without_a_traceback(tmp_path, text, message):

@@ -37,13 +37,9 @@ FEW = {
         "test_images_per_class": 5,
     },
     "base_model": {"path": "resources/models/tiny", "hub": None, "revision": None},
-    "inversion": {"visits": 40},
-    "sampling": {
-        "variants": 2,
-        "full_size_per_class": 1,
-        "stable_diffusion": {"num_inference_steps": 2},
-        "diffusion_inversion": {"num_inference_steps": 2},
-    },
+    "inversion": {"steps_per_image": 40},
+    "sources": {"stable_diffusion": {"num_inference_steps": 2}, "diffusion_inversion": {"num_inference_steps": 2}},
+    "sampling": {"samples_per_image": 2, "full_size_per_class": 1},
     "classifier": {"steps": 2, "batch_size": 8},
     "seeds": [0],
     # two images of each source train no classifier of geometric cues

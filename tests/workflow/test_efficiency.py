@@ -192,8 +192,8 @@ def test_memory_is_that_of_a_batch_however_many_images_a_shard_has(base_model):
 def test_a_step_that_samples_never_holds_the_conditioning_of_a_whole_shard(tmp_path, step_of_sampling, monkeypatch):
     made = []
     monkeypatch.setattr(sampling.Rows, "__getitem__", lambda self, rows: made.append(rows) or self.make(rows))
-    for source in ("diffusion_inversion", "stable_diffusion"):
-        step_of_sampling(source, tmp_path / f"{source}.h5")
+    for source, conditioning in (("diffusion_inversion", "inversion"), ("stable_diffusion", "prompts")):
+        step_of_sampling(source, conditioning, tmp_path / f"{source}.h5")
         assert {rows.stop - rows.start for rows in made} == {2, 1}
         assert len(made) == 2 * 8  # noise and conditioning of 5 images with 3 variants, 2 at a time
         made.clear()
@@ -201,7 +201,7 @@ def test_a_step_that_samples_never_holds_the_conditioning_of_a_whole_shard(tmp_p
 
 @pytest.fixture
 def step_of_sampling(tmp_path, base_model, run_step):
-    """Runs scripts.sampling_sample on 5 images with 3 variants: step_of_sampling(source, out)."""
+    """Runs scripts.sampling_sample on 5 images with 3 variants: step_of_sampling(source, conditioning, out)."""
     ids, random = np.array([4, 9, 2, 7, 1]), np.random.default_rng(0)
     images = random.integers(0, 256, (5, 16, 16, 3), np.uint8)
     same = {"labels": np.zeros(5, np.int64), "image_ids": ids}
@@ -216,11 +216,12 @@ def step_of_sampling(tmp_path, base_model, run_step):
     shards.write(tmp_path / "embeddings.h5", "embeddings", learned, {"step": "test", "failed": []})
     (tmp_path / "templates.txt").write_text("a {}\nthe {}\n")
 
-    def step(source, out):
+    def step(source, conditioning, out):
         options = {
-            **{"source": source, "class_name": "one", "images": None, "variants": 3, "scheduler": "dpmsolver++"},
+            **{"source": source, "conditioning": conditioning, "class_name": "one", "images": None},
+            **{"samples_per_image": 3, "strength": None, "scheduler": "dpmsolver++"},
             **{"num_inference_steps": 1, "guidance_scale": 2.0, "unconditional": "class", "embedding_noise": 0.1},
-            **{"mixing_weight": 0.1, "resolution": 16, "image_size": 16, "batch_size": 2, "seed": 0},
+            **{"interpolation_strength": 0.1, "resolution": 16, "image_size": 16, "batch_size": 2, "seed": 0},
             **{"device": "cpu", "precision": "fp32"},
         }
         files = {

@@ -173,7 +173,7 @@ def test_every_job_says_where_it_ran_and_the_report_is_made_of_files_alone(finis
     assert jobs.host.notna().all()
     assert (jobs.peak_memory_mb > 100).any()
     settings = pd.read_csv(results / "run/settings.csv").set_index("key")
-    assert settings.loc["inversion.visits", "here"] == "6"
+    assert settings.loc["inversion.steps_per_image", "here"] == "6"
     assert "studies" not in settings.index
     before = (results / "report.html").read_bytes()
     run = checkout.snakemake(finished_study, "--forcerun", "report")

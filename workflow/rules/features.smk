@@ -1,3 +1,5 @@
+counts("extract_features", None)
+
 IMAGE_SETS = ["real", "test", "resampled", *GENERATED]
 CONTROLLED = IMAGE_SETS[2:]  # what is measured against real images: a control and the generated sets
 

@@ -1,3 +1,9 @@
+counts("tabulate", None)
+counts("plot", None)
+counts("account", None)
+counts("report", None)
+
+
 rule tabulate:
     input:
         expand(

@@ -27,14 +27,14 @@ def main() -> None:
         __doc__, Options, photographs={}, screened={}, captions={}, card={"type": Path}, out=steps.BASE_MODEL
     )
     shard, screened = shards.read(files.photographs, "images"), pd.read_csv(files.screened)
-    rows = _chosen(shard, screened, o.images)
+    rows = chosen(shard, screened, o.images)
     images, labels, image_ids = (shard[name][rows] for name in ("images", "labels", "image_ids"))
     table = captions.read_table(files.captions)
     entries = [table[shard.attributes["classes"][label]] for label in labels]
     pipeline, traces = digits.train(images, captions.write(images, entries, image_ids, o.seed), o, files.out)
 
     model_folder.round_to_half(pipeline)
-    facts = {"screening": _in_words(screened), "photographs": f"{len(images):,}", "classes": f"{len(set(labels)):,}"}
+    facts = {"screening": in_words(screened), "photographs": f"{len(images):,}", "classes": f"{len(set(labels)):,}"}
     settings = {name: value for name, value in asdict(o).items() if name != "prompts"}
     card = model_folder.fill_card(files.card.read_text(), pipeline, settings, traces, **facts)
     pictures = {
@@ -46,7 +46,7 @@ def main() -> None:
     digits.forget(files.out, o)
 
 
-def _chosen(shard: shards.Shard, screened: pd.DataFrame, count: int | None) -> np.ndarray:
+def chosen(shard: shards.Shard, screened: pd.DataFrame, count: int | None) -> np.ndarray:
     """Rows to train on, in an order that does not follow the folders' names, without duplicates of what is unseen."""
     if screened.image_id.tolist() != shard["image_ids"].tolist():
         raise ValueError("the screening must be of these photographs; delete it to make it again")
@@ -54,7 +54,7 @@ def _chosen(shard: shards.Shard, screened: pd.DataFrame, count: int | None) -> n
     return order[~screened.duplicate.to_numpy()[order]][:count]
 
 
-def _in_words(screened: pd.DataFrame) -> str:
+def in_words(screened: pd.DataFrame) -> str:
     near = screened.duplicate & ~screened.exact
     return (
         f"{len(screened):,} photographs were compared: {screened.exact.sum():,} have the same pixels as an "

@@ -38,6 +38,7 @@ _PARAMETERS = {"stable-diffusion-1": 859_520_964 + 83_653_863, "stable-diffusion
 # (SD 1.4 in bf16: 46 MB at 128 px, 184 at 256, 734 at 512)
 _SAVED_BYTES_PER_FLOP = 1.1e-3
 _INTERPRETER_MB = 2000  # Python with torch and diffusers
+_VAE_BATCH_SIZE = 64  # as realgap.models has it, which would import torch
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ class Plan:
 
     def encode_shard(self, images: int) -> Work:
         """The VAE posterior's moments of some real images."""
-        return Work(images, images * self.encoder, 2 * images * self.latents_bytes, self._memory(self.encoder, 64))
+        memory = self._memory(self.encoder, min(images, _VAE_BATCH_SIZE))
+        return Work(images, images * self.encoder, 2 * images * self.latents_bytes, memory)
 
     def invert_shard(self, images: int) -> Work:
         """Embeddings of some real images; with early stopping this is the most that can be."""
@@ -114,13 +116,14 @@ class Plan:
         work = made * (calls * branches * self.denoise + self.decoder)
         batch = min(made, sampling["batch_size"])
         # nothing is kept for a backward pass: a few layers' worth is alive at once
-        memory = self._memory(0.1 * branches * self.denoise, batch) + self._memory(0.1 * self.decoder, batch)
+        memory = self._memory(0.1 * (branches * self.denoise + self.decoder), batch)
         return Work(made, work, made * self.image_bytes, memory)
 
     def reconstruct_shard(self, images: int) -> Work:
         """The VAE-only control of some real images."""
         disk = images * self.image_bytes
-        return Work(images, images * self.decoder, disk, self._memory(0.1 * self.decoder, 64))
+        memory = self._memory(0.1 * self.decoder, min(images, _VAE_BATCH_SIZE))
+        return Work(images, images * self.decoder, disk, memory)
 
     def train(self) -> Work:
         """One classifier; without FLOPs where the architecture is none that realgap.cost.flops counts."""

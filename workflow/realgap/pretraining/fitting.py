@@ -40,6 +40,26 @@ class Trace:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """Which images a step of training sees: some more often than others, and mirrored as often as not.
+
+    weights: how often each image is drawn, in any unit, float (n,).
+    """
+
+    weights: np.ndarray
+    mirrored: bool = True
+
+    def __call__(
+        self, random: np.random.Generator, images: int, captions: int, size: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of images, those from `images` on mirrored ones, and rows of their captions: int64 (size,) each."""
+        ends = np.cumsum(self.weights, dtype=np.float64)
+        rows = np.searchsorted(ends, random.random(size) * ends[-1], side="right")
+        picks = rows + images * random.integers(captions // images, size=size)
+        return (rows + images * random.integers(2, size=size) if self.mirrored else rows), picks
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """A file for the state of a fit and, in words of the caller's choice, the settings it belongs to.
 
@@ -55,6 +75,10 @@ class Checkpoint:
         content = io.BytesIO()
         torch.save({"settings": self.settings, "steps": steps, "states": states, **asdict(trace)}, content)
         files.write(self.path, content.getbuffer())
+
+    def done(self) -> int | None:
+        """Steps that the file holds, None without a file."""
+        return len(torch.load(self.path, weights_only=True)["losses"]) if self.path.exists() else None
 
     def load(self, parts: Mapping[str, Any]) -> tuple[Trace, int]:
         """Fill the parts in place; the trace so far, empty without a file, and the steps to come to.
@@ -84,11 +108,12 @@ def train_vae(
     checkpoint: Checkpoint,
     dtype: torch.dtype = torch.float32,
     falling: float = 1.0,
+    seconds: float = math.inf,
 ) -> Trace:
     """Train the VAE in place on `visits` of `images` uint8 (n, h, w, 3) and measure its scaling_factor.
 
     Loss: L1 + L2 of the pixels in [-1, 1] + `kl_weight` times the KL divergence in nats per pixel value.
-    The network computes in `dtype`. For `checkpoint` and `falling` see `fit`.
+    The network computes in `dtype`. For `checkpoint`, `falling` and `seconds` see `fit`.
     """
 
     def loss_at(step: int) -> torch.Tensor:
@@ -103,7 +128,7 @@ def train_vae(
 
     denoiser.write_out_attention(vae, dtype)
     steps = math.ceil(visits / batch_size)
-    trace = fit(vae, loss_at, steps, lr, ema_decay, checkpoint, falling)
+    trace = fit(vae, loss_at, steps, lr, ema_decay, checkpoint, falling, seconds)
     mean, std = encode(vae, images[:SCALED_BY])
     vae.register_to_config(scaling_factor=1 / math.sqrt(mean.var().item() + std.square().mean().item()))
     return trace
@@ -122,25 +147,34 @@ def train_denoiser(
     checkpoint: Checkpoint,
     dtype: torch.dtype = torch.float32,
     falling: float = 1.0,
+    draw: Draw | None = None,
+    snr_limit: float = math.inf,
+    seconds: float = math.inf,
 ) -> Trace:
     """Train UNet and text encoder in place on `visits` of `images` uint8 (n, h, w, 3) with `captions`.
 
     Caption j belongs to image j % n: first one for every image, then another for every image, as many as there are.
     Loss: mean squared error of what the scheduler says is predicted; timesteps uniform, latents drawn from
-    the posterior.
-    The networks compute in `dtype`. For `checkpoint` and `falling` see `fit`.
-    ValueError if images have unequal numbers of captions.
+    the posterior. The error of a clean image counts as that of a noisier one from `snr_limit` on: see `_weight`.
+    Which images and captions a step sees: `draw`, or all alike. The networks compute in `dtype`.
+    For `checkpoint`, `falling` and `seconds` see `fit`. ValueError if images have unequal numbers of captions.
     """
     if not captions or len(captions) % len(images):
         raise ValueError(f"captions: must be equally many for each of {len(images)} images, got {len(captions)}")
     unet, text_encoder, scheduler = pipeline.unet, pipeline.text_encoder, pipeline.scheduler
     mean, std = encode(pipeline.vae, images)
+    if draw is not None and draw.mirrored:
+        turned = encode(pipeline.vae, np.ascontiguousarray(images[:, :, ::-1]))
+        mean, std = torch.cat([mean, turned[0]]), torch.cat([std, turned[1]])
     ids, empty_ids = token_ids(pipeline.tokenizer, captions), token_ids(pipeline.tokenizer, [""])
 
     def loss_at(step: int) -> torch.Tensor:
         random = stream(seed, "train_denoiser", step)
-        picks = random.integers(len(captions), size=batch_size)
-        rows = picks % len(images)
+        if draw is None:
+            picks = random.integers(len(captions), size=batch_size)
+            rows = picks % len(images)
+        else:
+            rows, picks = draw(random, len(images), len(captions), batch_size)
         latents = (mean[rows] + std[rows] * _normal(random, mean[rows].shape)) * pipeline.vae.config.scaling_factor
         noise = _normal(random, latents.shape)
         timesteps = torch.from_numpy(random.integers(scheduler.config.num_train_timesteps, size=batch_size))
@@ -149,11 +183,25 @@ def train_denoiser(
         noisy = scheduler.add_noise(latents, noise, timesteps).to(unet.device)
         with devices.autocast(unet.device, dtype):
             predicted = unet(noisy, timesteps.to(unet.device), text_encoder(prompts).last_hidden_state).sample.float()
-        return functional.mse_loss(predicted, _target(scheduler, latents, noise, timesteps).to(unet.device))
+        target = _target(scheduler, latents, noise, timesteps).to(unet.device)
+        if snr_limit == math.inf:
+            return functional.mse_loss(predicted, target)
+        errors = functional.mse_loss(predicted, target, reduction="none").mean(dim=(1, 2, 3))
+        return (errors * _weight(scheduler, timesteps, snr_limit).to(unet.device)).mean()
 
     denoiser.write_out_attention(unet, dtype)
     both = torch.nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
-    return fit(both, loss_at, math.ceil(visits / batch_size), lr, ema_decay, checkpoint, falling)
+    return fit(both, loss_at, math.ceil(visits / batch_size), lr, ema_decay, checkpoint, falling, seconds)
+
+
+def _weight(scheduler: Any, timesteps: torch.Tensor, snr_limit: float) -> torch.Tensor:
+    """What the squared error of the velocity counts, float32 (n,): 1, and less where there is little noise.
+
+    That error is the clean image's times SNR + 1, which is capped at `snr_limit`: else most of what a small
+    network learns would be fine noise. After Hang et al. 2023, arXiv 2303.09556, who cap the SNR.
+    """
+    kept = scheduler.alphas_cumprod[timesteps]
+    return (snr_limit * (1 - kept)).clamp(max=1)  # SNR + 1 is 1 / (1 - kept)
 
 
 def _target(scheduler: Any, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
@@ -172,12 +220,14 @@ def fit(
     ema_decay: float,
     checkpoint: Checkpoint,
     falling: float = 1.0,
+    seconds: float = math.inf,
 ) -> Trace:
     """Train `module` in place by `steps` of AdamW on `loss_at(step)`; it ends as its moving average.
 
     The rate rises for 100 steps and follows a half cosine to zero over the last `falling` share of the steps. The
     state is kept in `checkpoint` and a killed run goes on from there: on the same number of threads, to the same
     weights bit for bit. Before the rate falls it may go on to another number of steps; after that, ValueError.
+    After `seconds` it pauses with a checkpoint, likewise as its moving average; the trace is short of steps then.
     """
     average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
     optimiser = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=0.01, fused=True)
@@ -188,7 +238,7 @@ def fit(
             f"{checkpoint.path}: must go on to {planned:,} steps, to which its rate is falling; got {steps:,}"
         )
     losses, started = trace.losses, time.monotonic() - trace.seconds
-    done, name = len(losses), checkpoint.path.stem
+    done, name, pause = len(losses), checkpoint.path.stem, time.monotonic() + seconds
     for step in tqdm(range(done, steps), desc=name, initial=done, total=steps, mininterval=5):
         optimiser.param_groups[0]["lr"] = lr * _rate(step, steps, falling)
         optimiser.zero_grad()
@@ -198,9 +248,12 @@ def fit(
         optimiser.step()
         average.update_parameters(module)
         losses.append(loss.item())
-        if len(losses) % CHECKPOINT_EVERY == 0 or len(losses) == steps:
+        paused = time.monotonic() > pause
+        if len(losses) % CHECKPOINT_EVERY == 0 or len(losses) == steps or paused:
             trace = Trace(losses, time.monotonic() - started)
             checkpoint.save(parts, trace, steps)
+        if paused:
+            break
     module.load_state_dict(average.module.state_dict())
     module.eval()
     return trace

@@ -63,7 +63,8 @@ def summary(jobs: Iterable[Any], attempts: Mapping[int, Attempt], command: list[
         lines += [f"    log     {log}" for log in job.log]
         if attempt.cluster_log:
             lines.append(f"    SLURM   {attempt.cluster_log}")
-        lines.append(f"    repeat  {shlex.join([*command, '--', str(job.output[0])])}")
+        target = str(job.output[0]) if job.output else job.rule.name
+        lines.append(f"    repeat  {shlex.join([*command, '--', target])}")
     return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ from scipy import stats
 from realgap.statistics.crossed import half_width, variances
 
 APART = 0.3  # a row leaves the pool where its extra scatter has a smaller p than this (Bonferroni over rows)
-OWN = 0.3  # two rows of the pool use their own variance where its excess over the rest's has a smaller p
+OWN = 0.5  # two rows of the pool use their own variance where its excess over the rest's has a smaller p
 
 
 class Difference(NamedTuple):

@@ -1,3 +1,6 @@
+counts("measure_detection", None)
+
+
 rule measure_detection:
     input:
         test_features=f"{OUT}/features/test.h5",

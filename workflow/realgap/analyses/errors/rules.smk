@@ -1,3 +1,6 @@
+counts("diagnose_errors", None)
+
+
 rule diagnose_errors:
     input:
         predictions=of_every_classifier(f"{OUT}/predictions/{{training_set}}/seed-{{seed}}.h5"),

@@ -15,6 +15,8 @@ from realgap.analyses.fidelity import distances
 from realgap.analyses.fidelity.contrasts import contrasts
 from realgap.streams import stream
 
+FEWEST_EXCHANGES = 99  # fewer give no 95 % interval worth the name
+
 
 class Images(NamedTuple):
     """A set of images by their features."""
@@ -52,9 +54,9 @@ def measure(
     """All metrics of all sets against `reference`, for all images and then for each class.
 
     control: the key of the set that differences are taken to. extractor: the network of the features. resamples: of
-    the bootstrap, and exchanges of the permutation. Bootstrap intervals of precision, recall, density and coverage
-    hold the balls of both sides fixed, which makes them too narrow for coverage and recall; those of the Frechet
-    distance are centred, since each resample is biased upwards once more.
+    the bootstrap, and exchanges of the permutation, 99 at least. Bootstrap intervals of precision, recall, density
+    and coverage hold the balls of both sides fixed, which makes them too narrow for coverage and recall; those of the
+    Frechet distance are centred, since each resample is biased upwards once more.
     ValueError if a class has no more than k images.
     """
     for label in ["all", *np.unique(reference.labels).tolist()]:
@@ -68,7 +70,11 @@ def measure(
             drawn[source] = _draws(real, own, *weights, extractor, k)
         for source, metrics in drawn.items():
             own = _of_class(sets[source], label)
-            found = {} if source == control else contrasts(real, own, other, extractor, seed, k, resamples)
+            found = (
+                {}
+                if source == control
+                else contrasts(real, own, other, extractor, seed, k, max(resamples, FEWEST_EXCHANGES))
+            )
             for metric, draws in metrics.items():
                 centred = metric == distances.distance_names(extractor)[0]
                 difference = found[metric][:3] if found else (np.nan,) * 3

@@ -1,3 +1,6 @@
+counts("measure_fidelity", None)
+
+
 rule measure_fidelity:
     input:
         test=f"{OUT}/features/test.h5",

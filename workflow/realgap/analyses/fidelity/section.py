@@ -100,7 +100,8 @@ def section(answered: pd.DataFrame, extractor: str, per_class: int, k: int) -> S
             Table(
                 "fidelity/table.csv",
                 f"Each set, cut to {per_class} images a class, against the real test images; differences are to as "
-                "many real training images. 95 % bootstrap intervals over images.",
+                "many real training images. 95 % intervals: bootstrap over images for values, exchange of a set's "
+                "images with the control's for differences.",
                 {
                     "source": "set",
                     "metric": "metric",

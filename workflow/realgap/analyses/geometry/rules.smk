@@ -1,3 +1,9 @@
+counts("annotate_shadows", None)
+counts("measure_geometry", None)
+counts("judge_shadows", None)
+counts("draw_overlays", None)
+counts("judge_geometry", None)
+
 # Do the lines bend and do the shadows lie? Real images, their controls and what was generated of them, side by side.
 
 

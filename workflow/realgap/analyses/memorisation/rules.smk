@@ -1,3 +1,7 @@
+counts("infer_membership", None)
+counts("audit_memorisation", None)
+
+
 rule infer_membership:
     input:
         classifiers=of_every_classifier(f"{OUT}/classifiers/{{training_set}}/seed-{{seed}}.safetensors"),

@@ -1,3 +1,6 @@
+counts("compare_reported", None)
+
+
 rule compare_reported:
     input:
         reported="resources/reported/cifar10.csv",

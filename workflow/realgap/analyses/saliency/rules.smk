@@ -1,3 +1,7 @@
+counts("map_saliency", None)
+counts("compare_saliency", None)
+
+
 rule map_saliency:
     input:
         classifier=f"{OUT}/classifiers/{{training_set}}/seed-{{seed}}.safetensors",

@@ -1,3 +1,7 @@
+counts("train_scaling", None)
+counts("compare_scaling", None)
+
+
 GROWING = ANALYSES["scaling"].growing(config)
 SCALED = expand(
     f"{OUT}/scaling/{{name}}/{{multiple}}x/seed-{{seed}}.h5",

@@ -1,4 +1,10 @@
+counts("tune_transfer", None)
+counts("compare_transfer", None)
+
+
 # what is tuned: classifiers that never saw a real image, and none (trained from scratch, for comparison)
+
+
 PRETRAINED = ["scratch", *ANALYSES["transfer"].pretrained(config)]
 TUNED = expand(f"{OUT}/transfer/{{pretrained}}/seed-{{seed}}.csv", pretrained=PRETRAINED, seed=config["seeds"])
 

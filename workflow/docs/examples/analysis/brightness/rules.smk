@@ -1,3 +1,6 @@
+counts("measure_brightness", None)
+
+
 rule measure_brightness:
     input:
         shards=[shard for source in SHOWN for shard in source_shards(source)],
