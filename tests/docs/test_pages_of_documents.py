@@ -13,7 +13,8 @@ from realgap.study import sources
 from tests import checkout
 
 DOCS = checkout.ROOT / "workflow/docs"
-CARDS = {"mini-sd-digits.md", "mini-sd-natural.md", "mini-sd-natural-next.md"}  # templates: their pictures lie beside the weights
+# templates: their pictures lie beside the weights
+CARDS = {"mini-sd-digits.md", "mini-sd-natural.md", "mini-sd-natural-next.md"}
 PAGES = sorted(page for page in DOCS.glob("*.md") if page.name not in CARDS)
 WRITTEN = [checkout.ROOT / "README.md", checkout.ROOT / "CONTRIBUTING.md", *PAGES]
 README, RESULTS = WRITTEN[0].read_text(), (DOCS / "results.md").read_text()
