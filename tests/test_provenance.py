@@ -177,4 +177,4 @@ def test_every_step_is_named_by_a_rule():
     for step in STEPS:
         assert f"python -m {step} " in rules
         # a download is what its checksum or revision says, whichever code fetched it
-        assert f'provenance.code("{step}")' in rules or step.startswith("scripts.fetch_")
+        assert f'provenance.code("{step}")' in rules or step.startswith(("scripts.fetch_", "scripts.convert_"))

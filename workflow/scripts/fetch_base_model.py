@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from realgap import steps
+from realgap import base_model_check, steps
 
 # what the workflow loads; the safety checker, pickles and half-precision copies stay where they are
 PARTS = ("vae", "unet", "text_encoder", "tokenizer", "scheduler")
@@ -39,6 +39,7 @@ def main() -> None:
             f"base_model.hub: {options.hub} could not be fetched ({str(error).splitlines()[0]}); run this again where "
             f"there is internet, or copy the model's folder to {folder} (workflow/docs/base-models.md)"
         ) from error
+    base_model_check.check(folder, None)
 
 
 if __name__ == "__main__":
