@@ -304,7 +304,7 @@ def test_whatever_stands_in_a_config_is_right_or_one_line(base_model, tmp_path):
 def refusal(folder):
     """What the check says of a folder; None where it passes."""
     try:
-        base_model_check.check(folder, 16)
+        check.check(folder, 16)
     except ValueError as error:
         return str(error)
     return None
