@@ -14,8 +14,8 @@ import torch
 
 from realgap import devices
 from realgap.analyses.fidelity import distances
-from realgap.data import catalog
 from realgap.base_model import autoencoder, denoiser, prompting, schedules
+from realgap.data import catalog
 from realgap.diffusion import conditioning, inversion, sampling
 from realgap.pretraining import captions
 from realgap.report import text_tables
@@ -32,7 +32,7 @@ INVERSION = inversion.Settings(
     steps_per_image=400,
     lr=0.05,
     lr_schedule="cosine",
-    weight_decay=0.0,
+    weight_decay=0.01,
     timesteps="stratified",
     batch_size=50,
     early_stopping_patience=None,
