@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
+from diffusers.pipelines.stable_diffusion import pipeline_stable_diffusion_img2img as pipeline_img2img
+from sklearn.datasets import load_digits
 
-from realgap.base_model import denoiser, prompting, schedules
+from realgap.base_model import autoencoder, denoiser, prompting, schedules
 from realgap.diffusion import sampling
+from tests import checkout
 
 CPU = torch.device("cpu")
 SCHEDULERS = ["pndm", "ddim", "dpmsolver++", "unipc"]
@@ -176,3 +179,101 @@ def test_a_batch_that_does_not_fit_is_halved_and_every_item_is_still_drawn_once(
     torch.testing.assert_close(halved, expected, rtol=0, atol=1e-4)
     said = capfd.readouterr().err
     assert said == "".join(f"out of memory with {n} images at once, going on with {n // 2}\n" for n in (8, 4))
+
+
+# --- img2img ----------------------------------------------------------------------------------------------------
+
+
+def begun(items, seed=0):
+    """Moments of the images of some items, and the latents that each item begins at, in rows."""
+    random, ids = np.random.default_rng(3), np.array([9, 4])
+    mean, std = random.standard_normal((2, *SHAPE), np.float32), np.full((2, *SHAPE), 0.2, np.float32)
+    return sampling.Rows(len(items), lambda rows: sampling.noised_start(items[rows], mean, std, ids, 0.7, seed))
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
+@pytest.mark.parametrize("strength", [0.3, 1.0])
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_latents_from_a_noised_image_are_those_of_diffusers_own_pipeline(
+    base_model, unet, conditions, monkeypatch, name, strength, guidance_scale
+):
+    items, cond, uncond = conditions
+    start, settings = begun(items), {"num_inference_steps": 10, "guidance_scale": guidance_scale}
+    ours = draw(
+        unet, schedules.sampler(base_model, name), items, cond, uncond, start=start, strength=strength, **settings
+    )
+    pipeline = StableDiffusionImg2ImgPipeline.from_pretrained(base_model, safety_checker=None)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = schedules.sampler(base_model, name)
+    noise = torch.from_numpy(sampling.initial_latents(items, SHAPE, seed=0))
+    monkeypatch.setattr(pipeline_img2img, "randn_tensor", lambda *shape, **more: noise)
+    # an image of as many channels as latents have is taken for latents
+    theirs = pipeline(
+        image=torch.from_numpy(start[slice(8)]),
+        prompt_embeds=torch.from_numpy(cond),
+        negative_prompt_embeds=torch.from_numpy(uncond).expand(8, 3, 8),
+        strength=strength,
+        output_type="latent",
+        **settings,
+    ).images
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_sample_from_an_image_is_the_same_in_any_batch_and_shard(base_model, unet, conditions, name):
+    items, cond, uncond = conditions
+    settings = {"strength": 0.5, "num_inference_steps": 6}
+    scheduler = schedules.sampler(base_model, name)
+    whole = draw(unet, scheduler, items, cond, uncond, start=begun(items), batch_size=100, **settings)
+    cut = draw(unet, scheduler, items, cond, uncond, start=begun(items), batch_size=3, **settings)
+    torch.testing.assert_close(cut, whole, rtol=0, atol=1e-4)
+    some = items[5:7]
+    shard = draw(unet, scheduler, some, cond[5:7], uncond, start=begun(some), **settings)
+    torch.testing.assert_close(shard, whole[5:7], rtol=0, atol=1e-4)
+
+
+def test_where_an_item_begins_is_drawn_around_its_own_image():
+    items = sampling.items(np.array([4, 9]), 400)
+    mean = np.stack([np.full(SHAPE, 1.0, np.float32), np.full(SHAPE, -2.0, np.float32)])
+    std = np.full((2, *SHAPE), 0.2, np.float32)
+    latents = sampling.noised_start(items, mean, std, np.array([9, 4]), 0.5, seed=0)
+    assert latents.dtype == np.float32
+    assert latents[:400].mean() == pytest.approx(-1.0, abs=0.01)  # of image 4, the second row
+    assert latents[400:].mean() == pytest.approx(0.5, abs=0.01)
+    assert latents[400:].std() == pytest.approx(0.1, rel=0.02)
+    np.testing.assert_array_equal(sampling.noised_start(items[7:9], mean, std, np.array([9, 4]), 0.5, 0), latents[7:9])
+
+
+def test_the_stronger_the_farther_from_the_real_digits():
+    """In dB of PSNR to the digits that samples of the shipped miniature begin at."""
+    model = checkout.ROOT / "resources/mini-sd-digits"
+    loaded = load_digits()
+    grey = np.kron(loaded.images[loaded.target == 3][:12] / 16 * 255, np.ones((2, 2))).astype(np.uint8)
+    images = np.repeat(grey[..., None], 3, axis=-1)
+    vae, unet = (load(model, CPU, torch.float32) for load in (autoencoder.load, denoiser.load))
+    mean, std = autoencoder.encode(vae, images, 16)
+    embedded = prompting.embed(model, ["a 3", ""], CPU).numpy()
+    items, ids = sampling.items(np.arange(12), 1), np.arange(12)
+    shape = mean.shape[1:]
+    psnr = []
+    for strength in (0.2, 0.5, 0.8, 1.0):
+        drawn = sampling.sample(
+            sampling.initial_latents(items, shape, seed=0),
+            np.repeat(embedded[:1], 12, axis=0),
+            embedded[1],
+            denoiser.predictor(unet),
+            schedules.sampler(model, "dpmsolver++"),
+            lambda latents: autoencoder.decode(vae, latents, 16),
+            num_inference_steps=10,
+            guidance_scale=2.0,
+            batch_size=12,
+            device=CPU,
+            start=sampling.Rows(
+                12, lambda rows: sampling.noised_start(items[rows], mean, std, ids, vae.config.scaling_factor, 0)
+            ),
+            strength=strength,
+        )
+        errors = np.concatenate(list(drawn)).astype(float) - images
+        psnr.append(float(np.mean(-10 * np.log10(np.square(errors / 255).mean(axis=(1, 2, 3))))))
+    assert psnr == sorted(psnr, reverse=True), psnr
+    assert psnr[0] > psnr[-1] + 5

@@ -1,7 +1,9 @@
 """Promise: a damaged artefact is found before it is used, and named with the rule that makes it again."""
 
+import json
 import re
 import shutil
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from realgap.classifier import storage
 from realgap.report import sections, tables
 from realgap.run import verification
-from realgap.store import artefacts, shards
+from realgap.store import shards
 from tests import checkout
 
 pytestmark = pytest.mark.xdist_group("study")
@@ -50,20 +52,20 @@ def read(path):
     """As the steps that use an artefact read it."""
     if path.suffix == ".safetensors":
         return storage.load(path)
-    return shards.read(path, artefacts.kind(path))
+    return shards.read(path, shards.kind(path))
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """A small study of made-up arrays, every artefact there; and its plan as `snakemake verify` has it."""
+    """A small study of made-up arrays, every artefact there; and its graph as `snakemake verify` has it."""
     return make_study(tmp_path_factory.mktemp("made up") / "study", seed=0)
 
 
 @pytest.fixture
 def copy(study, tmp_path):
-    folder, options = study
+    folder, graph = study
     shutil.copytree(folder, tmp_path / "study")
-    return tmp_path / "study", options
+    return tmp_path / "study", graph
 
 
 def make_study(folder, seed):
@@ -71,14 +73,17 @@ def make_study(folder, seed):
 
     ids = np.arange(3)
     random = np.random.default_rng(seed)
-    options = {}
+    graph = {}
+
+    def known(name, options, **inputs):
+        graph[name] = verification.Made(OF_EACH_KIND.get(name, "evaluate"), options, inputs)
 
     def put(name, kind, arrays, inputs=None, **more):
         made = {"step": "test", "options": {"seed": seed, "name": name}, **more}
         if inputs:
             made["inputs"] = {what: shards.joint([shards.checksum(folder / one)]) for what, one in inputs.items()}
         shards.write(folder / name, kind, arrays, made)
-        options[name] = made["options"]
+        known(name, made["options"], **{what: [one] for what, one in (inputs or {}).items()})
 
     pixels = random.integers(0, 256, (3, 8, 8, 3), np.uint8)
     images = {"images": pixels, "labels": ids, "image_ids": ids, "variants": ids.astype(np.int32)}
@@ -100,28 +105,30 @@ def make_study(folder, seed):
     put("samples/diffusion_inversion/zero/0.h5", "images", images, {"images": real, "embeddings": embeddings})
     union = folder / "training_sets" / "real+vae_only.h5"
     shards.write_union(union, [folder / real, folder / "samples/vae_only/zero/0.h5"], {"parts": [["real", 3]]})
-    options["training_sets/real+vae_only.h5"] = None
+    known("training_sets/real+vae_only.h5", None)
     for name in ("real", "real+vae_only"):
         made = {"options": {"seed": seed}}
         if name == "real+vae_only":
             made["inputs"] = {"training_set": shards.checksum(union)}
         storage.save(folder / f"classifiers/{name}/seed-0.safetensors", {"w": torch.randn(500)}, made)
-        options[f"classifiers/{name}/seed-0.safetensors"] = made["options"]
+        of_set = {"training_set": ["training_sets/real+vae_only.h5"]} if name == "real+vae_only" else {}
+        classifier_name = f"classifiers/{name}/seed-0.safetensors"
+        graph[classifier_name] = verification.Made("train", made["options"], of_set)
         said = {"logits": random.random((3, 2), np.float32), **about, "labels": np.zeros(3, np.int64)}
         classifier = verification.files.sha256(folder / f"classifiers/{name}/seed-0.safetensors")
         inputs = {"classifier": classifier, "test": shards.checksum(folder / "test.h5")}
         kept = {"training_set": name, "parts": [["real", 3]], "seed": 0, "inputs": inputs}
         shards.write(folder / f"predictions/{name}/seed-0.h5", "predictions", said, kept)
-        options[f"predictions/{name}/seed-0.h5"] = None
-    return finish(folder, options)
+        known(f"predictions/{name}/seed-0.h5", None, classifier=[classifier_name], test=["test.h5"])
+    return finish(folder, graph)
 
 
-def finish(folder, options):
+def finish(folder, graph):
     from matplotlib import pyplot
 
     from realgap.report import figures
 
-    predictions = [name for name in options if name.startswith("predictions/")]
+    predictions = [name for name in graph if name.startswith("predictions/")]
     opened = [shards.read(folder / name, "predictions") for name in predictions]
     accuracies = tables.accuracies([{**one.arrays, **one.attributes} for one in opened])
     (folder / "accuracies.csv").write_text(tables.as_csv(accuracies))
@@ -129,24 +136,24 @@ def finish(folder, options):
     figures.save(pyplot.figure(), folder / "figures/accuracy.png", folder / "figures/accuracy.svg")
     (folder / "report.html").write_text("<!doctype html><html><body>all of it</body></html>\n")
     products = ("accuracies.csv", "table.csv", "figures/accuracy.png", "figures/accuracy.svg", "report.html")
-    return folder, {**options, **dict.fromkeys(products)}
+    return folder, {**graph, **{name: verification.Made(OF_EACH_KIND[name], None, {}) for name in products}}
 
 
 def test_a_whole_study_has_no_problem(study):
-    folder, options = study
-    assert list(verification.Study(folder, options).problems()) == []
-    assert set(OF_EACH_KIND) <= set(options)
+    folder, graph = study
+    assert list(verification.Study(folder, graph).problems()) == []
+    assert set(OF_EACH_KIND) <= set(graph)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", WITH_CHECKSUM)
-def test_a_damaged_artefact_is_refused_when_used_and_the_rule_is_named(copy, name, damage):
+def test_a_damaged_artefact_is_refused_when_used_with_what_to_do(copy, name, damage):
     path = copy[0] / name
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
     with pytest.raises(ValueError, match=re.escape(str(path))) as caught:
         read(path)
     said = " ".join(str(caught.value).split())
-    assert said.endswith(f"; delete it and run snakemake again: rule {OF_EACH_KIND[name]} makes just this file again")
+    assert said.endswith("; delete it and run snakemake again: just this file is made again")
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -154,10 +161,12 @@ def test_a_damaged_artefact_is_refused_when_used_and_the_rule_is_named(copy, nam
 def test_verify_finds_the_damaged_artefact_and_names_its_rule(copy, name, damage):
     if damage == "flipped" and name.endswith((".svg", ".html")):
         pytest.skip("a changed letter of a page or a drawing is not noticed: they carry no checksum")
-    folder, options = copy
+    folder, graph = copy
     (folder / name).write_bytes(DAMAGES[damage]((folder / name).read_bytes()))
-    problems = list(verification.Study(folder, options).problems())
-    assert any(f"{folder}/{name}: " in one and f"rule {OF_EACH_KIND[name]} makes" in one for one in problems), problems
+    problems = list(verification.Study(folder, graph).problems())
+    assert any(f"{folder}/{name}: " in one and one.endswith(f" (rule {OF_EACH_KIND[name]})") for one in problems), (
+        problems
+    )
     assert all("\n" not in one for one in problems)
     # what was made of it is sound in itself, except for a union, which shows its sources' content
     assert {one.partition(": ")[0] for one in problems} <= {
@@ -169,47 +178,53 @@ def test_verify_finds_the_damaged_artefact_and_names_its_rule(copy, name, damage
 
 @pytest.mark.parametrize("name", WITH_CHECKSUM)
 def test_an_artefact_of_another_study_is_found_and_named(copy, tmp_path, name):
-    folder, options = copy
+    folder, graph = copy
     other, _ = make_study(tmp_path / "other", seed=1)
     if name.startswith("training_sets/"):  # it names its sources by checksum, and here they are others
         shutil.copy(other / name, folder / name)
-        with pytest.raises(ValueError, match=r"has changed since .*rule assemble makes just this file again"):
+        with pytest.raises(
+            ValueError, match=r"has changed since .*; delete it and run snakemake again: just this file"
+        ):
             shards.read(folder / name, "images")
     shutil.copy(other / name, folder / name)
-    problems = list(verification.Study(folder, options).problems())
-    assert any(OF_EACH_KIND[name] in one and f"{folder}/{name}" in one for one in problems), problems
+    problems = list(verification.Study(folder, graph).problems())
+    assert any(f"(rule {OF_EACH_KIND[name]})" in one and f"{folder}/{name}" in one for one in problems), problems
 
 
-def test_an_artefact_of_an_older_format_is_refused_and_the_rule_is_named(copy):
+def test_an_artefact_of_an_older_format_is_refused_with_what_to_do(copy):
     path = copy[0] / "moments/zero/0.h5"
     with h5py.File(path, "r+") as file:
         file.attrs["format"] = 0
-    with pytest.raises(ValueError, match=r"format must be 1, got 0; delete it .*: rule encode_shard makes just this"):
+    with pytest.raises(ValueError, match=r"format must be 1, got 0; delete it .*: just this file is made again"):
         shards.read(path, "moments")
 
 
 def test_an_artefact_made_with_other_options_is_named_with_them(study):
-    folder, options = study
-    changed = {**options, "real/zero/0.h5": {**options["real/zero/0.h5"], "seed": 7}}
+    folder, graph = study
+    made = graph["real/zero/0.h5"]
+    changed = {**graph, "real/zero/0.h5": replace(made, options={**made.options, "seed": 7})}
     [problem] = verification.Study(folder, changed).problems()
     assert problem.startswith(f"{folder}/real/zero/0.h5: was made with seed 0, must be 7; delete it")
+    assert problem.endswith("(rule extract_shard)")
 
 
 def test_what_is_not_finished_is_not_damaged(copy):
-    folder, options = copy
+    folder, graph = copy
     (folder / "moments/zero/0.h5").unlink()
-    study = verification.Study(folder, options)
+    study = verification.Study(folder, graph)
     assert list(study.problems()) == []
-    assert len(study.finished) == len(options) - 1
+    assert len(study.finished) == len(graph) - 1
 
 
 def test_a_section_that_is_cut_off_is_named(tmp_path):
     path = tmp_path / "sections" / "fidelity.json"
     sections.save(path, sections.Section("fidelity", "A title", ["A sentence."]))
-    assert list(verification.Study(tmp_path, {"sections/fidelity.json": None}).problems()) == []
+    graph = {"sections/fidelity.json": verification.Made("measure_fidelity", None, {})}
+    assert list(verification.Study(tmp_path, graph).problems()) == []
     path.write_bytes(path.read_bytes()[:40])
-    [problem] = verification.Study(tmp_path, {"sections/fidelity.json": None}).problems()
+    [problem] = verification.Study(tmp_path, graph).problems()
     assert str(path) in problem
+    assert problem.endswith("(rule measure_fidelity)")
 
 
 def test_snakemake_verify_checks_the_finished_study_and_finds_what_was_damaged(finished_study):
@@ -230,19 +245,43 @@ def test_snakemake_verify_checks_the_finished_study_and_finds_what_was_damaged(f
         verification.files.os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert run.returncode == 1
     assert "results/reduced/embeddings/one/1.h5: " in run.stdout + run.stderr
-    assert "rule invert_shard makes just this file again" in run.stdout + run.stderr
+    assert "just this file is made again (rule invert_shard)" in run.stdout + run.stderr
     assert not checkout.plan(finished_study), "verifying must not ask for work"
 
 
+def graph_of(folder):
+    """What `snakemake verify` is given: path below the study's folder -> rule, options, inputs."""
+    run = checkout.snakemake(folder, "-n", "--printshellcmds", target="verify")
+    assert run.returncode == 0, run.stdout + run.stderr
+    return json.loads((folder / re.search(r"--plan (\S+)", run.stdout)[1]).read_text())["graph"]
+
+
 def test_the_rules_that_messages_name_are_those_that_make_the_files(finished_study):
-    """realgap.store.artefacts against Snakemake's own account of every file."""
+    """What verify is told against Snakemake's own account of every file."""
     run = checkout.snakemake(finished_study, "--summary")
     rows = [line.split("\t") for line in run.stdout.splitlines()]
     head = next(number for number, row in enumerate(rows) if row[0] == "output_file")
     made = {row[0]: row[rows[head].index("rule")] for row in rows[head + 1 :]}
-    known = {path: rule for path, rule in made.items() if artefacts._made_by(path)[0]}
-    assert len(known) >= 60
-    assert {path: artefacts._made_by(path)[0] for path in known} == known
-    kinds = {path: artefacts.kind(path) for path in known if artefacts.kind(path)}
-    for path, kind in kinds.items():
-        assert len(shards.read(finished_study / path, kind)) > 0
+    graph = graph_of(finished_study)
+    told = {f"results/reduced/{name}": of["rule"] for name, of in graph.items()}
+    assert len(told) >= 60
+    assert {path: made[path] for path in told} == told
+    for path in told:
+        if path.endswith(".h5"):
+            assert len(shards.read(finished_study / path, shards.kind(finished_study / path))) > 0
+
+
+def test_whatever_a_file_says_it_was_made_of_is_an_input_of_that_name_in_the_graph(finished_study):
+    """Else verify would not see that it was made of another study's."""
+    graph = graph_of(finished_study)
+    said = 0
+    for name, of in graph.items():
+        path = finished_study / "results/reduced" / name
+        if path.suffix not in (".h5", ".safetensors"):
+            continue
+        made = (
+            storage.load(path)[1] if path.suffix == ".safetensors" else shards.read(path, shards.kind(path)).attributes
+        )
+        assert set(made.get("inputs", {})) <= set(of["inputs"]), name
+        said += len(made.get("inputs", {}))
+    assert said >= 40

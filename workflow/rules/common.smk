@@ -24,7 +24,10 @@ from realgap.study import sources
 
 sys.path.pop(0)
 
+if len([one for one in sys.argv if one.partition("=")[0] in ("--configfile", "--configfiles")]) > 1:
+    sys.exit("--configfile: must stand once, with all files behind it; got it twice, and Snakemake drops the first")
 try:
+    configuration.check_files(workflow.configfiles)
     configuration.give_types(config, workflow.config_settings.config)
     configuration.check(config)
 except ValueError as error:
@@ -36,6 +39,11 @@ OUT = f"results/{config['study']}"
 def samples_per_image(source):
     """Images that a source makes of each real one."""
     return SOURCES[source].samples_per_image(config["sampling"]["samples_per_image"])
+
+
+def counted_by_real(source):
+    """Whether its images are so many of each real one: a folder holds what it holds."""
+    return SOURCES[source].kind != "folder"
 
 
 def made_by(rule):
@@ -263,7 +271,7 @@ def account_options():
     n = DATASET["images_per_class"] * len(CLASSES)
     images = {"extract_shard": n, **dict.fromkeys((rule for name in GENERATED for rule in SOURCES[name].after), n)}
     return options(
-        images=images | {f"{SOURCES[name].rule} {name}": n * samples_per_image(name) for name in GENERATED},
+        images=images | {stages[name][-1]: n * samples_per_image(name) for name in GENERATED if counted_by_real(name)},
         stages=stages,
         n_classes=len(CLASSES),
         settings=configuration.differences(without(config, "studies"), without(default, "studies")),

@@ -39,33 +39,43 @@ def main() -> None:
     table, accuracies = pd.read_csv(args.table), pd.read_csv(args.accuracies)
     by_source = zip(options.columns, np.array_split(args.shards, len(options.columns)), strict=True)
     opened = {figures.name(source): [shards.read(path, "images") for path in paths] for source, paths in by_source}
-    common = _common_ids(opened)
+    first = _first_ids(opened)
     columns = {
-        title: np.stack([_variants(shard, ids, 1)[:, 0] for shard, ids in zip(of, common, strict=True)])
+        title: np.stack([_variants(shard, ids, 1)[:, 0] for shard, ids in zip(of, first[title], strict=True)])
         for title, of in opened.items()
     }
     classes = options.classes
     figures.save(figures.accuracy(table, accuracies), *args.accuracy)
     figures.save(figures.accuracy_narrow(table, accuracies), *args.narrow)
-    first = {title: images[:IN_STRIP, 0] for title, images in columns.items()}
-    figures.save(figures.strip(first, classes[:IN_STRIP]), *args.strip)
+    strip = {title: images[:IN_STRIP, 0] for title, images in columns.items()}
+    figures.save(figures.strip(strip, classes[:IN_STRIP]), *args.strip)
     figures.save(figures.samples(columns, classes), *args.samples)
     figures.save(figures.overview(columns, classes, table, accuracies), *args.overview)
     for number, files in enumerate(zip(args.gallery[::2], args.gallery[1::2], strict=True)):
-        image_ids = common[number][: IN_GALLERY["images"]]
-        shown = {title: _variants(of[number], image_ids, IN_GALLERY["variants"]) for title, of in opened.items()}
-        figures.save(figures.gallery(shown, [f"image {image_id}" for image_id in image_ids]), *files)
+        rows = slice(IN_GALLERY["images"])
+        shown = {
+            title: _variants(of[number], first[title][number][rows], IN_GALLERY["variants"])
+            for title, of in opened.items()
+        }
+        real_ids = next(iter(first.values()))[number][rows]
+        figures.save(figures.gallery(shown, [f"image {image_id}" for image_id in real_ids]), *files)
 
 
-def _common_ids(opened: dict[str, list[shards.Shard]]) -> list[np.ndarray]:
-    """The first images of each class that every source has, equally many of each class."""
-    of_classes = []
+def _first_ids(opened: dict[str, list[shards.Shard]]) -> dict[str, list[np.ndarray]]:
+    """Of each source, the first images of each class, equally many: title -> image ids by class.
+
+    They are the first real images that every source has an image of; of a source that has none of any real image
+    (one of kind folder), they are its own first ones. Real images are the first source.
+    """
+    found = {title: [] for title in opened}
     for of_class in zip(*opened.values(), strict=True):
-        everywhere = set.intersection(*(set(shard["image_ids"]) for shard in of_class))
-        in_order = dict.fromkeys(of_class[0]["image_ids"])
-        of_classes.append([image_id for image_id in in_order if image_id in everywhere])
-    count = min(PER_CLASS, *map(len, of_classes))
-    return [np.array(image_ids[:count]) for image_ids in of_classes]
+        ids = [list(dict.fromkeys(shard["image_ids"])) for shard in of_class]
+        of_real = [bool({*own} & {*ids[0]}) for own in ids]
+        everywhere = set.intersection(*({*own} for own, made in zip(ids, of_real, strict=True) if made))
+        for title, own, made in zip(opened, ids, of_real, strict=True):
+            found[title].append([one for one in ids[0] if one in everywhere] if made else own)
+    count = min(PER_CLASS, *(len(own) for classes in found.values() for own in classes))
+    return {title: [np.array(own[:count]) for own in classes] for title, classes in found.items()}
 
 
 def _variants(shard: shards.Shard, image_ids: np.ndarray, count: int) -> np.ndarray:

@@ -23,7 +23,10 @@ class Options:
 def main() -> None:
     args, options = steps.parse(__doc__, Options, images={}, out={})
     real, root = shards.read(args.images, "images"), Path(options.root)
-    dataset = (loaders.hdf5 if root.is_file() else loaders.image_folder)(root, "train")
+    try:
+        dataset = (loaders.hdf5 if root.is_file() else loaders.image_folder)(root, "train")
+    except ValueError as error:
+        raise ValueError(str(error).replace("dataset.root", f"sources.{options.source}.root", 1)) from error
     if options.class_name not in dataset.class_names:
         raise ValueError(f"sources.{options.source}.root: {root} must hold the class {options.class_name}; it does not")
     rows = dataset.rows_of(options.class_name)

@@ -84,6 +84,8 @@ def main() -> None:
     inputs = {"images": real.attributes["checksum"]}
     if learned:
         inputs["embeddings"] = shards.joint(one.attributes["checksum"] for one in learned)
+    if start:
+        inputs["moments"] = moments.attributes["checksum"]
     made = {"step": "sample", "source": options.source, "options": asdict(options), "inputs": inputs}
     made["versions"] = provenance.versions("torch", "diffusers")
     with shards.writing(args.out, "images", len(items), made) as append:

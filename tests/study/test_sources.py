@@ -1,0 +1,208 @@
+"""realgap.study.sources: a source is one entry, checked before anything starts; what it leaves out has a default."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from realgap.study import config as configuration
+from realgap.study import renamed, sources
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
+DENOISED = {"scheduler": "dpmsolver++", "num_inference_steps": 25, "guidance_scale": 2.0}
+# what an entry of nothing but a kind stands for, and which rules make its images
+KINDS = {
+    "vae_only": ({}, ("encode_shard", "reconstruct_shard")),
+    "prompts": (DENOISED, ("sample_shard",)),
+    "inversion": (
+        {**DENOISED, "unconditional": "class", "embedding_noise": 0.1, "interpolation_strength": 0.1},
+        ("encode_shard", "invert_shard", "sample_shard"),
+    ),
+    "class_inversion": (
+        {**DENOISED, "unconditional": "prompt", "embedding_noise": 0.0},
+        ("encode_shard", "invert_class", "sample_shard"),
+    ),
+    "img2img": (
+        {
+            **DENOISED,
+            "strength": 0.5,
+            "conditioning": "prompts",
+            "unconditional": "prompt",
+            "embedding_noise": 0.0,
+            "interpolation_strength": 0.0,
+        },
+        ("encode_shard", "sample_shard"),
+    ),
+}
+
+
+def study(sets=("real", "mine"), **entries):
+    """The default study with these sources beside its own, and these training sets."""
+    config = copy.deepcopy(DEFAULT)
+    config["sources"] |= entries
+    return config | {"training_sets": list(sets)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_alone_has_every_setting_and_the_rules_that_make_it(kind):
+    config = study(mine={"kind": kind})
+    configuration.check(config)
+    mine = sources.used(config)["mine"]
+    settings, rules = KINDS[kind]
+    assert mine.settings == settings
+    assert (*mine.after, mine.rule) == rules
+    assert mine.samples_per_image(10) == (1 if kind == "vae_only" else 10)
+
+
+def test_every_kind_is_among_these_or_needs_a_setting():
+    needed = {kind: sources.schema()["additionalProperties"]["allOf"][n]["then"]["required"]
+              for n, kind in enumerate(sources.KINDS)}  # fmt: skip
+    assert {kind for kind, required in needed.items() if not required} == set(KINDS)
+    assert {kind: required for kind, required in needed.items() if required} == {
+        "folder": ["root"],
+        "rendered": ["defect"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("conditioning", "after"),
+    [
+        ("prompts", ("encode_shard",)),
+        ("inversion", ("encode_shard", "invert_shard")),
+        ("class_inversion", ("encode_shard", "invert_class")),
+    ],
+)
+def test_img2img_needs_what_its_conditioning_needs(conditioning, after):
+    mine = sources.of(study(mine={"kind": "img2img", "conditioning": conditioning}))["mine"]
+    assert mine.after == after
+    assert mine.conditioning == conditioning
+
+
+def test_several_sources_of_one_kind_stand_side_by_side_and_only_those_shown_count():
+    scales = {f"guidance_{scale}": {"kind": "inversion", "guidance_scale": scale} for scale in (1, 2, 3)}
+    config = study(["real", "guidance_1", "real+guidance_3"], **scales)
+    configuration.check(config)
+    used = sources.used(config)
+    assert {name: source.settings["guidance_scale"] for name, source in used.items()} == {
+        "guidance_1": 1,
+        "guidance_3": 3,
+    }
+    assert set(sources.of(config)) == {*DEFAULT["sources"], *scales}
+
+
+def test_parts_are_the_sources_in_the_order_of_the_name_and_real_images_have_a_folder_of_their_own():
+    assert sources.parts_of("real+stable_diffusion") == ["real", "stable_diffusion"]
+    assert sources.parts_of("vae_only") == ["vae_only"]
+    assert [sources.folder(name) for name in ("real", "vae_only")] == ["real", "samples/vae_only"]
+
+
+WRONG = [
+    # the entry itself
+    ({"mine": {}}, "config: sources.mine: missing key 'kind'"),
+    ({"mine": []}, "config: sources.mine: must be of type object; got []"),
+    ({"mine": {"kind": "gan"}}, "config: sources.mine.kind: must be one of vae_only, prompts, inversion, "),
+    ({"Mine": {"kind": "prompts"}}, "must be a name of small letters, digits and underscores; got 'Mine'"),
+    ({"a+b": {"kind": "prompts"}}, "must be a name of small letters, digits and underscores; got 'a+b'"),
+    ({"real": {"kind": "prompts"}}, "config: sources: must not hold 'real', which is always there"),
+    # settings of another kind
+    ({"mine": {"kind": "prompts", "strength": 0.5}}, "config: sources.mine: unknown key 'strength'; allowed: "),
+    ({"mine": {"kind": "vae_only", "guidance_scale": 2}}, "config: sources.mine: unknown key 'guidance_scale'"),
+    (
+        {"mine": {"kind": "inversion", "root": "x"}},
+        "config: sources.mine: unknown key 'root'; allowed: embedding_noise, ",
+    ),
+    ({"mine": {"kind": "class_inversion", "interpolation_strength": 0}}, "unknown key 'interpolation_strength'"),
+    ({"mine": {"kind": "folder"}}, "config: sources.mine: missing key 'root'"),
+    ({"mine": {"kind": "rendered"}}, "config: sources.mine: missing key 'defect'"),
+    # limits
+    ({"mine": {"kind": "prompts", "num_inference_steps": 0}}, "mine.num_inference_steps: must be at least 1; got 0"),
+    ({"mine": {"kind": "prompts", "num_inference_steps": 1001}}, "num_inference_steps: must be at most 1000; got 1001"),
+    ({"mine": {"kind": "prompts", "num_inference_steps": 2.0}}, "must be of type integer; got 2.0"),
+    ({"mine": {"kind": "prompts", "guidance_scale": 0.9}}, "mine.guidance_scale: must be at least 1; got 0.9"),
+    ({"mine": {"kind": "prompts", "guidance_scale": 51}}, "mine.guidance_scale: must be at most 50; got 51"),
+    ({"mine": {"kind": "img2img", "strength": 0}}, "sources.mine.strength: must be more than 0; got 0"),
+    ({"mine": {"kind": "img2img", "strength": 1.1}}, "sources.mine.strength: must be at most 1; got 1.1"),
+    (
+        {"mine": {"kind": "img2img", "conditioning": "looks"}},
+        "conditioning: must be one of prompts, inversion, class_in",
+    ),
+    ({"mine": {"kind": "inversion", "embedding_noise": 11}}, "mine.embedding_noise: must be at most 10; got 11"),
+    (
+        {"mine": {"kind": "inversion", "interpolation_strength": -1}},
+        "interpolation_strength: must be at least 0; got -1",
+    ),
+    ({"mine": {"kind": "inversion", "unconditional": "none"}}, "must be one of class, dataset, prompt; got 'none'"),
+    ({"mine": {"kind": "folder", "root": 3}}, "config: sources.mine.root: must be of type string; got 3"),
+    ({"mine": {"kind": "rendered", "defect": "mud"}}, "mine.defect: must be one of bent_lines, second_light, broken_"),
+    # what does not fit the rest
+    ({"mine": {"kind": "class_inversion", "unconditional": "class"}}, "must be one of dataset, prompt; got 'class'"),
+    (
+        {"mine": {"kind": "img2img", "conditioning": "class_inversion", "unconditional": "class"}},
+        "config: sources.mine.unconditional: must be dataset or prompt for one embedding a class; got 'class'",
+    ),
+    (
+        {"mine": {"kind": "img2img", "unconditional": "dataset"}},
+        "config: sources.mine.unconditional: must be prompt where conditioning is prompts; got 'dataset'",
+    ),
+    (
+        {"mine": {"kind": "folder", "root": "no/where"}},
+        "config: sources.mine.root: must be where the images are; got 'no/where', nothing there",
+    ),
+    (
+        {"mine": {"kind": "rendered", "defect": "bent_lines"}},
+        "config: sources.mine.kind: must be another than rendered unless dataset.name is; got 'digits'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("entries", "message"), WRONG)
+def test_a_wrong_source_is_one_line_that_names_its_key(entries, message):
+    with pytest.raises(ValueError, match="^config: ") as caught:
+        configuration.check(study(**entries))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("setting", ["inversion", "img2img"])
+def test_a_class_of_one_image_has_no_partner_to_mix_with(setting):
+    config = study(mine={"kind": setting, "interpolation_strength": 0.1})
+    config["dataset"]["images_per_class"] = 1
+    with pytest.raises(ValueError, match=r"sources\.mine\.interpolation_strength: must be 0 when .* is 1 .*, got 0\.1"):
+        sources.check(config)
+
+
+def test_an_unused_source_may_not_fit_the_data_set():
+    configuration.check(study(["real", "vae_only"], mine={"kind": "rendered", "defect": "bent_lines"}))
+
+
+def test_real_images_are_never_a_source_of_the_config_and_stand_first_in_a_set():
+    for sets, message in (
+        (["vae_only", "stable_diffusion"], "must hold 'real'"),
+        (["real", "vae_only+real"], "real must stand first in a set, got 'vae_only\\+real'"),
+        (["real", "real+real"], "each source may stand once in a set, got 'real\\+real'"),
+        (["real", "real+mine"], "must be made of the sources real, vae_only, .*; got 'mine' in 'real\\+mine'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            configuration.check(study(sets))
+
+
+@pytest.mark.parametrize("old", renamed.RENAMED)
+def test_an_old_key_is_one_line_that_says_what_to_write(old):
+    config = {**copy.deepcopy(DEFAULT)}
+    *above, last = old.split(".")
+    section = config
+    for key in above:
+        section = section.setdefault(key, {})
+    section[last] = True
+    with pytest.raises(ValueError, match="^config: ") as caught:
+        configuration.check(config)
+    assert str(caught.value) == f"config: {old}: no longer a key; write {renamed.RENAMED[old]}"
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "config.yaml", *(ROOT / "resources/studies").glob("*.yaml")], ids=lambda p: p.stem
+)
+def test_no_shipped_study_has_an_old_key(path):
+    renamed.check(yaml.safe_load(path.read_text()))

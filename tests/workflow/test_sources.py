@@ -1,0 +1,148 @@
+"""Every kind of source in one study on digits, two of one kind among them and a folder of other images."""
+
+import json
+import re
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from realgap.store import shards
+from tests import checkout
+
+RESULTS = "results/methods"
+FEW = {"num_inference_steps": 2}
+MADE = {"one": 9, "zero": 7}  # images in the folder, more of one class than of the other
+STUDY = {
+    **checkout.REDUCED,
+    "study": "methods",
+    "seeds": [0],
+    "class_inversion": {"steps": 4, "images_per_step": 2},
+    "sources": {
+        **checkout.REDUCED["sources"],
+        "guided": {"kind": "inversion", "guidance_scale": 3.0, **FEW},
+        "textual": {"kind": "class_inversion", **FEW},
+        "sdedit": {"kind": "img2img", "strength": 0.5, "num_inference_steps": 4},
+        "da_fusion": {"kind": "img2img", "conditioning": "class_inversion", "num_inference_steps": 4},
+        "gan": {"kind": "folder", "root": "gan"},
+    },
+    "training_sets": [
+        *("real", "diffusion_inversion", "guided", "textual", "sdedit", "da_fusion", "gan", "real+gan"),
+    ],
+}
+
+pytestmark = pytest.mark.xdist_group("sources")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A checkout with the study, and real digits of 24 px in a folder that stands for another generator's."""
+    folder, loaded = checkout.copy(tmp_path_factory.mktemp("sources") / "checkout"), load_digits()
+    for label, name in enumerate(("zero", "one")):
+        (folder / "gan" / name).mkdir(parents=True)
+        digits = (loaded.images[loaded.target == label] * 15).astype(np.uint8)[100 : 100 + MADE[name]]
+        for number, image in enumerate(digits):
+            Image.fromarray(image).resize((24, 24)).save(folder / "gan" / name / f"{number}.png")
+    (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def counted(prepared):
+    """What `snakemake plan` counts before anything was run: rule -> row."""
+    command = ["snakemake", "-n", "--quiet", "rules", "--configfile", "study.yaml", "--", "all"]
+    environment = {**checkout.environment(), "REALGAP_COUNT": str(prepared / "counted.json")}
+    run = subprocess.run(command, cwd=prepared, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    found = json.loads((prepared / "counted.json").read_text())
+    assert found["unknown"] == []
+    return {row["rule"]: row for row in found["rows"]}
+
+
+@pytest.fixture(scope="module")
+def finished(prepared, counted):
+    run = checkout.snakemake(prepared)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return prepared
+
+
+def test_the_plan_counts_the_images_of_all_of_them(counted):
+    assert counted["sample_shard"]["jobs"] == 5 * 4
+    assert counted["sample_shard"]["work"]["images"] == 5 * 16
+    assert counted["encode_shard"]["work"]["images"] == counted["invert_shard"]["work"]["images"] == 8
+    assert counted["invert_class"]["work"]["images"] == 8
+    assert counted["import_shard"]["jobs"] == 4
+    nothing = {rule for rule, row in counted.items() if row["work"] and not (row["work"]["images"])}
+    assert not nothing
+
+
+def test_the_table_has_a_row_for_each_training_set(finished):
+    table = pd.read_csv(finished / RESULTS / "table.csv").set_index("training_set")
+    assert list(zip(table.index, table.n_real, table.n_generated, strict=True)) == [
+        ("real", 8, 0),
+        *((name, 0, 16) for name in ("diffusion_inversion", "guided", "textual", "sdedit", "da_fusion", "gan")),
+        ("real+gan", 8, 16),
+    ]
+
+
+def test_verify_finds_every_artefact_whole_and_of_this_study(finished):
+    run = checkout.snakemake(finished, target="verify")
+    said = run.stdout + run.stderr
+    assert run.returncode == 0, said
+    found = re.search(r"methods: (\d+) of (\d+) artefacts are finished, 0 damaged", said)
+    assert found[1] == found[2]
+
+
+def test_a_rerun_does_nothing(finished):
+    assert not checkout.plan(finished)
+
+
+def test_two_sources_of_one_kind_share_the_inversion_and_differ_in_their_images(finished):
+    results = finished / RESULTS
+    assert len(list((results / "embeddings").rglob("*.h5"))) == 4
+    one, other = (
+        shards.read(results / f"samples/{name}/one/0.h5", "images") for name in ("diffusion_inversion", "guided")
+    )
+    assert one.attributes["inputs"] == other.attributes["inputs"]
+    np.testing.assert_array_equal(one["image_ids"], other["image_ids"])
+    assert (one["images"] != other["images"]).any()
+
+
+def test_a_folders_images_have_the_studys_labels_and_no_real_images_ids(finished):
+    for name, count in MADE.items():
+        parts = [shards.read(finished / RESULTS / f"samples/gan/{name}/{n}.h5", "images") for n in (0, 1)]
+        assert sum(len(part) for part in parts) == count
+        real = shards.read(finished / RESULTS / f"real/{name}/0.h5", "images")
+        for part in parts:
+            assert set(part["labels"]) == set(real["labels"])
+            assert (part["image_ids"] < 0).all()
+
+
+def test_figures_show_every_source_the_folders_own_images_among_them(finished):
+    results = finished / RESULTS
+    columns = 8 - 1  # real and six sources
+    for name in ("strip", "samples", "overview", "gallery/zero", "gallery/one"):
+        drawing = (results / f"figures/{name}.svg").read_text()
+        assert (results / f"figures/{name}.png").read_bytes()[:4] == b"\x89PNG"
+        assert drawing.count("<image") >= (columns if name != "overview" else 1), name
+
+
+def test_every_analysis_has_a_row_for_every_source(finished):
+    results, generated = finished / RESULTS, set(STUDY["training_sets"]) - {"real", "real+gan"}
+    tables = {"fidelity/table.csv", "detection/table.csv", "memorisation/copies.csv", "geometry/measures.csv"}
+    for name in tables:
+        assert generated <= set(pd.read_csv(results / name).source), name
+    page = (results / "report.html").read_text()
+    for section in STUDY["analyses"]:
+        if section != "reported":
+            assert f'id="{section}"' in page, section
+
+
+def test_what_images_cost_is_divided_by_those_that_were_made(finished):
+    stages = pd.read_csv(finished / RESULTS / "cost/stages.csv").set_index("stage")
+    assert stages.n_images[[stage for stage in stages.index if "gan" in stage]].isna().all()
+    assert stages.n_images.filter(like="sample").tolist() == [16] * 5
