@@ -217,7 +217,7 @@ def test_every_family_and_target_is_inverted_and_sampled_through_its_own_parts(t
         "seed": 0,
         "batch_size": 2,
         "device": CPU,
-        "early_stopping": tuple(patience=100, tolerance=0.0, pairs=8),
+        "early_stopping": (100, 0.0, 8),
     }
     first = None
     for current in given.invert(state, mean, std, ids, denoiser.predictor(unet), alphas_cumprod, **settings):

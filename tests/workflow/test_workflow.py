@@ -74,10 +74,10 @@ def test_small_images_get_their_structure_statistics_beside_the_controls_and_no_
     table = pd.read_csv(results / "geometry/measures.csv")
     controls = ["real_resampled", "real_blurred", "real_warped", "vae_only"]
     assert list(table.source.unique()) == ["real", *controls, "stable_diffusion", "diffusion_inversion"]
-    assert "off_square_deg" not in set(table.measure)
+    assert "off_square_deg" not in set(table.metric)
     assert len(table) == 7 * 6
     cues = pd.read_csv(results / "geometry/cues.csv")
-    assert set(cues.cue) == {"pixels", "structure"}
+    assert set(cues.metric) == {"pixels", "structure"}
     assert "below 128 px the few short segments" in (results / "report.html").read_text()
 
 
