@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import huggingface_hub
 import pytest
 import torch
 import yaml
@@ -263,6 +264,15 @@ def test_a_dry_run_ends_in_that_line_without_torch(project, copy_of, make):
     assert not (project / "results/refused").exists()
 
 
+def test_what_was_fetched_is_checked_before_any_other_job(copy_of, tmp_path, monkeypatch, run_step):
+    """The hub's client puts a folder there; what it is, is known only then."""
+    folder = other_pipeline("FluxPipeline")(copy_of())
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *args, **settings: str(folder))
+    options = {"path": str(folder), "hub": "somebody/flux", "revision": "0" * 40}
+    with pytest.raises(ValueError, match="FluxPipeline with text_encoder_2 of class T5EncoderModel"):
+        run_step("scripts.fetch_base_model", "--options", json.dumps(options))
+
+
 def test_neither_the_check_nor_the_plan_imports_torch(model_of):
     code = (
         "import sys; from realgap.base_model import check; from realgap.cost import plan; "
@@ -272,3 +282,44 @@ def test_neither_the_check_nor_the_plan_imports_torch(model_of):
     env = checkout.environment() | {"PYTHONPATH": str(checkout.ROOT / "workflow")}
     run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+ODD = [None, -1, 0, 1, 10**30, 1.5, float("nan"), True, "x", "", [], [None], [[1]], {}, {"a": [1]}]
+
+
+def test_whatever_stands_in_a_config_is_right_or_one_line(base_model, tmp_path):
+    """No value of any key ends in another error than ValueError, and none is quoted at length."""
+    folder = shutil.copytree(base_model, tmp_path / "model")
+    for path in [folder / "model_index.json", *folder.glob("*/*config.json")]:
+        content = json.loads(path.read_text())
+        for key in [*content, "trained_betas", "scaling_factor", "architectures", "prediction_type"]:
+            for value in [*ODD, "y" * 10_000, [1] * 10_000]:
+                path.write_text(json.dumps({**content, key: value}))
+                said = refusal(folder)
+                assert said is None or ("\n" not in said and len(said) < 500 + len(str(folder))), (path, key, said)
+        path.write_text(json.dumps(content))
+    assert refusal(folder) is None
+
+
+def refusal(folder):
+    """What the check says of a folder; None where it passes."""
+    try:
+        check.check(folder, 16)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def test_whatever_stands_in_a_head_of_weights_is_right_or_one_line(base_model, tmp_path):
+    folder = shutil.copytree(base_model, tmp_path / "model")
+    path = folder / "vae" / published.WEIGHTS["vae"]
+    whole = path.read_bytes()
+    for head in (
+        ODD + [{"a": value} for value in ODD] + [{"a": {"shape": value, "data_offsets": value}} for value in ODD]
+    ):
+        text = json.dumps(head).encode()
+        path.write_bytes(len(text).to_bytes(8, "little") + text)
+        assert "\n" not in refusal(folder), head
+    for length in (0, 1, 7, 8, 9, 100, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        assert "fetch it again" in refusal(folder), length

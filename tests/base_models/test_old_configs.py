@@ -134,6 +134,15 @@ def test_weights_that_do_not_belong_there_are_named(copy_of, part):
 
 
 @pytest.mark.parametrize("part", LOST)
+def test_weights_of_another_shape_are_named(copy_of, part):
+    folder = copy_of()
+    published.store(folder, part, published.weights(folder, part) | {LOST[part]: torch.zeros(3)})
+    today = LOST[part].replace("proj_attn", "to_out.0").removeprefix("text_model.")
+    with pytest.raises(ValueError, match=rf"{folder}/{part}: must hold .*; of another shape: (\S*\.)?{today}$"):
+        LOADS[part](folder)
+
+
+@pytest.mark.parametrize("part", LOST)
 def test_half_precision_alone_is_loaded(copy_of, model_of, part):
     folder = published.add_fp16(copy_of(), instead=True)
     loaded, full = LOADS[part](folder), LOADS[part](model_of(FAMILY))

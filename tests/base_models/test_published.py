@@ -78,10 +78,6 @@ def test_a_folder_has_the_published_number_of_tensors_and_parameters(outline):
     assert layout.parameters(folder, "text_encoder") == (123_060_480 if first else 340_387_840) + 77
 
 
-def test_the_plan_and_the_vae_agree_on_a_batch():
-    assert plan._VAE_BATCH_SIZE == models.VAE_BATCH_SIZE
-
-
 def test_old_names_are_those_of_the_first_folders(outline):
     names = layout.shapes(outline[1], "vae")
     attention = {name.rsplit(".", 1)[0].split(".0.")[1] for name in names if "attentions" in name}

@@ -3,7 +3,7 @@
 Both the units and the test images of a study are samples, so the truth is that of all units and all images.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -41,16 +41,14 @@ WORLDS = {
 UNITS = (3, 5, 10)
 
 
-def table(studies: int, seed: int) -> list[list[str]]:
+def table(studies: int, seed: int) -> Iterator[list[str]]:
     """A row for each world and number of units, in percent; the bootstrap, which is slow, on a fifth of the studies."""
-    rows = []
     for what, study in {**{what: _difference(*world) for what, world in WORLDS.items()}, **SHARES}.items():
         for n_units in UNITS:
             runs = [study(stream(seed, what, n_units, i), n_units, i % 5 == 0) for i in range(studies)]
             held, (ours, paired) = np.array([run[0] for run in runs]), np.mean([run[1] for run in runs], axis=0)
             shares = ["–" if np.isnan(one).all() else f"{100 * np.nanmean(one):.1f}" for one in held.T]
-            rows.append([what, str(n_units), *shares, f"{ours / paired:.2f}"])
-    return rows
+            yield [what, str(n_units), *shares, f"{ours / paired:.2f}"]
 
 
 # a study: its own random numbers, units, whether to bootstrap -> which intervals hold the truth (nan: not made), in

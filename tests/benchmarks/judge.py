@@ -21,10 +21,17 @@ from realgap.store import files
 
 CPU = torch.device("cpu")
 HELD_OUT = 5_000
-SETTINGS = {
-    **{"steps": 3_000, "batch_size": 128, "lr": 0.2, "warmup": 0.2, "momentum": 0.9, "weight_decay": 5e-4},
-    **{"label_smoothing": 0.0, "crop_padding": 4, "horizontal_flip": True, "seed": 0},
-}
+SETTINGS = training.Settings(
+    steps=3_000,
+    batch_size=128,
+    lr=0.2,
+    warmup=0.2,
+    momentum=0.9,
+    weight_decay=5e-4,
+    label_smoothing=0.0,
+    crop_padding=4,
+    horizontal_flip=True,
+)
 
 
 class Block(nn.Module):
@@ -60,10 +67,10 @@ def photographs(root: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray
 _PARTS = slice(None, -HELD_OUT), slice(-HELD_OUT, None)
 
 
-def train(images: np.ndarray, labels: np.ndarray, path: Path, **settings: float) -> None:
+def train(images: np.ndarray, labels: np.ndarray, path: Path, settings: training.Settings = SETTINGS) -> None:
     model = networks.initialise(network(), seed=0)
     dtype = devices.pick_dtype("auto", CPU, training=True)
-    run = training.train(model, [(images, labels)], [1.0], **{**SETTINGS, **settings}, device=CPU, dtype=dtype)
+    run = training.train(model, [(images, labels)], [1.0], settings, seed=0, device=CPU, dtype=dtype)
     for step, loss in enumerate(run):
         if step % 100 == 0:
             print(f"step {step}: {loss.item():.3f}", flush=True)

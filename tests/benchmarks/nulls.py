@@ -6,7 +6,7 @@ hold the truth instead. Both tables stand in workflow/docs/statistics.md.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from realgap.streams import stream
 from tests.benchmarks import before, coverage
 from tests.benchmarks.made_up import World, alike, confused
 
+HEADER = ["a sentence that is false here", "units", "studies", "said before, %", "said now, %"]
 TOLD = (Verdict.BETTER, Verdict.WORSE)
 METRICS = ("coverage", "recall", "precision", "density", "fd_network", "kd_network", "nearest_distance")
 Said = dict[str, tuple[float, float]]  # sentence -> how much of it was said before, and now: 0 or 1, or a share
@@ -155,17 +156,15 @@ KINDS: list[tuple[Callable[..., Said], tuple[int, ...], float]] = [
 ]
 
 
-def false_alarms(studies: int, seed: int) -> list[list[str]]:
+def false_alarms(studies: int, seed: int) -> Iterator[list[str]]:
     """A row for each kind of sentence and number of units: how often it was said, before and now, in percent."""
-    table = []
     for number, (simulate, units, part) in enumerate(KINDS):
         for n_units in units:
             runs = [simulate(stream(seed, "nulls", number, n_units, i), n_units) for i in range(int(part * studies))]
             for what in runs[0]:
                 old, new = (100 * np.mean([float(run[what][side]) for run in runs]) for side in (0, 1))
                 of = "–" if units == (1,) else str(n_units)
-                table.append([what, of, f"{len(runs):,}", f"{old:.1f}", f"{new:.1f}"])
-    return table
+                yield [what, of, f"{len(runs):,}", f"{old:.1f}", f"{new:.1f}"]
 
 
 def _told(found: differences.Difference) -> bool:
@@ -188,10 +187,12 @@ def main() -> None:
     parser.add_argument("--coverage", action="store_true", help="how often intervals hold the truth instead")
     args = parser.parse_args()
     if args.coverage:
-        print(text_tables.markdown(coverage.HEADER, coverage.table(args.studies, args.seed)))
+        header, rows = coverage.HEADER, coverage.table(args.studies, args.seed)
     else:
-        header = ["a sentence that is false here", "units", "studies", "said before, %", "said now, %"]
-        print(text_tables.markdown(header, false_alarms(args.studies, args.seed)))
+        header, rows = HEADER, false_alarms(args.studies, args.seed)
+    print(text_tables.markdown(header, []))
+    for row in rows:
+        print(f"| {' | '.join(row)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ The measures of workflow/docs/photographs-prior.md on CIFAR-10's training images
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,11 +14,11 @@ import torch
 
 from realgap import devices
 from realgap.analyses.fidelity import distances
+from realgap.base_model import autoencoder, denoiser, prompting, schedules
 from realgap.data import catalog
-from realgap.diffusion import base_models, conditioning, inversion, sampling
+from realgap.diffusion import conditioning, inversion, sampling
 from realgap.pretraining import captions
 from realgap.report import text_tables
-from realgap.run import steps
 from realgap.store import shards
 from tests.benchmarks import judge
 from tests.benchmarks.arms import spread
@@ -27,7 +28,17 @@ SIZE = 32
 CLASSES = catalog.CIFAR10
 TEMPLATES = "resources/prompts/cifar10.txt"
 SAMPLING = {"num_inference_steps": 12, "batch_size": 100, "device": CPU}
-INVERSION = {"lr": 0.05, "lr_schedule": "cosine", "timesteps": "stratified", "weight_decay": 0.0}
+INVERSION = inversion.Settings(
+    steps_per_image=400,
+    lr=0.05,
+    lr_schedule="cosine",
+    weight_decay=0.0,
+    timesteps="stratified",
+    batch_size=50,
+    early_stopping_patience=None,
+    early_stopping_tolerance=0.0,
+    early_stopping_pairs=0,
+)
 NOISE, MIXING, GUIDANCE_OF_INVERTED = 0.1, 0.1, 1.25
 NEIGHBOURS = 5
 
@@ -38,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="resources/mini-sd-natural", help="default: %(default)s")
     parser.add_argument("--start", default="looks", help="of inversion: looks or prompt (default: %(default)s)")
-    parser.add_argument("--visits", type=int, default=400, help="of inversion, to an image (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=400, help="of inversion, for an image (default: %(default)s)")
     parser.add_argument("--prompted", type=int, default=100, help="images a class (default: %(default)s)")
     parser.add_argument("--inverted", type=int, default=10, help="real images a class, 0: none (default: %(default)s)")
     parser.add_argument("--guidance", type=float, default=2.0, help="of prompts (default: %(default)s)")
@@ -54,21 +65,21 @@ def main() -> None:
     held_out, model = judge.photographs(args.root)[1], load(args.model)
     rows = of_prompts(model, network, held_out, args.prompted, args.guidance)
     if args.inverted:
-        rows += of_inverted(model, network, first(held_out, args.inverted), args.start, args.visits)
+        rows += of_inverted(model, network, first(held_out, args.inverted), args.start, args.steps)
     print(text_tables.markdown(("measure", args.model), rows))
 
 
 def load(folder: str) -> SimpleNamespace:
     """A base model's parts, in bf16 where the processor multiplies it."""
     dtype = devices.pick_dtype("auto", CPU)
-    vae, unet = (part(folder, CPU, dtype) for part in (base_models.load_vae, base_models.load_unet))
+    vae, unet = (part(folder, CPU, dtype) for part in (autoencoder.load, denoiser.load))
     return SimpleNamespace(
         folder=folder,
         vae=vae,
-        shape=base_models.latent_shape(folder, vae, unet, SIZE),
-        predict=base_models.denoiser(unet),
-        scheduler=base_models.scheduler(folder, "dpmsolver++"),
-        decode=lambda latents: base_models.decode(vae, latents, SIZE),
+        shape=denoiser.latent_shape(folder, vae, unet, SIZE),
+        predict=denoiser.predictor(unet),
+        scheduler=schedules.sampler(folder, "dpmsolver++"),
+        decode=lambda latents: autoencoder.decode(vae, latents, SIZE),
     )
 
 
@@ -110,27 +121,25 @@ def prompted(model: SimpleNamespace, count: int, guidance: float) -> Images:
     images = []
     for label, name in enumerate(CLASSES):
         items = [(label * count + i, 0) for i in range(count)]
-        prompts = steps.prompts(TEMPLATES, name)
-        embedded = base_models.embed_prompts(model.folder, [*prompts, ""], CPU).numpy()
+        prompts = prompting.of_class(TEMPLATES, name)
+        embedded = prompting.embed(model.folder, [*prompts, ""], CPU).numpy()
         chosen = embedded[conditioning.choose_prompts(items, len(prompts), seed=0)]
         images += _sampled(model, items, chosen, embedded[-1], guidance)
     return {"images": np.concatenate(images), "labels": np.repeat(np.arange(10), count)}
 
 
 def of_inverted(
-    model: SimpleNamespace, network: torch.nn.Module, real: Images, start: str, visits: int
+    model: SimpleNamespace, network: torch.nn.Module, real: Images, start: str, steps_per_image: int
 ) -> list[tuple[str, str]]:
     """Three images from the embedding of each real one, with noise and a share of a partner of its class."""
-    mean, std = base_models.encode(model.vae, real["images"], SIZE)
+    mean, std = autoencoder.encode(model.vae, real["images"], SIZE)
     ids = np.arange(len(real["labels"]))
-    state = inversion.begin(_begin(model, real, start), visits)
-    alphas_cumprod, kind = base_models.noise_schedule(model.folder)
-    scale = base_models.scaling_factor(model.folder)
-    run = inversion.invert(
-        *(state, mean, std, ids, model.predict, alphas_cumprod),
-        **{"prediction_type": kind, "scaling_factor": scale, "visits": visits, "seed": 0, "batch_size": 50},
-        **{**INVERSION, "device": CPU},
-    )
+    settings = replace(INVERSION, steps_per_image=steps_per_image)
+    state = inversion.begin(_begin(model, real, start), steps_per_image)
+    alphas_cumprod, kind = schedules.noise(model.folder)
+    scale = autoencoder.scaling_factor(model.folder)
+    about = {"prediction_type": kind, "scaling_factor": scale, "seed": 0, "device": CPU}
+    run = inversion.invert(state, mean, std, ids, model.predict, alphas_cumprod, settings, **about)
     for _ in run:
         pass
     made, sources = _around(model, real, state.result(), ids)
@@ -152,8 +161,8 @@ def _begin(model: SimpleNamespace, real: Images, start: str) -> np.ndarray:
         pairs = zip(real["images"], names, strict=True)
         texts = [captions.looks(image[None], name)[0] for image, name in pairs]
     else:
-        texts = [steps.prompts(TEMPLATES, name)[0] for name in names]
-    return base_models.embed_prompts(model.folder, texts, CPU).numpy()
+        texts = [prompting.of_class(TEMPLATES, name)[0] for name in names]
+    return prompting.embed(model.folder, texts, CPU).numpy()
 
 
 def _around(

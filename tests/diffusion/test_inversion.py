@@ -368,7 +368,7 @@ def test_the_start_given_is_not_changed():
 def at_rest(arguments, **changes):
     """The command line of an inversion that hardly moves from where it starts."""
     options = arguments.index("--options") + 1
-    still = {"visits": 1, "lr": 1e-12, "weight_decay": 0.0, **changes}
+    still = {"steps_per_image": 1, "lr": 1e-12, "weight_decay": 0.0, **changes}
     return [*arguments[:options], json.dumps(json.loads(arguments[options]) | still), *arguments[options + 1 :]]
 
 

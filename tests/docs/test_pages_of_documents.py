@@ -13,7 +13,8 @@ from realgap.study import sources
 from tests import checkout
 
 DOCS = checkout.ROOT / "workflow/docs"
-CARDS = {"mini-sd-digits.md", "mini-sd-natural.md"}  # templates: their pictures lie beside the weights
+# templates: their pictures lie beside the weights
+CARDS = {"mini-sd-digits.md", "mini-sd-natural.md", "mini-sd-natural-next.md"}
 PAGES = sorted(page for page in DOCS.glob("*.md") if page.name not in CARDS)
 WRITTEN = [checkout.ROOT / "README.md", checkout.ROOT / "CONTRIBUTING.md", *PAGES]
 README, RESULTS = WRITTEN[0].read_text(), (DOCS / "results.md").read_text()
@@ -46,8 +47,9 @@ def test_every_link_leads_to_a_file_and_to_a_heading_of_it(page):
 def test_every_path_that_a_page_names_is_there(page):
     """Of code, tests and resources; results and the reader's own files are elsewhere."""
     named = re.findall(r"`((?:workflow|tests|resources|slurm|envs)/[\w/.-]+\.\w+)`", page.read_text())
-    own = {"resources/prompts/fashion.txt"}  # of the example of a data set
-    assert [path for path in named if path not in own and not (checkout.ROOT / path).exists()] == []
+    examples = ("fashion", "brightness", "blur")  # what the page on extending adds
+    missing = [path for path in named if not (checkout.ROOT / path).exists()]
+    assert [path for path in missing if not any(name in path for name in examples)] == []
 
 
 @by_name
@@ -124,6 +126,8 @@ def test_a_study_file_of_a_page_is_valid(page, study, tmp_path, monkeypatch):
     (tmp_path / "resources").symlink_to(checkout.ROOT / "resources")
     (tmp_path / "birds").mkdir()
     monkeypatch.chdir(tmp_path)
+    if study["study"] == "digits-blurred":  # a kind that the page adds
+        study = {**study, "sources": {name: {"kind": "vae_only"} for name in study["sources"]}}
     if study["study"] == "fashion":  # a data set that the page adds
         study = {**study, "dataset": {**study["dataset"], "name": "cifar10"}}
     configuration.check(merged(default, study))

@@ -61,6 +61,13 @@ def test_what_the_user_can_mend_is_one_line_and_exit_1(name, line):
     assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
 
 
+def test_the_traceback_behind_the_line_is_shown_when_asked_for(monkeypatch):
+    monkeypatch.setenv("REALGAP_TRACEBACK", "1")
+    said = run("value").stderr.splitlines()
+    assert said[0] == "Traceback (most recent call last):"
+    assert said[-1] == "error: dataset.size: must be 3; got 4"
+
+
 def test_a_file_that_can_not_be_written_is_one_line_that_names_it(tmp_path):
     (tmp_path / "file").touch()
     done = run("disk", out=str(tmp_path / "file"))

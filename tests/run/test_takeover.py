@@ -89,3 +89,16 @@ def test_a_driver_that_ends_in_order_leaves_no_card(tmp_path):
     seen = f"{code}; assert list(Path({str(tmp_path)!r}).rglob('r.json'))"
     subprocess.run([sys.executable, "-c", seen], check=True, env={**os.environ, "PYTHONPATH": "workflow"})
     assert not list(tmp_path.rglob("*.json"))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"run": "realgap_2"}', "\0\0\0"])
+def test_a_card_that_a_full_disk_left_is_named_and_passed_over(tmp_path, queue, dead_process, text):
+    path = card(tmp_path / "state", dead_process)
+    odd = path.with_name("odd.json")
+    odd.write_text(text)
+    done = takeover.take_over(tmp_path / "state")
+    assert done[0] == f"{odd}: not the card of a run; passed over, delete it"
+    assert "cancelled the 2 jobs" in done[1]
+    assert odd.exists()
+    # it may be that of a living run
+    assert (tmp_path / "state/locks").exists()

@@ -13,7 +13,7 @@ def accuracies(seed, deviations, units):
     return np.clip(0.5 + 0.03 * rng.normal(size=units) + own, 0, 1)
 
 
-def covered(deviations, units, row=1, studies=1500):
+def covered(deviations, units, row=1, studies=800):
     hits = 0
     for seed in range(studies):
         found = difference(accuracies(seed, deviations, units), row, 0)
@@ -111,6 +111,15 @@ def test_only_counted_images_matter_and_a_unit_is_their_mean():
     assert found.unit_sd == pytest.approx(means.std(ddof=1))
     spoiled = np.where(counted, values, np.nan)
     assert paired(spoiled, reference, counted) == found
+
+
+def test_images_that_no_unit_counts_might_as_well_not_be_there():
+    rng = np.random.default_rng(7)
+    values, reference = rng.normal(size=(2, 4, 200)) + 0.5 * rng.normal(size=(2, 1, 200))
+    counted = np.broadcast_to(np.arange(200) % 4 == 0, (4, 200))
+    found, without = paired(values, reference, counted), paired(values[:, ::4], reference[:, ::4])
+    assert found.value == pytest.approx(without.value)
+    assert found.image_error == pytest.approx(without.image_error, rel=0.03)
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,18 @@ def test_three_equal_counts_are_no_certainty():
     assert stand_out(differences * 20, image_variance).stands_out.sum() == 1
 
 
+@pytest.mark.parametrize("units", [3, 8])
+def test_what_shared_test_images_do_to_all_units_alike_is_no_effect(units):
+    """Units agree perfectly on what these images happen to show: signs alone would call every cell an effect."""
+    named = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        differences = rng.normal(size=12) + 0.3 * rng.normal(size=(units, 12))
+        named.append(stand_out(differences, np.ones(12)).stands_out.any())
+        assert stand_out(differences).stands_out.any() or units == 3
+    assert np.mean(named) <= 0.1
+
+
 def test_cells_that_nobody_has_measured_are_left_out():
     differences = nothing_differs(3, 8, cells=4) * 0.1
     differences[:, 0] += 5

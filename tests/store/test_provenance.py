@@ -63,4 +63,5 @@ def test_every_step_is_named_by_a_rule():
         assert re.search(rf'provenance\.code\(\s*"{step}"[,)]', rules) or step in (
             "scripts.data_fetch",
             "scripts.base_model_fetch",
+            "scripts.base_model_convert",
         )

@@ -14,7 +14,6 @@ rule assemble:
         f"{OUT}/benchmarks/assemble/{{training_set}}.tsv"
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         mem_mb=4000,
         runtime=20,
@@ -40,7 +39,6 @@ rule train:
         f"{OUT}/benchmarks/train/{{training_set}}-{{seed}}.tsv"
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         gpu=GPU,
         mem_mb=memory_for("train"),
@@ -68,7 +66,6 @@ rule evaluate:
         f"{OUT}/benchmarks/evaluate/{{training_set}}-{{seed}}.tsv"
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         gpu=GPU,
         mem_mb=memory_for("evaluate"),

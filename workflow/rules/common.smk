@@ -24,7 +24,10 @@ from realgap.study import sources
 
 sys.path.pop(0)
 
+if len([one for one in sys.argv if one.partition("=")[0] in ("--configfile", "--configfiles")]) > 1:
+    sys.exit("--configfile: must stand once, with all files behind it; got it twice, and Snakemake drops the first")
 try:
+    configuration.check_files(workflow.configfiles)
     configuration.give_types(config, workflow.config_settings.config)
     configuration.check(config)
 except ValueError as error:

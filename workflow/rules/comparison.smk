@@ -13,7 +13,6 @@ rule compare:
     localrule: True
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=10,

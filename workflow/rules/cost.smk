@@ -7,7 +7,6 @@ rule plan:
     localrule: True
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         mem_mb=1000,
         runtime=10,

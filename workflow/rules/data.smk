@@ -14,7 +14,6 @@ rule extract_shard:
         f"{OUT}/benchmarks/extract_shard/{{class_name}}-{{shard}}.tsv"
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 5 * attempt,
@@ -39,7 +38,6 @@ rule extract_test:
         f"{OUT}/benchmarks/extract_test.tsv"
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
@@ -64,7 +62,6 @@ rule extract_validation:
         f"{OUT}/benchmarks/extract_validation.tsv"
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=10,

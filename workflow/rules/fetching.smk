@@ -18,7 +18,6 @@ rule fetch_dataset:
     localrule: True
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         mem_mb=1000,
         runtime=240,
@@ -36,7 +35,6 @@ rule fetch_base_model:
     localrule: True
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=240,
@@ -55,7 +53,6 @@ rule convert_base_model:
     localrule: True
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         mem_mb=16000,
         runtime=60,

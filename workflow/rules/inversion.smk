@@ -17,7 +17,6 @@ rule encode_shard:
     cache: True
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         gpu=GPU,
         mem_mb=memory_for("encode_shard"),
@@ -50,7 +49,6 @@ rule invert_shard:
     cache: True
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         gpu=GPU,
         mem_mb=memory_for("invert_shard"),
@@ -85,7 +83,6 @@ rule invert_class:
         f"{OUT}/benchmarks/invert_class/{{class_name}}.tsv"
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         gpu=GPU,
         mem_mb=memory_for("invert_class"),

@@ -20,7 +20,6 @@ rule tabulate:
         f"{OUT}/benchmarks/tabulate.tsv"
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
@@ -75,7 +74,6 @@ rule plot:
         f"{OUT}/benchmarks/plot.tsv"
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
@@ -122,7 +120,6 @@ rule account:
         f"{OUT}/benchmarks/account.tsv"
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
@@ -154,7 +151,6 @@ rule report:
         f"{OUT}/benchmarks/report.tsv"
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=10,

@@ -23,7 +23,6 @@ rule sample_shard:
         source=made_by("sample_shard"),
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         gpu=GPU,
         mem_mb=memory_for("sample_shard"),
@@ -55,7 +54,6 @@ rule reconstruct_shard:
         source=made_by("reconstruct_shard"),
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         gpu=GPU,
         mem_mb=memory_for("reconstruct_shard"),
@@ -86,7 +84,6 @@ rule import_shard:
         source=made_by("import_shard"),
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
@@ -120,7 +117,6 @@ rule render_shard:
         source=made_by("render_shard"),
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,

@@ -5,7 +5,6 @@ rule verify:
     localrule: True
     conda:
         "../../envs/realgap.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=60,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from realgap.base_model import fingerprints
+from realgap.base_model import check, fingerprints
 from realgap.run import steps
 
 # what the workflow loads; the safety checker, pickles and half-precision copies stay where they are
@@ -31,6 +31,7 @@ def main() -> None:
         raise ValueError(f"base_model.path: must be an empty folder or a new one to fetch a model to; got {folder}")
     print(f"base_model: fetching {options.hub} to {folder}", flush=True)
     _fetch(options, folder)
+    check.check(folder, None)
 
 
 def _fetch(options: Options, folder: Path) -> None:

@@ -11,6 +11,7 @@ from realgap import devices
 from realgap.classifier import networks, storage, training
 from realgap.run import steps
 from realgap.store import checkpoints, provenance, shards
+from realgap.study import sources
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,10 @@ def fit(
     where a killed training goes on from.
     """
     classes, targets = np.unique(data["labels"], return_inverse=True)
-    sources = data.attributes["parts"]
-    ends = np.cumsum([count for _, count in sources])[:-1]
+    made_of = data.attributes["parts"]
+    ends = np.cumsum([count for _, count in made_of])[:-1]
     parts = list(zip(np.split(data["images"], ends), np.split(targets, ends), strict=True))
-    shares = [1.0] if len(parts) == 1 else _shares([source for source, _ in sources], options.real_share)
+    shares = sources.batch_shares([source for source, _ in made_of], options.real_share)
     if model is None:
         model = networks.build(options.architecture, len(classes), data["images"].shape[1])
         networks.initialise(model, options.seed)
@@ -78,13 +79,6 @@ def fit(
     if not np.isfinite(losses).all():
         raise ValueError(f"classifier.lr: must be lower, got {options.lr}: the loss did not stay finite")
     return model, losses
-
-
-def _shares(sources: list[str], real_share: float) -> list[float]:
-    """real_share of each batch is real, the rest is divided equally among the other sources."""
-    generated = len(sources) - ("real" in sources)
-    rest = 1 - real_share if "real" in sources else 1.0
-    return [real_share if source == "real" else rest / generated for source in sources]
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def main() -> None:
     bins = min(options.distance_bins, smallest_class([runs[0]["labels"]]))
     bin_of = measures.distance_bins(distances, runs[0]["labels"], bins)
     observed = analysis.observations(runs, names, distances, bin_of)
-    by_class = tables.over_seeds(observed, "correct", ["class"])
+    by_class = analysis.by_class(observed, names)
     by_distance = tables.over_seeds(observed, "correct", ["distance_bin"])
     confused = analysis.confusions(observed, names)
     reliability = analysis.reliability(runs, options.confidence_bins)

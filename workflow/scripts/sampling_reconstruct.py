@@ -9,6 +9,7 @@ from realgap import devices
 from realgap.base_model import autoencoder
 from realgap.run import steps
 from realgap.store import provenance, shards
+from realgap.study.limits import VAE_BATCH_SIZE
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def main() -> None:
     batches = devices.in_batches(
         lambda batch: autoencoder.decode(vae, latents[batch], options.image_size),
         len(latents),
-        autoencoder.BATCH_SIZE,
+        VAE_BATCH_SIZE,
     )
     images = np.concatenate(list(batches))
     arrays = {

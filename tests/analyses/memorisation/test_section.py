@@ -33,6 +33,7 @@ def losing(seed, sure, n=150):
 
 def test_an_area_above_a_half_gives_nothing_away_while_its_interval_holds_a_half():
     members = pd.DataFrame({"training_set": "real", "seed": range(3), "auc": [0.45, 0.55, 0.68]})
+    members = members.assign(mean_low=0.3, mean_high=0.8)
     table = section.over_seeds(members).set_index("training_set")
     assert table["mean"]["real"] > 0.5
     assert table.low["real"] < 0.5
@@ -51,3 +52,30 @@ def test_membership_is_a_verdict_over_seeds():
     assert table.verdict["generated"].startswith("its losses don't tell real training images from others")
     assert table.difference["generated"] < -0.2
     assert members.n_members.tolist() == [150] * 8
+
+
+def test_seeds_that_agree_on_images_that_are_easier_by_chance_give_nothing_away():
+    """Ten networks that learned nothing see the same 60 members, a little easier than the others by the draw."""
+    random = np.random.default_rng(2)
+    easy = random.normal(0.1, 1, 60), random.normal(0, 1, 200)
+    runs = [
+        {
+            "training_set": "real",
+            "seed": seed,
+            **{
+                side: (_logits(sure, seed), np.zeros(len(sure), np.int64))
+                for side, sure in zip(("members", "others"), easy, strict=True)
+            },
+        }
+        for seed in range(10)
+    ]
+    members = section.membership(runs, seed=0, resamples=20)
+    assert members.auc.min() > 0.5, "every seed alone would say so"
+    table = section.over_seeds(members).set_index("training_set")
+    assert table.low["real"] < 0.5 < table["mean"]["real"] < table.high["real"]
+    assert np.isnan(section.over_seeds(members[members.seed == 0]).low[0])
+
+
+def _logits(sure, seed):
+    noise = 0.05 * np.random.default_rng(seed).normal(size=len(sure))
+    return np.stack([sure + noise, np.zeros(len(sure))], axis=1).astype(np.float32)

@@ -10,9 +10,6 @@ from torch.nn import functional as F
 
 from realgap.base_model import families
 
-# images the VAE takes at once; halved where they do not fit
-BATCH_SIZE = 64
-
 
 def load(folder: str | Path, device: torch.device, dtype: torch.dtype) -> Any:
     """The frozen autoencoder of a base model."""

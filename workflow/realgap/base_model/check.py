@@ -56,8 +56,8 @@ _BETAS = ("linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid")
 _TARGETS = ("epsilon", "v_prediction")
 
 
-def check(path: str | Path, resolution: int) -> None:
-    """Raise ValueError with one line for a base model that cannot be used at `resolution` pixels."""
+def check(path: str | Path, resolution: int | None) -> None:
+    """Raise ValueError with one line for a base model that cannot be used at `resolution` pixels (None: at any)."""
     folder = Path(path)
     _check_folder(folder)
     _check_index(folder, layout.read_json(folder / "model_index.json"))
@@ -72,7 +72,8 @@ def check(path: str | Path, resolution: int) -> None:
     _check_scheduler(folder, configs["scheduler"])
     for part in layout.WEIGHTS:
         _check_shapes(folder, part, configs[part], layout.shapes(folder, part))
-    _check_resolution(folder, configs["unet"], configs["vae"], resolution)
+    if resolution is not None:
+        _check_resolution(folder, configs["unet"], configs["vae"], resolution)
 
 
 def _refusal(folder: Path, got: str) -> ValueError:
@@ -109,23 +110,23 @@ def _check_index(folder: Path, index: Mapping[str, Any]) -> None:
         if part.startswith("_") or not isinstance(entry, list) or entry == [None, None]:
             continue
         known = part in layout.PARTS or part in _UNUSED
-        if not known or (part in _KINDS and entry[-1] not in _KINDS[part]):
-            raise _refusal(folder, f"{index.get('_class_name')} with {part} of class {entry[-1]}")
+        kind = entry[-1] if entry else None
+        if not known or (part in _KINDS and kind not in _KINDS[part]):
+            raise _refusal(folder, f"{_said(index.get('_class_name'))} with {part[:40]} of class {_said(kind)}")
 
 
 def _check_part(folder: Path, part: str, config: Mapping[str, Any]) -> None:
     """A config alone: its class, its numbers, and nothing that asks for what is not there."""
-    named = config.get("_class_name", (config.get("architectures") or [None])[0])
-    if part in _KINDS and named is not None and named not in _KINDS[part]:
-        raise _refusal(folder, f"{part}/ is of class {named}")
+    named = config.get("_class_name") or config.get("architectures")
+    named = named[0] if isinstance(named, list) and named else named
+    if part in _KINDS and named and named not in _KINDS[part]:
+        raise _refusal(folder, f"{part}/ is of class {_said(named)}")
     for key in _NULL[part]:
         if config.get(key) is not None:
-            raise _refusal(folder, f"{part}/: {key} must be null, is {str(config[key])[:40]!r}")
+            raise _refusal(folder, f"{part}/: {key} must be null, is {_said(config[key])!r}")
     for key, most in _NUMBERS[part].items():
         if not _whole(config[key], most):
-            raise _refusal(
-                folder, f"{part}/: {key} must be a whole number from 1 to {most}, is {str(config[key])[:40]}"
-            )
+            raise _refusal(folder, f"{part}/: {key} must be a whole number from 1 to {most}, is {_said(config[key])}")
     if part in ("unet", "vae"):
         _check_levels(folder, part, config)
 
@@ -138,16 +139,16 @@ def _check_levels(folder: Path, part: str, config: Mapping[str, Any]) -> None:
         if not _whole(width, _WIDEST) or width % groups:
             raise _refusal(
                 folder,
-                f"{part}/: block_out_channels must be multiples of {groups} up to {_WIDEST}, got {str(width)[:40]}",
+                f"{part}/: block_out_channels must be multiples of {groups} up to {_WIDEST}, got {_said(width)}",
             )
     if part == "vae":
         if not isinstance(config["scaling_factor"], int | float) or not 0 < config["scaling_factor"] < math.inf:
-            raise _refusal(folder, f"vae/: scaling_factor must be above 0, is {str(config['scaling_factor'])[:40]}")
+            raise _refusal(folder, f"vae/: scaling_factor must be above 0, is {_said(config['scaling_factor'])}")
         return
     for key, allowed in _BLOCKS.items():
         kinds = [config[key]] if key == "mid_block_type" else config[key]
         if not isinstance(kinds, list) or not set(map(str, kinds)) <= allowed:
-            raise _refusal(folder, f"unet/: {key} must be of {', '.join(sorted(allowed))}, is {str(config[key])[:80]}")
+            raise _refusal(folder, f"unet/: {key} must be of {', '.join(sorted(allowed))}, is {_said(config[key])}")
         if key != "mid_block_type" and len(kinds) != len(widths):
             raise _refusal(folder, f"unet/: {key} must list {len(widths)} kinds, one a level, lists {len(kinds)}")
     heads = config["attention_head_dim"]
@@ -155,7 +156,7 @@ def _check_levels(folder: Path, part: str, config: Mapping[str, Any]) -> None:
     if len(heads) != len(widths) or not all(
         _whole(n, width) and width % n == 0 for n, width in zip(heads, widths, strict=False)
     ):
-        raise _refusal(folder, f"unet/: attention_head_dim must divide the widths, is {str(heads)[:40]}")
+        raise _refusal(folder, f"unet/: attention_head_dim must divide the widths, is {_said(heads)}")
 
 
 def _check_channels(folder: Path, unet: Mapping[str, Any], vae: Mapping[str, Any]) -> None:
@@ -181,7 +182,7 @@ def _check_text(
         raise _refusal(folder, f"text_encoder/: {encoder['num_attention_heads']} heads must divide hidden_size")
     longest = encoder["max_position_embeddings"]
     if not _whole(tokenizer.get("model_max_length"), longest):
-        said = str(tokenizer.get("model_max_length"))[:40]
+        said = _said(tokenizer.get("model_max_length"))
         raise _refusal(folder, f"tokenizer/: model_max_length must be from 1 to {longest}, is {said}")
     files = {path.name for path in (folder / "tokenizer").iterdir()}
     if not ("tokenizer.json" in files or {"vocab.json", "merges.txt"} <= files):
@@ -196,14 +197,16 @@ def _check_text(
 def _check_scheduler(folder: Path, scheduler: Mapping[str, Any]) -> None:
     betas = scheduler.get("trained_betas")
     if betas is None and scheduler.get("beta_schedule") not in _BETAS:
-        raise _refusal(folder, f"scheduler/: {scheduler.get('_class_name')} has no schedule of betas (flow matching?)")
+        raise _refusal(
+            folder, f"scheduler/: {_said(scheduler.get('_class_name'))} has no schedule of betas (flow matching?)"
+        )
     if betas is not None and not (isinstance(betas, list) and len(betas) == scheduler["num_train_timesteps"]):
         raise _refusal(folder, "scheduler/: trained_betas must be as many as num_train_timesteps")
     ends = [scheduler["beta_start"], scheduler["beta_end"]]
     if not all(isinstance(end, int | float) and 0 < end < 1 for end in ends):
-        raise _refusal(folder, f"scheduler/: beta_start and beta_end must be between 0 and 1, are {str(ends)[:40]}")
+        raise _refusal(folder, f"scheduler/: beta_start and beta_end must be between 0 and 1, are {_said(ends)}")
     if scheduler["prediction_type"] not in _TARGETS:
-        said = str(scheduler["prediction_type"])[:40]
+        said = _said(scheduler["prediction_type"])
         raise _refusal(folder, f"scheduler/: prediction_type must be epsilon or v_prediction, is {said}")
 
 
@@ -255,3 +258,8 @@ def _check_resolution(folder: Path, unet: Mapping[str, Any], vae: Mapping[str, A
 
 def _whole(value: Any, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+
+
+def _said(value: Any) -> str:
+    """A value of a foreign file, cut short."""
+    return " ".join(str(value)[:40].split())

@@ -56,13 +56,14 @@ def load(folder: str | Path, name: str, **settings: Any) -> Any:
     require(folder, name)
     where = Path(folder) / name
     settings |= {"use_safetensors": True, "local_files_only": True, "variant": layout.variant(folder, name)}
+    settings["ignore_mismatched_sizes"] = True  # they are told of, and named below
     try:
         loaded, found = part.from_pretrained(where, output_loading_info=True, **settings)
     except (OSError, ValueError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{where}: could not be loaded as {part.__name__}: {first}") from error
-    for kind in ("missing", "unexpected"):
-        if weights := sorted(found[f"{kind}_keys"]):
+    for kind, keys in {"missing": "missing", "unexpected": "unexpected", "of another shape": "mismatched"}.items():
+        if weights := sorted(key if isinstance(key, str) else key[0] for key in found[f"{keys}_keys"]):
             others = f" and {len(weights) - 1} more" if len(weights) > 1 else ""
             raise ValueError(f"{where}: must hold the weights of a {part.__name__}; {kind}: {weights[0]}{others}")
     for weight, values in loaded.named_parameters():

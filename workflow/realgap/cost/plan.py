@@ -38,7 +38,6 @@ _PARAMETERS = {"stable-diffusion-1": 859_520_964 + 83_653_863, "stable-diffusion
 # (SD 1.4 in bf16: 46 MB at 128 px, 184 at 256, 734 at 512)
 _SAVED_BYTES_PER_FLOP = 1.1e-3
 _INTERPRETER_MB = 2000  # Python with torch and diffusers
-_VAE_BATCH_SIZE = 64  # as realgap.models has it, which would import torch
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class Plan:
 
     def encode_shard(self, images: int) -> Work:
         """The VAE posterior's moments of some real images."""
-        memory = self._memory(self.encoder, min(images, _VAE_BATCH_SIZE))
+        memory = self._memory(self.encoder, min(images, limits.VAE_BATCH_SIZE))
         return Work(images, images * self.encoder, 2 * images * self.latents_bytes, memory)
 
     def invert_shard(self, images: int) -> Work:
@@ -122,7 +121,7 @@ class Plan:
     def reconstruct_shard(self, images: int) -> Work:
         """The VAE-only control of some real images."""
         disk = images * self.image_bytes
-        memory = self._memory(0.1 * self.decoder, min(images, _VAE_BATCH_SIZE))
+        memory = self._memory(0.1 * self.decoder, min(images, limits.VAE_BATCH_SIZE))
         return Work(images, images * self.decoder, disk, memory)
 
     def train(self) -> Work:

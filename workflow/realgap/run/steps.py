@@ -4,9 +4,11 @@ import argparse
 import atexit
 import dataclasses
 import json
+import os
 import resource
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,11 +42,16 @@ def parse(description: str | None, options: type | None = None, **files: Any) ->
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a step; what the user can mend (a wrong value, a missing or damaged file) becomes one line, exit 1."""
+    """Run a step; what the user can mend (a wrong value, a missing or damaged file) becomes one line, exit 1.
+
+    With REALGAP_TRACEBACK=1 the traceback stands above that line.
+    """
     beginning = job_log.begin()
     try:
         main()
     except (ValueError, OSError) as error:
+        if os.environ.get("REALGAP_TRACEBACK") == "1":
+            traceback.print_exc()
         message = " ".join(str(error.strerror if _plain(error) else error).split())
         sys.exit(f"error: {message}")
     job_log.log(beginning)

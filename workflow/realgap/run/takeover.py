@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from realgap.store import files
+
 STATE = Path(".snakemake")
 BEAT_S = 60
 # a driver on another machine that has not been heard of for so long is dead
@@ -27,8 +29,8 @@ LONGEST_END_S = 300
 def register(run: str, state: Path = STATE) -> None:
     """Leave a card for this process, which follows the jobs named `run`, until it ends in order."""
     card = state / "realgap-drivers" / f"{run}.json"
-    card.parent.mkdir(parents=True, exist_ok=True)
-    card.write_text(json.dumps({"host": socket.gethostname(), "process": _identity(os.getpid()), "run": run}))
+    said = {"host": socket.gethostname(), "process": _identity(os.getpid()), "run": run}
+    files.write(card, json.dumps(said).encode())
     over = threading.Event()
 
     def beat() -> None:
@@ -48,13 +50,13 @@ def take_over(state: Path = STATE) -> list[str]:
     """Cancel what dead drivers left in the queue, wait until it is gone, remove their locks; what was done.
 
     Cancelled steps save their state and go on from it when they are submitted again. Locks stay when a driver
-    lives. Raises ValueError when jobs do not end.
+    lives. A card that cannot be read is named and passed over, and locks stay. Raises ValueError when jobs do not end.
     """
-    cards = {card: json.loads(card.read_text()) for card in sorted((state / "realgap-drivers").glob("*.json"))}
-    dead = {card: driver for card, driver in cards.items() if not _lives(card, driver)}
+    cards = {card: _read(card) for card in sorted((state / "realgap-drivers").glob("*.json"))}
+    done = [f"{card}: not the card of a run; passed over, delete it" for card, driver in cards.items() if not driver]
+    dead = {card: driver for card, driver in cards.items() if driver and not _lives(card, driver)}
     if not dead or not shutil.which("scancel"):
-        return []
-    done = []
+        return done
     for driver in dead.values():
         jobs = _queued(driver["run"])
         subprocess.run(["scancel", f"--name={driver['run']}"], check=True, capture_output=True)
@@ -70,6 +72,15 @@ def take_over(state: Path = STATE) -> list[str]:
     for card in dead:
         card.unlink(missing_ok=True)
     return done
+
+
+def _read(card: Path) -> dict[str, Any]:
+    """What a card says; nothing where it is empty or odd, as a full disk leaves it."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        driver = json.loads(card.read_text())
+        if {"host", "process", "run"} <= set(driver):
+            return driver
+    return {}
 
 
 def _queued(run: str) -> list[str]:

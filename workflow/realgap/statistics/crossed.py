@@ -52,14 +52,13 @@ def p_value(mean: ArrayLike, of_units: ArrayLike, df: ArrayLike, of_items: Array
 def half_width(of_units: ArrayLike, df: ArrayLike, of_items: ArrayLike = 0.0, confidence: float = 0.95) -> np.ndarray:
     """Half the width of the interval of such a mean: `p_value` of that mean is what the interval leaves out."""
     of_units, df, of_items = np.broadcast_arrays(*(np.asarray(one, np.float64) for one in (of_units, df, of_items)))
-    error = _errors(of_units, df, of_items)
-    low, high = np.zeros(of_units.shape), stats.t.ppf((1 + confidence) / 2, df) * np.sqrt(of_units + of_items)
-    for _ in range(30):
-        middle = (low + high) / 2
-        t = np.divide(middle[..., None], error, out=np.full_like(error, np.inf), where=error > 0)
-        wide = 2 * special.ndtr(-t) @ _WEIGHTS < 1 - confidence
-        low, high = np.where(wide, low, middle), np.where(wide, middle, high)
-    return high
+    error = np.maximum(_errors(of_units, df, of_items), 1e-150)
+    half = special.ndtri((1 + confidence) / 2) * np.sqrt(of_units + of_items)
+    for _ in range(20):  # Newton from the left of a convex function
+        t = half[..., None] / error
+        too_much = 2 * special.ndtr(-t) @ _WEIGHTS - (1 - confidence)
+        half = np.maximum(half + too_much / (2 * np.exp(-(t**2) / 2) / np.sqrt(2 * np.pi) / error @ _WEIGHTS), 0)
+    return np.where(of_units + of_items > 0, half, 0.0)
 
 
 def _errors(of_units: np.ndarray, df: np.ndarray, of_items: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from realgap.statistics.crossed import half_width, variances
 
@@ -158,4 +158,4 @@ def _excess(squares: float, df: int, rest: float, df_of_rest: int) -> float:
     """p of the F test that `squares` are larger than those of the rest; 1 where nothing scatters."""
     if squares <= 1e-15:
         return 1.0
-    return float(stats.f.sf((squares / df) / (rest / df_of_rest), df, df_of_rest)) if rest > 1e-15 else 0.0
+    return float(special.fdtrc(df, df_of_rest, (squares / df) / (rest / df_of_rest))) if rest > 1e-15 else 0.0

@@ -58,6 +58,28 @@ def check(config: Mapping[str, Any]) -> None:
     _check_across_keys(config)
 
 
+def check_files(paths: Iterable[str | Path]) -> None:
+    """Raise ValueError for a key that stands twice in one of these YAML files: YAML keeps the last and says nothing."""
+    for path in paths:
+        with suppress(OSError, yaml.YAMLError):  # which Snakemake has said by now
+            _check_once(path, yaml.compose(Path(path).read_text(encoding="utf-8")))
+
+
+def _check_once(path: str | Path, node: yaml.Node | None) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise ValueError(
+                    f"{path}: line {key.start_mark.line + 1}: must hold each key once; got {key.value!r} again"
+                )
+            seen.add(key.value)
+            _check_once(path, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for entry in node.value:
+            _check_once(path, entry)
+
+
 def check_schema(config: Mapping[str, Any], path: Path) -> None:
     """Raise ValueError with one line for the first key that is not as the schema in a YAML file says."""
     errors = sorted(_validator(path).iter_errors(config), key=lambda e: list(map(str, e.path)))

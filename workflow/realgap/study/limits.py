@@ -2,3 +2,4 @@
 
 CIFAR_STEM_BELOW = 96  # px; a stem that divides the image by 4 leaves nothing to look at below that
 CUE_FOLDS = 5  # of the cross-fitted classifiers of geometric cues: the fewest images of a source that they take
+VAE_BATCH_SIZE = 64  # images that the VAE takes at once; halved where they do not fit

@@ -4,7 +4,7 @@ A source is an entry of the config's section `sources`: a name, its kind, and wh
 Several sources of one kind may stand side by side. `real`, the real training images, is always there.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -219,6 +219,18 @@ def parts_of(training_set: str) -> list[str]:
     return training_set.split("+")
 
 
+def batch_shares(parts: Sequence[str], real_share: float) -> list[float]:
+    """The share of a batch that each source of a training set has; adds to 1.
+
+    real_share of it is real where there are real and generated images; the generated ones share the rest equally.
+    """
+    if len(parts) == 1:
+        return [1.0]
+    generated = len(parts) - (REAL in parts)
+    rest = 1 - real_share if REAL in parts else 1.0
+    return [real_share if part == REAL else rest / generated for part in parts]
+
+
 def folder(source: str) -> str:
     """Where a source's shards lie below the study's folder: the one place that knows."""
     return REAL if source == REAL else f"samples/{source}"
@@ -272,6 +284,21 @@ def check(config: Mapping[str, Any]) -> None:
         raise ValueError("config: training_sets: must hold 'real', which every other set is compared to")
     for source in used(config).values():
         _check_source(source, config["dataset"])
+    for name in config["training_sets"]:
+        _check_batch(name, config["classifier"])
+
+
+def _check_batch(training_set: str, classifier: Mapping[str, Any]) -> None:
+    """Each source needs an image in every batch, where shares are rounded (realgap.classifier.training)."""
+    parts, ends, reached = parts_of(training_set), [0], 0.0
+    for share in batch_shares(parts, classifier["real_share"]):
+        reached += share
+        ends.append(round(classifier["batch_size"] * reached))
+    if empty := [part for part, first, end in zip(parts, ends, ends[1:], strict=False) if first == end]:
+        raise ValueError(
+            f"config: classifier.batch_size: must give each source of {training_set} an image of every batch, with "
+            f"real_share {classifier['real_share']}; got {classifier['batch_size']}, in which {empty[0]} has none"
+        )
 
 
 def _check_source(source: Source, dataset: Mapping[str, Any]) -> None:

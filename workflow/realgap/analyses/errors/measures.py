@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from realgap.statistics import paired_difference
+from realgap.statistics.crossed import variances
+from realgap.statistics.families import stand_out
 
 
 class Reliability(NamedTuple):
@@ -38,6 +40,31 @@ def confusion(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> 
 def class_accuracy(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> np.ndarray:
     """Accuracy of each class, (seeds, num_classes) float64; arguments as in `confusion`."""
     return np.diagonal(confusion(labels, predictions, num_classes), axis1=1, axis2=2).copy()
+
+
+def family_p(
+    labels: np.ndarray, predictions: np.ndarray, reference: np.ndarray, num_classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Whether class accuracies (num_classes,) and confusions (num_classes, num_classes) differ: p, each one family.
+
+    labels: (n,). predictions, reference: (seeds, n) of the same test images. p is adjusted by families.stand_out, for
+    all classes, and for all confusions; nan on the diagonal, for classes without images, and for one seed.
+    """
+    labels = np.asarray(labels)
+    own, other = (
+        _seeds(which, one, len(labels)) for which, one in (("predictions", predictions), ("reference", reference))
+    )
+    means = np.full((len(own), num_classes, num_classes), np.nan)
+    of_images = np.full((num_classes, num_classes), np.nan)
+    for label in np.unique(labels):
+        rows = labels == label
+        for called in range(num_classes):
+            each = (own[:, rows] == called) - (other[:, rows] == called).astype(np.int8)
+            means[:, label, called], of_images[label, called] = each.mean(axis=1), variances(each)[1]
+    diagonal = np.arange(num_classes), np.arange(num_classes)
+    classes = stand_out(means[:, *diagonal], of_images[diagonal]).p_values
+    means[:, *diagonal] = np.nan
+    return classes, stand_out(means, of_images).p_values
 
 
 def paired_differences(

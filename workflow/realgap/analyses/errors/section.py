@@ -9,6 +9,8 @@ from realgap.analyses.errors import TITLE, measures
 from realgap.report import tables
 from realgap.report.figures import name
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
+from realgap.statistics.falls import Kept, kept
+from realgap.statistics.verdicts import Verdict
 from realgap.store.shards import Shard
 
 
@@ -46,7 +48,8 @@ def observations(
 def answer(observed: pd.DataFrame, runs: Sequence[Shard], bins: int) -> pd.DataFrame:
     """A row per training set and metric: mean over seeds, difference to `real`, intervals, a verdict.
 
-    The metric `edge_loss` is measures.edge_loss: how much further behind `real` at the edge than near the data.
+    The metric `edge_loss` is measures.edge_loss: how many points further behind `real` at the edge than near the data;
+    `edge_kept` is statistics.falls.kept: the share of the accuracy above chance that is left at the edge.
     """
     last = observed.distance_bin.max()
     parts = {
@@ -87,20 +90,33 @@ def reliability(runs: Sequence[Shard], bins: int) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def confusions(observed: pd.DataFrame, class_names: Sequence[str], reference: str = "real") -> pd.DataFrame:
-    """A row per training set, true and predicted class: share over seeds, and its difference to the reference."""
+def by_class(observed: pd.DataFrame, class_names: Sequence[str], reference: str = "real") -> pd.DataFrame:
+    """tables.over_seeds of the accuracy of each class, with `family_p`: p of the difference among all classes."""
+    table = tables.over_seeds(observed, "correct", ["class"], reference)
+    found = {key: one[0] for key, one in _family_p(observed, class_names, reference).items()}
     index = {key: number for number, key in enumerate(class_names)}
-    matrices = {}
-    for training_set, rows in observed.groupby("training_set", sort=False):
-        seeds = [group for _, group in rows.groupby("seed")]
-        labels = seeds[0]["class"].map(index).to_numpy()
-        predicted = np.stack([group.predicted.map(index).to_numpy() for group in seeds])
-        matrices[training_set] = measures.confusion(labels, predicted, len(class_names))
+    table["family_p"] = [
+        found[row.training_set][index[row.cls]] for row in table.rename(columns={"class": "cls"}).itertuples()
+    ]
+    return table
+
+
+def confusions(observed: pd.DataFrame, class_names: Sequence[str], reference: str = "real") -> pd.DataFrame:
+    """A row per training set, true and predicted class: share over seeds, and its difference to the reference.
+
+    family_p: p of the difference among all confusions of the training set.
+    """
+    found = _family_p(observed, class_names, reference)
+    matrices = {
+        training_set: measures.confusion(labels, predicted, len(class_names))
+        for training_set, (labels, predicted) in _predictions(observed, class_names).items()
+    }
     frames = []
     for training_set, matrix in matrices.items():
         difference = measures.paired_differences(matrix, matrices[reference])
         own = [np.full(matrix.shape[1:], np.nan)] * 3 if training_set == reference else difference
         grid = {"share": matrix.mean(axis=0), **dict(zip(("difference", "low", "high"), own, strict=True))}
+        grid["family_p"] = found[training_set][1]
         frame = pd.DataFrame({column: values.ravel() for column, values in grid.items()})
         frame.insert(0, "training_set", training_set)
         frame.insert(1, "class", np.repeat(class_names, len(class_names)))
@@ -109,17 +125,17 @@ def confusions(observed: pd.DataFrame, class_names: Sequence[str], reference: st
     return pd.concat(frames, ignore_index=True)
 
 
-def section(answered: pd.DataFrame, by_class: pd.DataFrame, confused: pd.DataFrame, bins: int) -> Section:
+def section(answered: pd.DataFrame, classes: pd.DataFrame, confused: pd.DataFrame, bins: int) -> Section:
     """The report's section, with the class and the confusion in which each training set differs most."""
     sentences = []
     for training_set in answered.training_set.unique():
         if training_set != "real":
             rows = answered[answered.training_set == training_set].set_index("metric").verdict
             sentences.append(
-                f"{name(training_set)}: {rows['edge_loss']}; calibration: {rows['calibration_error']}. "
-                f"{_most(training_set, by_class, confused)}"
+                f"{name(training_set)}: {rows['edge_kept']}; calibration: {rows['calibration_error']}. "
+                f"{_most(training_set, classes, confused)}"
             )
-    n_classes = by_class["class"].nunique()
+    n_classes = classes["class"].nunique()
     return Section(
         name="errors",
         title=TITLE,
@@ -165,10 +181,33 @@ def section(answered: pd.DataFrame, by_class: pd.DataFrame, confused: pd.DataFra
             "image, in features of one network: the last part are the edge cases. Where that network is the classifier "
             "trained on real images, `real` is judged by its own measure.",
             f"Each class and each cell of a confusion matrix has its own interval: of {n_classes} classes "
-            f"{0.05 * n_classes:.1f}, of {n_classes**2} cells {0.05 * n_classes**2:.0f} exclude zero by chance. The "
-            "calibration error is biased upwards for few images, for all training sets alike.",
+            f"{0.05 * n_classes:.1f}, of {n_classes**2} cells {0.05 * n_classes**2:.0f} exclude zero by chance. One is "
+            "named only where it stands out among all of its kind (family_p at most 0.05). The calibration error is "
+            "biased upwards for few images, for all training sets alike.",
         ],
     )
+
+
+def _predictions(observed: pd.DataFrame, class_names: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """training set -> labels (n,) and predictions (seeds, n), as numbers of classes."""
+    index, found = {key: number for number, key in enumerate(class_names)}, {}
+    for training_set, rows in observed.groupby("training_set", sort=False):
+        seeds = [group for _, group in rows.groupby("seed")]
+        labels = seeds[0]["class"].map(index).to_numpy()
+        found[training_set] = labels, np.stack([group.predicted.map(index).to_numpy() for group in seeds])
+    return found
+
+
+def _family_p(
+    observed: pd.DataFrame, class_names: Sequence[str], reference: str
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """training set -> measures.family_p against the reference, whose own is nan."""
+    predictions, count = _predictions(observed, class_names), len(class_names)
+    nothing = np.full(count, np.nan), np.full((count, count), np.nan)
+    return {
+        key: nothing if key == reference else measures.family_p(labels, own, predictions[reference][1], count)
+        for key, (labels, own) in predictions.items()
+    }
 
 
 def _edge_losses(observed: pd.DataFrame, reference: str = "real") -> pd.DataFrame:
@@ -184,7 +223,27 @@ def _edge_losses(observed: pd.DataFrame, reference: str = "real") -> pd.DataFram
             row = {"training_set": training_set, "metric": "edge_loss", "n_seeds": len(own)}
             row |= {"difference": loss, "difference_low": low, "difference_high": high}
             rows.append({**row, "verdict": measures.edge_verdict(loss, low, high)})
+            ends = [one[:, bin_of == end] for one in (own, correct[reference]) for end in (0, bin_of.max())]
+            found = kept(*ends, chance=1 / observed["class"].nunique())
+            row |= {"metric": "edge_kept", "mean": found.kept, "difference": found.difference}
+            row |= {"difference_low": found.low, "difference_high": found.high}
+            rows.append({**row, "verdict": _kept(found)})
     return pd.DataFrame(rows)
+
+
+def _kept(found: Kept) -> str:
+    """The share of its accuracy above chance that a training set keeps at the edge, against real, in words."""
+    what = "of its accuracy above chance at the edge of the real training data"
+    if np.isnan(found.low):
+        return f"{found.verdict} what it keeps {what}"
+    numbers = f"{100 * found.kept:.0f} %, real {100 * found.reference_kept:.0f} %"
+    interval = f"{100 * found.difference:+.0f} points, {100 * found.low:+.0f} to {100 * found.high:+.0f}"
+    said = {
+        Verdict.BETTER: f"keeps more than real {what}",
+        Verdict.WORSE: f"keeps less than real {what}",
+        Verdict.EQUIVALENT: f"keeps as much as real {what}",
+    }
+    return f"{said.get(found.verdict, f'{found.verdict} whether it keeps less {what}')}: {numbers} ({interval})"
 
 
 def _verdict(metric: str, row) -> str:
@@ -199,12 +258,13 @@ def _verdict(metric: str, row) -> str:
     return f"{'better' if better else 'worse'} than real by {abs(row.difference):.3f} ± {half:.3f}"
 
 
-def _most(training_set: str, by_class: pd.DataFrame, confused: pd.DataFrame) -> str:
-    """The class that loses most and the confusion that grows most, if their intervals exclude zero."""
-    own = by_class[by_class.training_set == training_set]
+def _most(training_set: str, classes: pd.DataFrame, confused: pd.DataFrame) -> str:
+    """The class that loses most and the confusion that grows most, of those that stand out in their family."""
+    own = classes[classes.training_set == training_set]
     cells = confused[(confused.training_set == training_set) & (confused["class"] != confused.predicted)]
     said = []
-    lost, grown = own[own.difference_high < 0], cells[cells.low > 0]
+    lost = own[(own.family_p <= 0.05) & (own.difference < 0)]
+    grown = cells[(cells.family_p <= 0.05) & (cells.difference > 0)]
     if len(lost):
         row = lost.loc[lost.difference.idxmin()]
         said.append(f"most is lost on {row['class']} ({100 * row.difference:+.1f} points)")

@@ -11,6 +11,7 @@ from realgap.report import tables
 from realgap.report.figures import name
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
 from realgap.statistics import bootstrap_interval
+from realgap.statistics.areas import mean_auc
 
 HELD_OUT = "test"  # held-out real images audited as if they were generated: what chance gives
 
@@ -74,20 +75,30 @@ def ratios(audited: Mapping[str, measures.Audit], ids: Mapping[str, np.ndarray],
 def membership(runs: Iterable[Mapping], seed: int, resamples: int) -> pd.DataFrame:
     """A row per training set and seed: how well the loss tells real training images from test images.
 
-    runs: training_set, seed, and for members and for others the pair (logits (n, classes), labels (n,)).
+    runs: training_set, seed, and for members and for others the pair (logits (n, classes), labels (n,)), the same
+    images for all runs. mean_low, mean_high: of the mean AUC of the training set's seeds, by areas.mean_auc.
     """
-    rows = []
+    rows, scores = [], {}
     for run in runs:
         losses = [_losses(*run[side]) for side in ("members", "others")]
         result = measures.membership_inference(*losses, seed, resamples=resamples)
         sizes = {"n_members": len(losses[0]), "n_others": len(losses[1])}
         rows.append({"training_set": run["training_set"], "seed": run["seed"], **result._asdict(), **sizes})
-    return pd.DataFrame(rows)
+        scores.setdefault(run["training_set"], []).append([-one for one in losses])
+    bounds = {key: mean_auc(*map(np.stack, zip(*own, strict=True)))[1:] for key, own in scores.items()}
+    low, high = zip(*(bounds[row["training_set"]] for row in rows), strict=True)
+    return pd.DataFrame(rows).assign(mean_low=low, mean_high=high)
 
 
 def over_seeds(members: pd.DataFrame) -> pd.DataFrame:
-    """tables.over_seeds of the membership AUC, with a verdict in words."""
+    """tables.over_seeds of the membership AUC, with a verdict in words.
+
+    The interval of the mean is that of `membership`, which holds the sampling of the images; one seed has none.
+    """
     frame = tables.over_seeds(members, "auc")
+    bounds = members.drop_duplicates("training_set").set_index("training_set")
+    for side in ("low", "high"):
+        frame[side] = frame.training_set.map(bounds[f"mean_{side}"]).where(frame.n_seeds > 1)
     frame["verdict"] = [_verdict(row) for row in frame.rename(columns={"mean": "value"}).itertuples()]
     return frame
 
@@ -132,7 +143,8 @@ def section(copied: pd.DataFrame, members: pd.DataFrame, near_copy_quantile: flo
             ),
             Table(
                 "memorisation/membership.csv",
-                "Membership inference by loss on the real training images: AUC (0.5: not at all), mean over seeds.",
+                "Membership inference by loss on the real training images: AUC (0.5: not at all), mean over seeds. "
+                "Its interval holds the sampling of seeds and of images.",
                 {
                     "training_set": "training set",
                     "mean": "AUC",

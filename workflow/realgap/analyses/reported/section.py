@@ -22,8 +22,8 @@ SETUP = {
     "dataset.image_size": "side, px",
     "base_model.path": "base model",
     "base_model.resolution": "it works at, px",
-    "inversion.visits": "visits of an image",
-    "sampling.variants": "generated per real image",
+    "inversion.steps_per_image": "steps an image",
+    "sampling.samples_per_image": "generated per real image",
     "classifier.architecture": "classifier",
     "classifier.steps": "its optimiser steps",
 }

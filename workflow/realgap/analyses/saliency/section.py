@@ -72,6 +72,7 @@ def models(observed: pd.DataFrame) -> pd.DataFrame:
         "empty_predicted_maps": (predicted, "empty"),
         "faithfulness": (true[true.faithfulness.notna()], "faithfulness"),
     }
+    measured = {metric: (rows, column) for metric, (rows, column) in measured.items() if len(rows)}
     frames = [tables.over_seeds(rows.astype({column: float}), column) for rows, column in measured.values()]
     for metric, frame in zip(measured, frames, strict=True):
         frame.insert(1, "metric", metric)

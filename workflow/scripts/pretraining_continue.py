@@ -22,14 +22,14 @@ from realgap.pretraining import captions, fitting, handover, hypernyms, latents,
 from realgap.report import charts
 from realgap.run import steps
 from realgap.store import shards
-from scripts import pretrain_natural
+from scripts import pretraining_natural as natural
 
 # what may not change between two calls; how long and on what may
 FIXED = {
-    "vae": "seed image_size latent_channels vae_channels vae_batch_size vae_lr vae_ema_decay vae_falling kl_weight"
-    " precision",
+    "vae": "seed image_size latent_channels vae_channels vae_batch_size vae_lr vae_ema_decay vae_lr_decay_fraction"
+    " kl_weight precision",
     "unet": "seed image_size max_tokens text_width text_layers unet_channels unet_batch_size unet_lr unet_ema_decay"
-    " unet_falling snr_limit precision",
+    " unet_lr_decay_fraction snr_limit precision",
 }
 
 
@@ -46,19 +46,19 @@ class Options:
     vae: str | None  # a model folder whose VAE is taken, or none: one is trained
     latent_channels: int
     vae_channels: list[int]
-    vae_visits: int
+    vae_images_seen: int
     vae_batch_size: int
     vae_lr: float
     vae_ema_decay: float
-    vae_falling: float
+    vae_lr_decay_fraction: float
     kl_weight: float
     latent_power: float
     unet_channels: list[int]
-    unet_visits: int
+    unet_images_seen: int
     unet_batch_size: int
     unet_lr: float
     unet_ema_decay: float
-    unet_falling: float
+    unet_lr_decay_fraction: float
     snr_limit: float
     favoured: list[str]
     favour: float
@@ -101,14 +101,14 @@ def read(path: Path) -> Options:
     if not isinstance(given, dict) or set(given) != names:
         odd = ", ".join(sorted(set(given or {}) ^ names))
         raise ValueError(
-            f"{path}: must hold exactly the settings of scripts.pretrain_in_pieces; got too much or little: {odd}"
+            f"{path}: must hold exactly the settings of scripts.pretraining_continue; got too much or little: {odd}"
         )
     return Options(**given)
 
 
 def _photographs(shard_path: Path, screened_path: Path, o: Options) -> Photographs:
     shard, screened = shards.read(shard_path, "images"), pd.read_csv(screened_path)
-    rows = pretrain_natural.chosen(shard, screened, None)
+    rows = natural.chosen(shard, screened, None)
     images, labels, image_ids = (shard[name][rows] for name in ("images", "labels", "image_ids"))
     table = captions.read_table(o.captions)
     entries = [table[shard.attributes["classes"][label]] for label in labels]
@@ -116,7 +116,7 @@ def _photographs(shard_path: Path, screened_path: Path, o: Options) -> Photograp
         images,
         np.array([entry.kind for entry in entries]),
         hypernyms.write(images, entries, image_ids, o.seed),
-        pretrain_natural.in_words(screened),
+        natural.in_words(screened),
         len(set(labels)),
     )
 
@@ -152,18 +152,18 @@ def _trained_vae(images: np.ndarray, o: Options, out: Path, state: Path, until: 
     trace = fitting.train_vae(
         vae,
         images,
-        visits=o.vae_visits,
+        visits=o.vae_images_seen,
         batch_size=o.vae_batch_size,
         lr=o.vae_lr,
         kl_weight=o.kl_weight,
         ema_decay=o.vae_ema_decay,
-        falling=o.vae_falling,
+        falling=o.vae_lr_decay_fraction,
         seed=o.seed,
         checkpoint=checkpoint,
         dtype=devices.pick_dtype(o.precision, device, training=True),
         seconds=until - time.monotonic(),
     )
-    if len(trace.losses) < math.ceil(o.vae_visits / o.vae_batch_size):
+    if len(trace.losses) < math.ceil(o.vae_images_seen / o.vae_batch_size):
         _hand_over(checkpoint, state)
         return None
     latents.weigh(vae.cpu(), images[: fitting.SCALED_BY], o.latent_power, o.seed)
@@ -209,11 +209,11 @@ def _train(
         pipeline.to(device),
         photographs.images,
         photographs.captions,
-        visits=o.unet_visits,
+        visits=o.unet_images_seen,
         batch_size=o.unet_batch_size,
         lr=o.unet_lr,
         ema_decay=o.unet_ema_decay,
-        falling=o.unet_falling,
+        falling=o.unet_lr_decay_fraction,
         seed=o.seed,
         checkpoint=checkpoint,
         dtype=devices.pick_dtype(o.precision, device, training=True),
@@ -240,7 +240,7 @@ def _save(
         "screening": photographs.screening,
         "photographs": f"{len(images):,}",
         "classes": f"{photographs.classes:,}",
-        "visits": f"{len(trace.losses) * o.unet_batch_size:,}",
+        "seen": f"{len(trace.losses) * o.unet_batch_size:,}",
     }
     text = model_folder.fill_card(card.read_text(), pipeline, settings, {"UNet": trace}, **facts)
     pictures = {

@@ -1,4 +1,4 @@
-"""scripts.pretrain_in_pieces: from photographs to a model and a state that another machine goes on from."""
+"""scripts.pretraining_continue: from photographs to a model and a state that another machine goes on from."""
 
 import json
 import shutil
@@ -15,14 +15,20 @@ from safetensors.torch import load_file
 
 from realgap.pretraining import fitting, handover
 from realgap.store import shards
-from scripts import pretrain_in_pieces
+from scripts import pretraining_continue
 from tests.data.test_screening import photographs
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "resources" / "pretraining" / "mini-sd-natural-next.yaml"
 SMALL = {
     **{"max_tokens": 12, "text_width": 8, "text_layers": 1, "latent_channels": 6, "vae_channels": [8, 8, 8]},
-    **{"vae_visits": 8, "vae_batch_size": 8, "unet_channels": [8, 8], "unet_visits": 64, "unet_batch_size": 8},
+    **{
+        "vae_images_seen": 8,
+        "vae_batch_size": 8,
+        "unet_channels": [8, 8],
+        "unet_images_seen": 64,
+        "unet_batch_size": 8,
+    },
     **{"favoured": ["frog"], "prompts": ["a photo of a frog"], "precision": "fp32"},
 }
 
@@ -48,7 +54,7 @@ def brought(tmp_path):
     table = {"image_id": ids, "unseen_id": ids, "similarity": 0.5, "exact": False, "duplicate": ids == 3}
     pd.DataFrame(table).to_csv(files["screened"], index=False)
     (tmp_path / "captions.tsv").write_text("folder\tname\tkind\nn1\tbullfrog\tfrog\nn2\ttabby cat\tcat\n")
-    files["card"].write_text("$visits visits of $photographs photographs. $screening $losses $settings $parts")
+    files["card"].write_text("$seen seen of $photographs photographs. $screening $losses $settings $parts")
     settings(files, tmp_path, **SMALL)
     return files
 
@@ -64,7 +70,7 @@ def call(brought, run_step):
         given = {**brought, "out": folder / "model", "state": folder / "state", **files}
         paused = () if seconds is None else ("--seconds", str(seconds))
         run_step(
-            "scripts.pretrain_in_pieces", *(str(x) for name, it in given.items() for x in (f"--{name}", it)), *paused
+            "scripts.pretraining_continue", *(str(x) for name, it in given.items() for x in (f"--{name}", it)), *paused
         )
         weights = folder / "model" / "unet" / "diffusion_pytorch_model.safetensors"
         return load_file(weights) if weights.exists() else None
@@ -75,7 +81,7 @@ def call(brought, run_step):
 def test_two_machines_go_on_from_one_state_to_one_model_and_stop_at_the_visits(call, tmp_path):
     begun = call(tmp_path / "here", seconds=0)
     assert handover.done(tmp_path / "here" / "state" / "unet") == 1
-    assert (tmp_path / "here" / "model" / "README.md").read_text().startswith("8 visits of 11 photographs.")
+    assert (tmp_path / "here" / "model" / "README.md").read_text().startswith("8 seen of 11 photographs.")
     shutil.copytree(tmp_path / "here", tmp_path / "there")
     ends = [call(tmp_path / name) for name in ("here", "there")]
     torch.testing.assert_close(*ends, rtol=0, atol=0)
@@ -90,7 +96,7 @@ def test_two_machines_go_on_from_one_state_to_one_model_and_stop_at_the_visits(c
 
 
 def test_a_vae_whose_time_is_up_goes_on_from_its_state(call, brought, tmp_path):
-    settings(brought, tmp_path, **{**SMALL, "vae_visits": 48})
+    settings(brought, tmp_path, **{**SMALL, "vae_images_seen": 48})
     assert call(tmp_path / "here", seconds=0) is None
     assert not (tmp_path / "here" / "model").exists()
     assert handover.done(tmp_path / "here" / "state" / "vae") == 1
@@ -149,17 +155,17 @@ def test_other_settings_are_one_line_and_nothing_is_written(call, brought, tmp_p
 
 
 def test_every_setting_that_is_fixed_is_one_and_what_is_drawn_is_not():
-    o = pretrain_in_pieces.read(SHIPPED)
+    o = pretraining_continue.read(SHIPPED)
     assert o.fixed("unet") != replace(o, unet_lr=1.0).fixed("unet")
     assert o.fixed("vae") != replace(o, vae_lr=1.0).fixed("vae")
-    assert o.fixed("vae") == replace(o, unet_lr=1.0, latent_power=1.0, vae_visits=1).fixed("vae")
-    assert o.fixed("unet") == replace(o, favour=1.0, captions="moved.tsv", unet_visits=1).fixed("unet")
+    assert o.fixed("vae") == replace(o, unet_lr=1.0, latent_power=1.0, vae_images_seen=1).fixed("vae")
+    assert o.fixed("unet") == replace(o, favour=1.0, captions="moved.tsv", unet_images_seen=1).fixed("unet")
 
 
 def test_a_setting_too_many_or_too_few_is_one_line(tmp_path):
     (tmp_path / "s.yaml").write_text("seed: 0\nsped: 1\n")
     with pytest.raises(ValueError, match=r"s\.yaml: must hold exactly the settings.*sped"):
-        pretrain_in_pieces.read(tmp_path / "s.yaml")
+        pretraining_continue.read(tmp_path / "s.yaml")
 
 
 @pytest.fixture
@@ -171,7 +177,7 @@ def shipped():
 
 
 def test_the_shipped_state_is_whole_and_of_the_shipped_settings(shipped, tmp_path):
-    handover.read(shipped, tmp_path / "back.pt", pretrain_in_pieces.read(SHIPPED).fixed(shipped.name))
+    handover.read(shipped, tmp_path / "back.pt", pretraining_continue.read(SHIPPED).fixed(shipped.name))
     assert fitting.Checkpoint(tmp_path / "back.pt", "").done() == handover.done(shipped) > 0
 
 
