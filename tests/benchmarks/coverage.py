@@ -17,6 +17,7 @@ from tests.benchmarks.made_up import World
 HEADER = [
     "interval of",
     "units",
+    "studies",
     "Student's t, %",
     "pooled, %",
     "crossed bootstrap, %",
@@ -48,7 +49,7 @@ def table(studies: int, seed: int) -> Iterator[list[str]]:
             runs = [study(stream(seed, what, n_units, i), n_units, i % 5 == 0) for i in range(studies)]
             held, (ours, paired) = np.array([run[0] for run in runs]), np.mean([run[1] for run in runs], axis=0)
             shares = ["–" if np.isnan(one).all() else f"{100 * np.nanmean(one):.1f}" for one in held.T]
-            yield [what, str(n_units), *shares, f"{ours / paired:.2f}"]
+            yield [what, str(n_units), f"{studies:,}", *shares, f"{ours / paired:.2f}"]
 
 
 # a study: its own random numbers, units, whether to bootstrap -> which intervals hold the truth (nan: not made), in
