@@ -270,7 +270,7 @@ def test_what_was_fetched_is_checked_before_any_other_job(copy_of, tmp_path, mon
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *args, **settings: str(folder))
     options = {"path": str(folder), "hub": "somebody/flux", "revision": "0" * 40}
     with pytest.raises(ValueError, match="FluxPipeline with text_encoder_2 of class T5EncoderModel"):
-        run_step("scripts.fetch_base_model", "--options", json.dumps(options))
+        run_step("scripts.base_model_fetch", "--options", json.dumps(options))
 
 
 def test_neither_the_check_nor_the_plan_imports_torch(model_of):

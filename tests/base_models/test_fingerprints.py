@@ -127,7 +127,7 @@ def test_what_is_fetched_is_noted_as_its_revision(tmp_path, monkeypatch, run_ste
         for name in ["unet/config.json", "unet/diffusion_pytorch_model.safetensors", "model_index.json"]:
             if (name == "model_index.json") == (allow_patterns == ["model_index.json"]):
                 (local_dir / name).parent.mkdir(parents=True, exist_ok=True)
-                (local_dir / name).write_bytes(name.encode())
+                (local_dir / name).write_text(json.dumps({"_class_name": "StableDiffusionPipeline", "name": name}))
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     monkeypatch.chdir(tmp_path)

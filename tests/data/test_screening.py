@@ -42,7 +42,8 @@ def shifted(image, right=2, down=-1):
     return padded[2 - down : 2 - down + SIZE, 2 - right : 2 - right + SIZE]
 
 
-NEAR = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())["pretraining_natural"]["near"]
+SETTINGS = Path(__file__).parents[2] / "workflow" / "pretraining" / "config.yaml"
+NEAR = yaml.safe_load(SETTINGS.read_text())["natural"]["duplicate_threshold"]
 CHANGES = {
     "same": lambda image: image,
     "mirrored": lambda image: image[:, ::-1],

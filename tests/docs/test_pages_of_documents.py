@@ -124,7 +124,8 @@ STUDIES = [
 def test_a_study_file_of_a_page_is_valid(page, study, tmp_path, monkeypatch):
     default = yaml.safe_load((checkout.ROOT / "config.yaml").read_text())
     (tmp_path / "resources").symlink_to(checkout.ROOT / "resources")
-    (tmp_path / "birds").mkdir()
+    for folder in ("birds", "images/gan"):
+        (tmp_path / folder).mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     if study["study"] == "digits-blurred":  # a kind that the page adds
         study = {**study, "sources": {name: {"kind": "vae_only"} for name in study["sources"]}}

@@ -61,7 +61,8 @@ def test_the_tolerance_in_degrees_decides_what_is_consistent(csv, tmp_path, run_
         options = json.dumps({"tolerance_deg": tolerance_deg})
         out = [tmp_path / "verdicts.csv", tmp_path / "table.csv"]
         run_step(
-            "scripts.judge_shadows", "--pairs", path, "--options", options, "--verdicts", out[0], "--table", out[1]
+            *("scripts.geometry_judge_shadows", "--pairs", path, "--options", options),
+            *("--verdicts", out[0], "--table", out[1]),
         )
         assert pd.read_csv(out[0]).consistent.tolist() == [expected]
 

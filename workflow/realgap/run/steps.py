@@ -26,12 +26,12 @@ def parse(description: str | None, options: type | None = None, **files: Any) ->
     """The command line of a step: `--<name>` for each of `files`, `--options JSON` for a frozen dataclass.
 
     A file's value is the keyword arguments of argparse's `add_argument`, e.g. `out={}` or
-    `shards={"nargs": "+"}`; all are required unless they say otherwise. Options are refused when one is
+    `shards={"nargs": "+"}`; one is required unless it has a default. Options are refused when one is
     missing or unknown, so that a rule and its step cannot drift apart. `@FILE` stands for the lines of FILE.
     """
     parser = argparse.ArgumentParser(description=description, fromfile_prefix_chars="@")
     for name, arguments in files.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", **{"required": True, **arguments})
+        parser.add_argument(f"--{name.replace('_', '-')}", **{"required": "default" not in arguments, **arguments})
     if options is not None:
         parser.add_argument("--options", required=True, help=f"JSON: {', '.join(_names(options))}")
     parser.add_argument("--benchmark", help="write time and memory here, in the format of Snakemake's benchmarks")

@@ -204,14 +204,15 @@ def descriptions(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, s
 
 
 def of(config: Mapping[str, Any]) -> dict[str, Source]:
-    """The sources of a study by name, in the config's order."""
+    """The sources of a study by name."""
     return {name: _source(name, entry) for name, entry in config["sources"].items()}
 
 
 def used(config: Mapping[str, Any]) -> dict[str, Source]:
-    """Those that some training set holds."""
-    parts = {part for name in config["training_sets"] for part in parts_of(name)}
-    return {name: source for name, source in of(config).items() if name in parts}
+    """Those that some training set holds, in the order of the training sets."""
+    parts = dict.fromkeys(part for name in config["training_sets"] for part in parts_of(name))
+    sources = of(config)
+    return {name: sources[name] for name in parts if name in sources}
 
 
 def parts_of(training_set: str) -> list[str]:
