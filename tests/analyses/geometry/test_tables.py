@@ -69,6 +69,20 @@ def test_images_without_a_value_are_left_out_with_their_partner():
     assert table.n_images["worse", NAMES[1]] == 30
 
 
+def test_images_made_of_no_real_one_are_compared_with_all_of_them():
+    real, made = shard(["real"], [0]), shard(["elsewhere"], [4], count=20, seed=1)
+    made.arrays["image_ids"][:] = -1 - made.arrays["image_ids"]
+    images = judging.per_image(judging.columns([real, made]), NAMES)
+    table = judging.per_source(images, NAMES, 0).set_index(["source", "metric"])
+    found = table.loc["elsewhere", NAMES[0]]
+    assert found.n_images == 20
+    assert found.chance_above_real > 0.98
+    assert found.chance_low > 0.9
+    own, reals = (images[images.source == source][NAMES[1]] for source in ("elsewhere", "real"))
+    expected = np.mean(own.to_numpy()[:, None] > reals.to_numpy()[None])
+    assert table.chance_above_real["elsewhere", NAMES[1]] == pytest.approx(expected)
+
+
 @pytest.fixture(scope="module")
 def cues():
     """Structure statistics of "worse" differ, pixels of both are blank."""

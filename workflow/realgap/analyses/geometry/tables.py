@@ -47,22 +47,36 @@ def per_image(sources: Mapping[str, Mapping[str, np.ndarray]], names: Sequence[s
 def per_source(images: pd.DataFrame, names: Sequence[str], seed: int) -> pd.DataFrame:
     """A row per source and measure: the median with its interval, and the chance that an image of the source is
     above a real one, 0.5 where the two do not differ. Intervals: 95 %, bootstrap over real images, each drawn
-    together with what was made of it."""
+    together with what was made of it; images made of no real one are drawn by themselves."""
     rows = []
     reals = images[images.source == "real"].set_index("image_id")
     for source, group in images.groupby("source", sort=False):
+        paired = group.image_id.isin(reals.index).any()
         for name in names:
-            pairs = np.stack([group[name], reals.loc[group.image_id, name]], axis=1)
-            pairs = pairs[np.isfinite(pairs).all(axis=1)]
+            own, real = _sides(group, reals, name, paired)
             median = chance = (np.nan,) * 3
-            if len(pairs) > 1:
-                median = bootstrap_interval(pairs[:, 0], np.median, seed, RESAMPLES)
-                chance = bootstrap_interval(pairs, lambda p: auc(p[:, 0], p[:, 1]), seed, RESAMPLES)
+            if min(len(own), len(real)) > 1:
+                median = bootstrap_interval(own, np.median, seed, RESAMPLES)
+                sides, statistic = ((own, real), auc)
+                if paired:
+                    sides, statistic = np.stack([own, real], axis=1), lambda p: auc(p[:, 0], p[:, 1])
+                chance = bootstrap_interval(sides, statistic, seed, RESAMPLES)
             rows.append(
-                (source, role(source), name, len(pairs), *median, *(chance if source != "real" else [np.nan] * 3))
+                (source, role(source), name, len(own), *median, *(chance if source != "real" else [np.nan] * 3))
             )
     heads = ["source", "role", "metric", "n_images", "median", "median_low", "median_high"]
     return pd.DataFrame(rows, columns=[*heads, "chance_above_real", "chance_low", "chance_high"])
+
+
+def _sides(group: pd.DataFrame, reals: pd.DataFrame, name: str, paired: bool) -> tuple[np.ndarray, np.ndarray]:
+    """A finite measure of a source's images and of real ones; paired: row by row of the same images."""
+    own = group[name].to_numpy()
+    if not paired:
+        real = reals[name].to_numpy()
+        return own[np.isfinite(own)], real[np.isfinite(real)]
+    pairs = np.stack([own, reals.loc[group.image_id, name]], axis=1)
+    pairs = pairs[np.isfinite(pairs).all(axis=1)]
+    return pairs[:, 0], pairs[:, 1]
 
 
 def cues(
