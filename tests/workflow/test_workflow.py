@@ -25,6 +25,7 @@ OF_ANALYSES |= {
     "compare_scaling": 1,
     "tune_transfer": 8,
     "compare_transfer": 1,
+    "compare_reported": 1,
 }
 
 pytestmark = pytest.mark.xdist_group("study")
