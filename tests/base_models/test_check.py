@@ -266,8 +266,13 @@ def test_a_dry_run_ends_in_that_line_without_torch(project, copy_of, make):
 
 def test_what_was_fetched_is_checked_before_any_other_job(copy_of, tmp_path, monkeypatch, run_step):
     """The hub's client puts a folder there; what it is, is known only then."""
-    folder = other_pipeline("FluxPipeline")(copy_of())
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *args, **settings: str(folder))
+    published_there, folder = other_pipeline("FluxPipeline")(copy_of()), tmp_path / "fetched"
+
+    def download(hub, *, local_dir, **settings):
+        shutil.copytree(published_there, local_dir, dirs_exist_ok=True)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    monkeypatch.chdir(tmp_path)
     options = {"path": str(folder), "hub": "somebody/flux", "revision": "0" * 40}
     with pytest.raises(ValueError, match="FluxPipeline with text_encoder_2 of class T5EncoderModel"):
         run_step("scripts.base_model_fetch", "--options", json.dumps(options))

@@ -117,17 +117,18 @@ def test_a_base_model_is_its_revision_as_long_as_it_is_what_was_fetched(weights,
     assert fingerprints.identity(folder, revision, state) not in (revision, own)
 
 
-def test_what_is_fetched_is_noted_as_its_revision(tmp_path, monkeypatch, run_step):
+def test_what_is_fetched_is_noted_as_its_revision(base_model, tmp_path, monkeypatch, run_step):
     import huggingface_hub
 
     folder, asked = tmp_path / "fetched", []
 
     def download(hub, *, revision, local_dir, allow_patterns, ignore_patterns):
         asked.append(allow_patterns)
-        for name in ["unet/config.json", "unet/diffusion_pytorch_model.safetensors", "model_index.json"]:
-            if (name == "model_index.json") == (allow_patterns == ["model_index.json"]):
-                (local_dir / name).parent.mkdir(parents=True, exist_ok=True)
-                (local_dir / name).write_text(json.dumps({"_class_name": "StableDiffusionPipeline", "name": name}))
+        for path in (path for path in base_model.rglob("*") if path.is_file()):
+            if (path.name == "model_index.json") == (allow_patterns == ["model_index.json"]):
+                copy = local_dir / path.relative_to(base_model)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     monkeypatch.chdir(tmp_path)
