@@ -17,13 +17,14 @@ from tests.slurm.conftest import Run
 RESULTS = Path("results/reduced")
 # a step on a cluster costs ten seconds, and analyses are steps like others
 NO_ANALYSES = {"analyses": []}
-GPU_STEPS = {"encode", "invert", "sample", "reconstruct", "train", "evaluate"}
+GPU_STEPS = {"inversion_encode", "inversion_invert", "sampling_sample", "sampling_reconstruct"}
+GPU_STEPS |= {"classifier_train", "classifier_evaluate"}
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("slurm"), pytest.mark.timeout(2400)]
 
 
 class Seen:
-    """What the processes of steps say of themselves while they run: (verb, node, GPUs, threads)."""
+    """What the processes of steps say of themselves while they run: (step, node, GPUs, threads)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.steps, self.torch_on_login = str(folder), set(), False
@@ -92,14 +93,14 @@ def test_the_results_equal_those_of_a_run_on_this_machine(study, finished_result
 
 def test_gpu_steps_ran_on_gpu_nodes_with_one_gpu_each_and_only_they(study):
     seen = study[2].steps
-    assert {verb for verb, *_ in seen} >= GPU_STEPS | {"extract", "assemble"}
-    for verb, node, gpus, _ in seen:
-        if verb in GPU_STEPS:
-            assert node.startswith("gpu"), verb
-            assert gpus in ("0", "1", "2", "3"), verb
+    assert {step for step, *_ in seen} >= GPU_STEPS | {"data_extract", "classifier_assemble"}
+    for step, node, gpus, _ in seen:
+        if step in GPU_STEPS:
+            assert node.startswith("gpu"), step
+            assert gpus in ("0", "1", "2", "3"), step
         else:
-            assert node.startswith("cpu"), verb
-            assert gpus is None, verb
+            assert node.startswith("cpu"), step
+            assert gpus is None, step
 
 
 def test_threads_follow_the_allocation(study, accounted_cluster):
