@@ -21,11 +21,13 @@ SHARD = "results/fetched/real/tench/0.h5"
 
 @pytest.fixture
 def copy(tmp_path):
-    """A checkout whose study has a data set and a base model that are fetched; both are there, one file each."""
+    """A checkout whose study has a data set and a base model that are fetched; both are there, the data as one file."""
     folder = checkout.copy(tmp_path / "checkout")
-    for file in ("data/cifar-10-batches-py/batches.meta", "models/mine/model_index.json"):
-        (folder / file).parent.mkdir(parents=True)
-        (folder / file).write_text("mine")
+    data = folder / "data/cifar-10-batches-py/batches.meta"
+    data.parent.mkdir(parents=True)
+    data.write_text("mine")
+    # a whole one: a base model that is there is checked before anything is planned
+    shutil.copytree(checkout.ROOT / "resources/mini-sd-digits", folder / "models/mine")
     base_model = {"path": "models/mine", "hub": "CompVis/stable-diffusion-v1-4", "revision": "0" * 40}
     checkout.changed(
         folder,
@@ -84,7 +86,7 @@ def fetched(tmp_path):
     study = {
         "study": "fetched",
         "dataset": {"name": "imagenette", "root": "data", "classes": ["tench", "church"], "images_per_class": 2},
-        "geometry": {"images_per_class": 0},
+        "analyses": [],
     }
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
     md5 = hashlib.md5((served / "imagenette2-320.tgz").read_bytes()).hexdigest()
@@ -146,7 +148,9 @@ def test_a_folder_of_the_users_that_is_in_the_way_is_left_as_it_is(fetched):
 
 
 def test_a_folder_with_files_of_the_users_is_not_filled_from_the_hub(copy):
-    (copy / "models/mine/model_index.json").rename(copy / "models/mine/notes.json")
+    shutil.rmtree(copy / "models/mine")
+    (copy / "models/mine").mkdir()
+    (copy / "models/mine/notes.json").write_text("mine")
     run = checkout.snakemake(copy, target="fetch_base_model")
     assert run.returncode != 0
     assert "base_model.path: must be an empty folder or a new one to fetch a model to; got models/mine" in run.stdout
