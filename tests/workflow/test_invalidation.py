@@ -169,7 +169,9 @@ OTHER_EDITS = {
     "scripts/classifier_evaluate.py": (
         "batch_size=128",
         "batch_size=64",
-        {"evaluate", "infer_membership", "audit_memorisation", "diagnose_errors", "compare_scaling"} | TABLES,
+        {"evaluate", "infer_membership", "audit_memorisation", "diagnose_errors"}
+        | {"compare_scaling", "compare_reported"}
+        | TABLES,
     ),
     "realgap/cost/accounting.py": ("without: Iterable[str] = ()", "without: Iterable[str] = []", {"account", "report"}),
     "realgap/geometry/vanishing.py": ("HYPOTHESES = 1000", "HYPOTHESES = 900", GEOMETRY | {"account", "report"}),

@@ -33,6 +33,7 @@ use rule reconstruct_shard as reconstruct_full_size with:
     params:
         options=lambda w: options(config["compute"], full_size("images"), source=w.source),
         code=provenance.code("scripts.sampling_reconstruct"),
+        base_model=BASE_MODEL,
         weights=BASE_MODEL_FINGERPRINT,
     message:
         "Pass class {wildcards.class_name} through the VAE alone, at the base model's resolution"
@@ -53,6 +54,7 @@ use rule sample_shard as sample_full_size with:
     params:
         options=lambda w: sampling_options(w, samples_per_image=1, **full_size("images")),
         code=provenance.code("scripts.sampling_sample"),
+        base_model=BASE_MODEL,
         weights=BASE_MODEL_FINGERPRINT,
     message:
         "Sample {wildcards.source} images of class {wildcards.class_name} at the base model's resolution"

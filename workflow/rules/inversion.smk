@@ -26,13 +26,14 @@ rule encode_shard:
         options=options(config["compute"], resolution=config["base_model"]["resolution"]),
         code=provenance.code("scripts.inversion_encode"),
         benchmark=f"{OUT}/benchmarks/encode_shard/{{class_name}}-{{shard}}.tsv",
+        base_model=BASE_MODEL,
         weights=BASE_MODEL_FINGERPRINT,
         # a shared cache does not see wildcards, only params
         shard=lambda w: f"{w.class_name}/{w.shard}",
     message:
         "Encode class {wildcards.class_name}, shard {wildcards.shard} with the VAE"
     shell:
-        "python -m scripts.inversion_encode --images {input.images:q} --base-model {BASE_MODEL:q}/model_index.json"
+        "python -m scripts.inversion_encode --images {input.images:q} --base-model {params.base_model:q}/model_index.json"
         " --options {params.options:q} --out {output:q}"
         " --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
@@ -60,13 +61,14 @@ rule invert_shard:
             "scripts.inversion_invert", {"scripts.inversion_invert.STARTS": config["inversion"]["start"]}
         ),
         benchmark=f"{OUT}/benchmarks/invert_shard/{{class_name}}-{{shard}}.tsv",
+        base_model=BASE_MODEL,
         weights=BASE_MODEL_FINGERPRINT,
         shard=lambda w: w.shard,
     message:
         "Invert class {wildcards.class_name}, shard {wildcards.shard} into embeddings"
     shell:
         "python -m scripts.inversion_invert --images {input.images:q} --moments {input.moments:q}"
-        " --base-model {BASE_MODEL:q}/model_index.json --templates {input.templates:q}"
+        " --base-model {params.base_model:q}/model_index.json --templates {input.templates:q}"
         " --options {params.options:q} --out {output:q}"
         " --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
@@ -94,9 +96,11 @@ rule invert_class:
         ),
         moments=lambda w, input: listed(input.moments),
         code=provenance.code("scripts.inversion_invert_class"),
+        base_model=BASE_MODEL,
         weights=BASE_MODEL_FINGERPRINT,
     message:
         "Invert all real images of class {wildcards.class_name} into one embedding"
     shell:
-        "python -m scripts.inversion_invert_class --moments {params.moments:q} --base-model {BASE_MODEL:q}/model_index.json"
+        "python -m scripts.inversion_invert_class --moments {params.moments:q}"
+        " --base-model {params.base_model:q}/model_index.json"
         " --templates {input.templates:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"

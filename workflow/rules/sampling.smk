@@ -32,11 +32,12 @@ rule sample_shard:
         options=lambda w: sampling_options(w),
         embeddings=lambda w, input: listed(input.get("embeddings", [])),
         code=provenance.code("scripts.sampling_sample"),
+        base_model=BASE_MODEL,
         weights=BASE_MODEL_FINGERPRINT,
     message:
         "Sample {wildcards.source} images of class {wildcards.class_name}, shard {wildcards.shard}"
     shell:
-        "python -m scripts.sampling_sample --images {input.images:q} --base-model {BASE_MODEL:q}/model_index.json"
+        "python -m scripts.sampling_sample --images {input.images:q} --base-model {params.base_model:q}/model_index.json"
         " --templates {input.templates:q} --embeddings {params.embeddings:q} --moments {input.moments:q}"
         " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
 
@@ -62,11 +63,12 @@ rule reconstruct_shard:
     params:
         options=lambda w: options(config["compute"], source=w.source, image_size=DATASET["image_size"], images=None),
         code=provenance.code("scripts.sampling_reconstruct"),
+        base_model=BASE_MODEL,
         weights=BASE_MODEL_FINGERPRINT,
     message:
         "Pass class {wildcards.class_name}, shard {wildcards.shard} through the VAE alone (control)"
     shell:
-        "python -m scripts.sampling_reconstruct --moments {input.moments:q} --base-model {BASE_MODEL:q}/model_index.json"
+        "python -m scripts.sampling_reconstruct --moments {input.moments:q} --base-model {params.base_model:q}/model_index.json"
         " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
 
 
