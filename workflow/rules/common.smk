@@ -90,7 +90,7 @@ shell.prefix(
 
 
 PLAN = plan.Plan(config)
-# What a job of a rule does, for what it asks for and for `snakemake plan`: a rule says it beside itself, by `counts`.
+# What a job of each kind does, for what it asks for and for `snakemake plan`; it is said beside the rule, by `counts`.
 WORK = {}
 
 
@@ -244,7 +244,8 @@ def full_size_shards(source):
     if DATASET["image_size"] == config["base_model"]["resolution"]:
         return source_shards(source)
     kept = config["sampling"]["full_size_per_class"]
-    if not kept or (source != sources.REAL and SOURCES[source].rule not in FULL_SIZE):
+    made_small = source != sources.REAL and SOURCES[source].rule not in FULL_SIZE
+    if not kept or made_small:
         return []
     return expand(f"{OUT}/full_size/{source}/{{class_name}}.h5", class_name=CLASSES)
 
@@ -324,8 +325,8 @@ def under_table():
     """Every shard, training set, classifier and prediction of the study."""
     files = [shard for source in SHOWN for shard in source_shards(source)]
     before = {rule for source in GENERATED for rule in SOURCES[source].after}
-    for rule, folder in {"encode_shard": "moments", "invert_shard": "embeddings"}.items():
-        if rule in before:
+    for step, folder in {"encode_shard": "moments", "invert_shard": "embeddings"}.items():
+        if step in before:
             files += class_shards(f"{OUT}/{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
     if "invert_class" in before:
         files += expand(f"{OUT}/class_embeddings/{{class_name}}.h5", class_name=CLASSES)
@@ -384,3 +385,14 @@ def verification_plan():
             },
         }
     return json.dumps({"folder": OUT, "graph": graph})
+
+
+def geometry_shards(source):
+    """Images at the base model's resolution where the study keeps them, else those that classifiers see."""
+    return full_size_shards(source) or source_shards(source)
+
+
+def geometry_px():
+    """Side in pixels of the images whose geometry is measured."""
+    full_size = bool(config["sampling"]["full_size_per_class"])
+    return config["base_model"]["resolution"] if full_size else DATASET["image_size"]

@@ -62,30 +62,3 @@ rule convert_base_model:
         "Turn the checkpoint {config[conversion][file]} into a folder"
     shell:
         "python -m scripts.base_model_convert --options {params.options:q} 2>&1 | tee {log:q}"
-
-
-def reads(job, name):
-    """Whether a job needs what the target `name` fetches; steps with a base model have its weights among their params."""
-    if name == "fetch_base_model":
-        return "weights" in job.params.keys()
-    return job.rule.name.startswith("extract_")
-
-
-def to_fetch():
-    """The targets that the jobs of this run need and whose files are not there."""
-    dag = getattr(workflow, "_dag", None)
-    jobs = [] if dag is None else list(dag.needrun_jobs(exclude_finished=False))
-    missing = [name for name, marker in MARKERS.items() if marker and not os.path.exists(marker)]
-    return [name for name in missing if any(reads(job, name) for job in jobs)]
-
-
-def fetch():
-    """Before a run starts; a failure ends it with the step's own line."""
-    for name in to_fetch():
-        step = [sys.executable, "-m", STEPS[name], "--options", workflow.get_rule(name).params.options]
-        if subprocess.run(step, env={**os.environ, "PYTHONPATH": "workflow"}).returncode:
-            sys.exit(1)
-
-
-if workflow.is_main_process and workflow.output_settings.dryrun:
-    atexit.register(lambda: print(end="".join(f"before that: {name}, no {MARKERS[name]}\n" for name in to_fetch())))

@@ -6,18 +6,6 @@ counts("judge_geometry", None)
 
 # Do the lines bend and do the shadows lie? Real images, their controls and what was generated of them, side by side.
 
-
-def geometry_shards(source):
-    """Images at the base model's resolution where the study keeps them, else those that classifiers see."""
-    return full_size_shards(source) or source_shards(source)
-
-
-def geometry_px():
-    """Side in pixels of the images whose geometry is measured."""
-    full_size = bool(config["sampling"]["full_size_per_class"])
-    return config["base_model"]["resolution"] if full_size else DATASET["image_size"]
-
-
 # the VAE's own doing is a control of whatever came out of it
 THROUGH_VAE = (
     ["vae_only"] if "vae_only" in SOURCES and any(SOURCES[name].rule in FULL_SIZE for name in GENERATED) else []
