@@ -10,6 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from realgap import analyses
+
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "workflow", "envs", "config.yaml", "resources", "profiles", "slurm")
 
@@ -22,17 +24,7 @@ REDUCED = {
     "sources": {"stable_diffusion": {"num_inference_steps": 2}, "diffusion_inversion": {"num_inference_steps": 2}},
     "classifier": {"steps": 3, "batch_size": 8},
     "seeds": [0, 1],
-    "analyses": [
-        "saliency",
-        "fidelity",
-        "detection",
-        "memorisation",
-        "errors",
-        "scaling",
-        "transfer",
-        "geometry",
-        "reported",
-    ],
+    "analyses": list(analyses.ORDER),
     "saliency": {"images_per_class": 4},
     "fidelity": {"neighbours": 3, "resamples": 20, "subsets": 2},
     "detection": {"steps": 2, "folds": 2, "resamples": 20},

@@ -14,7 +14,7 @@ from realgap import streams
 from realgap.base_model import autoencoder, denoiser, prompting, schedules
 from realgap.diffusion import class_inversion
 from realgap.store import shards
-from tests import checkout
+from tests import checkout, digits
 
 CPU = torch.device("cpu")
 IDS = np.array([7, 3, 11, 4, 20])
@@ -164,14 +164,9 @@ def test_a_rate_that_is_too_high_is_one_line(tmp_path, step_line, run_step):
 
 
 def test_on_real_digits_the_loss_on_fixed_noise_falls():
-    from sklearn.datasets import load_digits
-
     model = checkout.ROOT / "resources/mini-sd-digits"
-    loaded = load_digits()
-    grey = np.kron(loaded.images[loaded.target == 3][:24] / 16 * 255, np.ones((2, 2))).astype(np.uint8)
-    images = np.repeat(grey[..., None], 3, axis=-1)
     vae, unet = (load(model, CPU, torch.float32) for load in (autoencoder.load, denoiser.load))
-    mean, std = autoencoder.encode(vae, images, 16)
+    mean, std = autoencoder.encode(vae, digits.images(3, 24), 16)
     predict, (alphas, kind) = denoiser.predictor(unet), schedules.noise(model)
     first = prompting.embed(model, ["a 3"], CPU)[0, :5].numpy()
     settings = {**SETTINGS, "scaling_factor": vae.config.scaling_factor, "prediction_type": kind}

@@ -5,11 +5,10 @@ import pytest
 import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 from diffusers.pipelines.stable_diffusion import pipeline_stable_diffusion_img2img as pipeline_img2img
-from sklearn.datasets import load_digits
 
 from realgap.base_model import autoencoder, denoiser, prompting, schedules
 from realgap.diffusion import sampling
-from tests import checkout
+from tests import checkout, digits
 
 CPU = torch.device("cpu")
 SCHEDULERS = ["pndm", "ddim", "dpmsolver++", "unipc"]
@@ -247,9 +246,7 @@ def test_where_an_item_begins_is_drawn_around_its_own_image():
 def test_the_stronger_the_farther_from_the_real_digits():
     """In dB of PSNR to the digits that samples of the shipped miniature begin at."""
     model = checkout.ROOT / "resources/mini-sd-digits"
-    loaded = load_digits()
-    grey = np.kron(loaded.images[loaded.target == 3][:12] / 16 * 255, np.ones((2, 2))).astype(np.uint8)
-    images = np.repeat(grey[..., None], 3, axis=-1)
+    images = digits.images(3, 12)
     vae, unet = (load(model, CPU, torch.float32) for load in (autoencoder.load, denoiser.load))
     mean, std = autoencoder.encode(vae, images, 16)
     embedded = prompting.embed(model, ["a 3", ""], CPU).numpy()
