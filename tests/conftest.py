@@ -35,15 +35,9 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(scope="session")
 def base_model(tmp_path_factory):
     """A folder in diffusers' layout: 16 px images, latents (4, 8, 8), prompts of 8 tokens of width 8."""
-    from realgap.pretraining import miniature
+    from tests import stable_diffusion
 
-    tokenizer = miniature.make_tokenizer(["one", "two"], max_tokens=8)
-    pipeline = miniature.assemble(
-        miniature.make_vae(16, (8, 8), seed=0),
-        miniature.make_text_encoder(tokenizer, width=8, layers=1, seed=0),
-        tokenizer,
-        miniature.make_unet(8, (8, 8), width=8, seed=0),
-    )
+    pipeline = stable_diffusion.smallest(["one", "two"], 8)
     folder = tmp_path_factory.mktemp("base model")
     pipeline.save_pretrained(folder, safe_serialization=True)
     return folder

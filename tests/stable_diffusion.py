@@ -7,6 +7,17 @@ from realgap.cost.plan import ARCHITECTURES
 from realgap.pretraining import miniature
 
 
+def smallest(captions, max_tokens, image_size=16):
+    """One level of 8 channels, latents at half the images' side, prompts of tokens of width 8."""
+    tokenizer = miniature.make_tokenizer(captions, max_tokens=max_tokens)
+    return miniature.assemble(
+        miniature.make_vae(image_size, (8, 8), seed=0),
+        miniature.make_text_encoder(tokenizer, width=8, layers=1, seed=0),
+        tokenizer,
+        miniature.make_unet(image_size // 2, (8, 8), width=8, seed=0),
+    )
+
+
 def save(folder: Path, family: str = "stable-diffusion-1", prediction_type: str = "epsilon") -> Path:
     """Write a pipeline of a family in resources/architectures to `folder`: 77 tokens of width 16, latents of 1/8."""
     import torch

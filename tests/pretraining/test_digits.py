@@ -13,8 +13,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from realgap.pretraining import fitting, miniature, typeset
+from realgap.pretraining import fitting, typeset
 from scripts import pretraining_digits
+from tests import stable_diffusion
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "resources" / "mini-sd-digits"
@@ -37,13 +38,7 @@ def printed():
 
 @pytest.fixture
 def tiny(printed):
-    tokenizer = miniature.make_tokenizer(printed[1], max_tokens=12)
-    return miniature.assemble(
-        miniature.make_vae(16, (8, 8), seed=0),
-        miniature.make_text_encoder(tokenizer, width=8, layers=1, seed=0),
-        tokenizer,
-        miniature.make_unet(8, (8, 8), width=8, seed=0),
-    )
+    return stable_diffusion.smallest(printed[1], 12)
 
 
 def checkpoint(folder, name="part"):

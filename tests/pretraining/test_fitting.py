@@ -6,20 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from realgap.pretraining import fitting, miniature
+from realgap.pretraining import fitting
 from realgap.streams import stream
+from tests import stable_diffusion
 from tests.data.test_screening import photographs
 
 
 @pytest.fixture
 def tiny():
-    tokenizer = miniature.make_tokenizer(["a frog", "a cat"], max_tokens=6)
-    return miniature.assemble(
-        miniature.make_vae(16, (8, 8), seed=0),
-        miniature.make_text_encoder(tokenizer, width=8, layers=1, seed=0),
-        tokenizer,
-        miniature.make_unet(8, (8, 8), width=8, seed=0),
-    )
+    return stable_diffusion.smallest(["a frog", "a cat"], 6)
 
 
 def test_images_are_drawn_as_often_as_they_weigh_with_captions_of_their_own():

@@ -4,18 +4,13 @@ import pytest
 import torch
 from PIL import Image
 
-from realgap.pretraining import fitting, miniature, model_folder
+from realgap.pretraining import fitting, model_folder
+from tests import stable_diffusion
 
 
 @pytest.fixture(scope="module")
 def pipeline():
-    tokenizer = miniature.make_tokenizer(["one", "two"], max_tokens=8)
-    return miniature.assemble(
-        miniature.make_vae(16, (8, 8), seed=0),
-        miniature.make_text_encoder(tokenizer, width=8, layers=1, seed=0),
-        tokenizer,
-        miniature.make_unet(8, (8, 8), width=8, seed=0),
-    )
+    return stable_diffusion.smallest(["one", "two"], 8)
 
 
 def test_saving_replaces_the_whole_folder(pipeline, tmp_path):

@@ -17,6 +17,7 @@ from realgap.base_model import autoencoder, denoiser, prompting
 from realgap.data import loaders
 from realgap.pretraining import captions, fitting, miniature
 from scripts import pretraining_digits as digits
+from tests import stable_diffusion
 from tests.data.test_screening import photographs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -172,16 +173,10 @@ def test_every_caption_of_an_image_is_used(tmp_path):
     seen = set()
     captions = [f"a {word}" for word in ("cat", "dog", "frog", "bird", "truck", "ship")]
     images = photographs(3, seed=0)
-    tokenizer = miniature.make_tokenizer(captions, max_tokens=6)
-    pipeline = miniature.assemble(
-        miniature.make_vae(32, (8, 8), seed=0),
-        miniature.make_text_encoder(tokenizer, width=8, layers=1, seed=0),
-        tokenizer,
-        miniature.make_unet(16, (8, 8), width=8, seed=0),
-    )
+    pipeline = stable_diffusion.smallest(captions, 6, image_size=32)
 
     def note(module, arguments):
-        seen.update(tokenizer.batch_decode(arguments[0], skip_special_tokens=True))
+        seen.update(pipeline.tokenizer.batch_decode(arguments[0], skip_special_tokens=True))
 
     pipeline.text_encoder.register_forward_pre_hook(note)
     given = {"visits": 64, "batch_size": 16, "lr": 1e-3, "ema_decay": 0.5, "seed": 0}
