@@ -1,6 +1,5 @@
 """The VAE of a base model: images to latents and back."""
 
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from realgap.base_model import families
+from realgap.base_model import families, layout
 
 
 def load(folder: str | Path, device: torch.device, dtype: torch.dtype) -> Any:
@@ -41,10 +40,7 @@ def decode(vae: Any, latents: torch.Tensor, image_size: int) -> np.ndarray:
 def scaling_factor(folder: str | Path) -> float:
     """What VAE outputs are multiplied by to become latents; configs before diffusers 0.9 leave it to the default."""
     families.require(folder, "vae")
-    autoencoder = families.library_class(families.of(folder).vae)
-    default = inspect.signature(autoencoder.__init__).parameters["scaling_factor"].default
-    config = autoencoder.load_config(Path(folder) / "vae", local_files_only=True)
-    return float(config.get("scaling_factor", default))
+    return float(layout.part_config(folder, "vae")["scaling_factor"])
 
 
 def _resize(pixels: torch.Tensor, size: int) -> torch.Tensor:

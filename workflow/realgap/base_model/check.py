@@ -1,6 +1,6 @@
 """Whether a base model can be used at all, said before any job is started: one line for the first thing that cannot.
 
-Read by realgap.config on the machine where `snakemake` runs, so nothing here needs torch or reads weights.
+Read by realgap.study.config on the machine where `snakemake` runs, so nothing here needs torch or reads weights.
 """
 
 import math

@@ -13,6 +13,7 @@ import torch
 
 from realgap import devices, streams
 from realgap.base_model.denoiser import Predict
+from realgap.diffusion import forward
 
 
 @dataclass(frozen=True)
@@ -101,13 +102,10 @@ def _noised(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Noised latents of some images, what the denoiser should predict from them, and the timesteps."""
     drawn = [streams.stream(seed, "class visit", i, step) for i in image_ids]
-    t = np.array([int(s.integers(len(alphas_cumprod))) for s in drawn])
+    t = devices.put(np.array([int(s.integers(len(alphas_cumprod))) for s in drawn]), device)
     posterior, noise = devices.put(streams.normal(drawn, (2, *mean.shape[1:])), device).unbind(1)
     latents = (torch.tensor(mean, device=device) + torch.tensor(std, device=device) * posterior) * scaling_factor
-    kept = alphas_cumprod.to(device)[devices.put(t, device)].view(-1, 1, 1, 1)
-    signal, sigma = kept.sqrt(), (1 - kept).sqrt()
-    target = noise if prediction_type == "epsilon" else signal * noise - sigma * latents
-    return signal * latents + sigma * noise, target, devices.put(t, device)
+    return *forward.noised(latents, noise, t, alphas_cumprod.to(device), prediction_type), t
 
 
 def _state(embedding: torch.nn.Parameter, optimiser: torch.optim.AdamW, losses: list[float]) -> State:

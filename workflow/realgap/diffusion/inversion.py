@@ -14,6 +14,7 @@ import torch
 
 from realgap import devices, streams
 from realgap.base_model.denoiser import Predict
+from realgap.diffusion import forward
 
 PARTS = 50  # of a run: the points of the loss trace, and where it can be interrupted and taken up again
 STRATA = 16  # of [0, num_train_timesteps): each is visited once in 16 visits
@@ -224,10 +225,7 @@ class _Batch:
         """Noised latents, target and timesteps at shares u of time, float64 (batch,) in [0, 1)."""
         t = devices.put((u * len(self.alphas_cumprod)).astype(np.int64), self.device)
         latents = unscaled * self.scaling_factor
-        signal = self.alphas_cumprod[t].sqrt().view(-1, 1, 1, 1)
-        sigma = (1 - self.alphas_cumprod[t]).sqrt().view(-1, 1, 1, 1)
-        target = noise if self.prediction_type == "epsilon" else signal * noise - sigma * latents
-        return signal * latents + sigma * noise, target, t
+        return *forward.noised(latents, noise, t, self.alphas_cumprod, self.prediction_type), t
 
     def _strata(self, visit: int) -> np.ndarray:
         """Which part of time each image visits: a fresh permutation of all parts per image and cycle."""
