@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from realgap import devices, streams
+from realgap.study import sources
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def train(
     for module in frozen:
         module.eval().requires_grad_(False)
     resident = [_to_device(images, labels, device) for images, labels in parts]
-    counts = _split(settings.batch_size, shares)
+    counts = sources.batch_counts(shares, settings.batch_size)
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.SGD(
         learned, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay, nesterov=True
@@ -165,12 +166,6 @@ def _memory_format(dtype: torch.dtype) -> torch.memory_format:
 
 def _to_device(images: np.ndarray, labels: np.ndarray, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
-
-
-def _split(batch_size: int, shares: Sequence[float]) -> list[int]:
-    """Images of each source in a batch; rounding the ends between them leaves none over and none short."""
-    ends = np.rint(batch_size * np.cumsum(shares)).astype(int)
-    return np.diff(ends, prepend=0).tolist()
 
 
 def _rows(first: int, count: int, n: int, seed: int, part: int) -> np.ndarray:

@@ -4,6 +4,7 @@ A source is an entry of the config's section `sources`: a name, its kind, and wh
 Several sources of one kind may stand side by side. `real`, the real training images, is always there.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -232,6 +233,12 @@ def batch_shares(parts: Sequence[str], real_share: float) -> list[float]:
     return [real_share if part == REAL else rest / generated for part in parts]
 
 
+def batch_counts(shares: Sequence[float], batch_size: int) -> list[int]:
+    """Images of each source in a batch; rounding the ends between them leaves none over and none short."""
+    ends = [round(batch_size * reached) for reached in itertools.accumulate(shares)]
+    return [end - first for first, end in itertools.pairwise([0, *ends])]
+
+
 def folder(source: str) -> str:
     """Where a source's shards lie below the study's folder: the one place that knows."""
     return REAL if source == REAL else f"samples/{source}"
@@ -290,12 +297,10 @@ def check(config: Mapping[str, Any]) -> None:
 
 
 def _check_batch(training_set: str, classifier: Mapping[str, Any]) -> None:
-    """Each source needs an image in every batch, where shares are rounded (realgap.classifier.training)."""
-    parts, ends, reached = parts_of(training_set), [0], 0.0
-    for share in batch_shares(parts, classifier["real_share"]):
-        reached += share
-        ends.append(round(classifier["batch_size"] * reached))
-    if empty := [part for part, first, end in zip(parts, ends, ends[1:], strict=False) if first == end]:
+    """Each source needs an image in every batch."""
+    parts = parts_of(training_set)
+    counts = batch_counts(batch_shares(parts, classifier["real_share"]), classifier["batch_size"])
+    if empty := [part for part, count in zip(parts, counts, strict=True) if not count]:
         raise ValueError(
             f"config: classifier.batch_size: must give each source of {training_set} an image of every batch, with "
             f"real_share {classifier['real_share']}; got {classifier['batch_size']}, in which {empty[0]} has none"
