@@ -96,6 +96,21 @@ def plan(folder: Path, study: str = "study.yaml", target: str = "all") -> Counte
     return jobs
 
 
+def requests(folder: Path, study: str = "study.yaml", *arguments: str) -> list[tuple]:
+    """The cluster profile's table: (steps, jobs, entries, partition, GPUs, CPUs, memory in GB, minutes)."""
+    run = snakemake(folder, "--profile", "slurm", "-n", *arguments, study=study)
+    assert run.returncode == 0, run.stdout + run.stderr
+    rows = re.findall(
+        r"^(\w[\w +]*?) +(\d+) +(\d+) +(\w+) +(\S+) +(\d+) +([\d.]+) GB +(\d+):(\d\d)$",
+        run.stdout.partition("What SLURM is asked for:")[2],
+        re.MULTILINE,
+    )
+    return [
+        (steps, int(jobs), int(entries), partition, gpus, int(cpus), float(memory), 60 * int(hours) + int(minutes))
+        for steps, jobs, entries, partition, gpus, cpus, memory, hours, minutes in rows
+    ]
+
+
 def rules(jobs: Counter[tuple[str, str]]) -> dict[str, int]:
     """Jobs per rule of a plan."""
     return dict(Counter(rule for rule, _ in jobs))

@@ -1,8 +1,6 @@
 """A study in miniature with a base model of the user's: two classes of two digits at 128 px, every row, two seeds."""
 
-import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -36,15 +34,6 @@ STUDY = {
 RESULTS = Path("results/tried")
 
 
-@dataclass(frozen=True)
-class Memory:
-    """Of one job, MB: what its rule asks for, and the most that it held."""
-
-    rule: str
-    asked: int
-    held: float
-
-
 def prepare(folder: Path, model: Path, **base_model: object) -> Path:
     """A checkout in `folder` with the study of a base model; further keys of base_model may be given."""
     checkout.copy(folder)
@@ -60,17 +49,19 @@ def run(folder: Path, target: str = "table", *arguments: str) -> Path:
     return folder / RESULTS
 
 
-def memory(folder: Path) -> list[Memory]:
-    """Of every job of the finished study that says how much it held."""
-    ended = checkout.snakemake(folder, "-n", "--forceall")
-    found = []
-    for block in re.split(r"\n\s*\n", ended.stdout):
-        rule, log = re.search(r"^(?:local)?rule (\w+):", block, re.M), re.search(r"^    log: (\S+)", block, re.M)
-        asked = re.search(r"\bmem_mb=(\d+)", block)
-        job = job_log.read(folder / log[1]) if log else None
-        if rule and asked and job:
-            found.append(Memory(rule[1], int(asked[1]), job.peak_memory_mb))
-    return found
+def memory(folder: Path) -> dict[str, tuple[float, int]]:
+    """Of every step of the finished study that a cluster runs, MB: the most that a job held, what the step asks for."""
+    asked = {
+        step: round(1000 * memory_gb)
+        for steps, *_, memory_gb, _ in checkout.requests(folder, "study.yaml", "--forceall")
+        for step in steps.split(" + ")
+    }
+    held = {}
+    for log in (folder / RESULTS / "logs").rglob("*.log"):
+        step = log.relative_to(folder / RESULTS / "logs").parts[0].removesuffix(".log")
+        if job := job_log.read(log):
+            held[step] = max(held.get(step, 0.0), job.peak_memory_mb)
+    return {step: (held[step], asked[step]) for step in held.keys() & asked.keys()}
 
 
 def discard(folder: Path) -> None:

@@ -5,14 +5,13 @@ Skipped where no Chromium is installed; REALGAP_BROWSER=required (as .ci/run set
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
-from tests import pages
+from tests import checkout, pages
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-AXE = Path(__file__).parent / "browser/node_modules/axe-core/axe.min.js"
+AXE = checkout.ROOT / "tests/browser/node_modules/axe-core/axe.min.js"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-quic"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 HOSTILE = "<img src=x onerror=alert(1)>'\"&$"

@@ -1,6 +1,5 @@
 """The cluster profile by dry runs: these need no SLURM."""
 
-import re
 import subprocess
 import sys
 
@@ -15,24 +14,9 @@ def folder(tmp_path_factory):
     return checkout.copy(tmp_path_factory.mktemp("profile") / "checkout")
 
 
-def requests(folder, study):
-    """The table of a dry run: (steps, jobs, entries, partition, GPUs, CPUs, memory in GB, minutes)."""
-    run = checkout.snakemake(folder, "--profile", "slurm", "-n", study=study)
-    assert run.returncode == 0, run.stdout + run.stderr
-    rows = re.findall(
-        r"^(\w[\w +]*?) +(\d+) +(\d+) +(\w+) +(\S+) +(\d+) +([\d.]+) GB +(\d+):(\d\d)$",
-        run.stdout.partition("What SLURM is asked for:")[2],
-        re.MULTILINE,
-    )
-    return [
-        (steps, int(jobs), int(entries), partition, gpus, int(cpus), float(memory), 60 * int(hours) + int(minutes))
-        for steps, jobs, entries, partition, gpus, cpus, memory, hours, minutes in rows
-    ]
-
-
 @pytest.fixture(scope="module")
 def cifar10(folder):
-    return requests(folder, "resources/studies/cifar10.yaml")
+    return checkout.requests(folder, "resources/studies/cifar10.yaml")
 
 
 def test_steps_that_ask_for_a_gpu_go_to_the_gpu_partition_and_only_they(cifar10):
@@ -51,7 +35,7 @@ def test_a_group_asks_for_one_gpu_and_one_jobs_memory_and_for_the_sum_of_times(c
 
 def test_a_thousand_shards_are_not_a_thousand_entries(folder):
     study = checkout.changed(folder, dataset={"classes": "all", "images_per_class": 100, "images_per_shard": 1})
-    rows = requests(folder, study)
+    rows = checkout.requests(folder, study)
     by_step = {row[0]: row for row in rows}
     assert by_step["extract_shard"][1:3] == (1000, 50)
     assert by_step["sample_shard"][1:3] == (2000, 200)
@@ -74,7 +58,7 @@ def test_every_rule_of_the_profile_exists(folder):
     profile = yaml.safe_load((folder / "slurm/config.yaml").read_text())
     rules = set(
         subprocess.run(
-            [sys.executable, "-m", "snakemake", "--list-rules", "--configfile", "resources/studies/cifar10.yaml"],
+            [sys.executable, "-m", "snakemake", "--list-rules", "--configfile", "study.yaml"],
             cwd=folder,
             env=checkout.environment(),
             capture_output=True,
@@ -87,4 +71,4 @@ def test_every_rule_of_the_profile_exists(folder):
 
 def test_a_site_without_gpus_asks_for_none(folder):
     study = checkout.changed(folder, compute={"device": "cpu"})
-    assert {row[4] for row in requests(folder, study)} == {"–"}
+    assert {row[4] for row in checkout.requests(folder, study)} == {"–"}
