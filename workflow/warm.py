@@ -1,4 +1,4 @@
-"""Run `python -m scripts.<verb>` in a process forked from one that has torch and diffusers imported already.
+"""Run `python -m scripts.<topic>_<verb>` in a process forked from one that has torch and diffusers imported already.
 
 Importing them takes 5 to 10 s of CPU time, more than many a step of a small study works. While Snakemake
 runs steps on its own machine it keeps one server; each step is then a fork of it, with its own working

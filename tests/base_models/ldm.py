@@ -3,12 +3,22 @@
 Written from the original code's module names, not by inverting a converter.
 """
 
+import json
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 
+from realgap.cost.plan import ARCHITECTURES
 from tests.base_models import published
+
+# family -> the configurations that its single file is converted with
+ARCHITECTURE = {
+    "stable-diffusion-v1-5": "stable-diffusion-1",
+    "stable-diffusion-2": "stable-diffusion-2",
+    "stable-diffusion-2-1-base": "stable-diffusion-2-base",
+    "stable-diffusion-2-1": "stable-diffusion-2",
+}
 
 _RESNET = {
     "norm1": "in_layers.0",
@@ -33,6 +43,25 @@ _LAYER = {
     "mlp.fc1": "mlp.c_fc",
     "mlp.fc2": "mlp.c_proj",
 }
+
+
+def checkpoint(family: str, base: Path) -> tuple[Path, Path, Path]:
+    """(file, the configs of its architecture in its widths, the folder that holds the same weights)."""
+    folder = published.save(base / family, family)
+    if "v1" not in family:  # all 23 layers: the converter knows the unused one by its number
+        published.change(folder, "text_encoder/config.json", num_hidden_layers=23)
+        published.store(folder, "text_encoder", published.tensors(folder, "text_encoder"))
+    for path in (ARCHITECTURES / ARCHITECTURE[family]).rglob("*.json"):
+        name = path.relative_to(ARCHITECTURES / ARCHITECTURE[family])
+        content = json.loads(path.read_text())
+        own = json.loads((folder / name).read_text()) if name.parts[0] in published.WEIGHTS else {}
+        widths = {key: own[key] for key in ("num_hidden_layers", *_widths()) if key in own}
+        published.write_json(base / "architecture" / name, content | widths)
+    return save(folder, base / "v.safetensors", ema=True), base / "architecture", folder
+
+
+def _widths():
+    return {key for widths in published.NARROW.values() for key in widths} | {"attention_head_dim"}
 
 
 def save(folder: Path, file: Path, ema: bool = False) -> Path:

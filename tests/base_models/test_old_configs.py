@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
 from transformers import CLIPTextModel
 
 from realgap.base_model import autoencoder, check, denoiser, prompting, schedules
+from realgap.base_model.samplers import SAMPLERS
 from realgap.cost import plan
 from tests import given
 from tests.base_models import published
@@ -61,7 +62,7 @@ def results(folder, part):
         return [prompting.embed(folder, ["a photo of a cat"], CPU)]
     alphas_cumprod, kind = schedules.noise(folder)
     made = [alphas_cumprod, torch.tensor(kind == "epsilon")]
-    for name in ("pndm", "ddim", "dpmsolver++", "unipc"):
+    for name in SAMPLERS:
         scheduler = schedules.sampler(folder, name)
         scheduler.set_timesteps(7)
         sample = torch.linspace(-1, 1, 16).view(1, 1, 4, 4)

@@ -12,6 +12,7 @@ from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from PIL import Image
 
 from realgap.base_model import autoencoder, denoiser, prompting, schedules
+from realgap.base_model.samplers import SAMPLERS
 
 CPU = torch.device("cpu")
 
@@ -142,7 +143,7 @@ def with_config(base_model, folder, part, **changes):
 
 
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
-@pytest.mark.parametrize("name", ["pndm", "ddim", "dpmsolver++", "unipc"])
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_has_the_noise_schedule_and_target_of_the_base_model(base_model, tmp_path, name, kind):
     folder = with_config(base_model, tmp_path / "model", "scheduler", prediction_type=kind, beta_end=0.02)
     scheduler = schedules.sampler(folder, name)

@@ -12,40 +12,16 @@ from tests import checkout
 from tests.base_models import ldm, published
 
 CPU = torch.device("cpu")
-FAMILIES = {
-    "stable-diffusion-v1-5": "stable-diffusion-1",
-    "stable-diffusion-2-1-base": "stable-diffusion-2-base",
-    "stable-diffusion-2-1": "stable-diffusion-2",
-}
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=ldm.ARCHITECTURE)
 def every(request, tmp_path_factory):
-    return _checkpoint(request.param, tmp_path_factory.mktemp(request.param))
+    return ldm.checkpoint(request.param, tmp_path_factory.mktemp(request.param))
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    return _checkpoint("stable-diffusion-v1-5", tmp_path_factory.mktemp("one"))
-
-
-def _checkpoint(family, base):
-    """(file, the configs of its architecture in its widths, the folder that holds the same weights)."""
-    folder = published.save(base / family, family)
-    if "v1" not in family:  # all 23 layers: the converter knows the unused one by its number
-        published.change(folder, "text_encoder/config.json", num_hidden_layers=23)
-        published.store(folder, "text_encoder", published.tensors(folder, "text_encoder"))
-    for path in (ARCHITECTURES / FAMILIES[family]).rglob("*.json"):
-        name = path.relative_to(ARCHITECTURES / FAMILIES[family])
-        content = json.loads(path.read_text())
-        own = json.loads((folder / name).read_text()) if name.parts[0] in published.WEIGHTS else {}
-        widths = {key: own[key] for key in ("num_hidden_layers", *_widths()) if key in own}
-        published.write_json(base / "architecture" / name, content | widths)
-    return ldm.save(folder, base / "v.safetensors", ema=True), base / "architecture", folder
-
-
-def _widths():
-    return {key for widths in published.NARROW.values() for key in widths} | {"attention_head_dim"}
+    return ldm.checkpoint("stable-diffusion-v1-5", tmp_path_factory.mktemp("one"))
 
 
 def test_the_folder_is_the_one_that_was_published(every, tmp_path):
@@ -65,11 +41,11 @@ def test_the_folder_is_the_one_that_was_published(every, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ldm.ARCHITECTURE)
 def test_an_architecture_is_that_of_the_published_folder(family):
     """Key by key, as far as it says anything."""
-    for path in (ARCHITECTURES / FAMILIES[family]).rglob("*.json"):
-        name = str(path.relative_to(ARCHITECTURES / FAMILIES[family]))
+    for path in (ARCHITECTURES / ldm.ARCHITECTURE[family]).rglob("*.json"):
+        name = str(path.relative_to(ARCHITECTURES / ldm.ARCHITECTURE[family]))
         theirs = published.files(family, full_width=True)[name]
         for key, value in json.loads(path.read_text()).items():
             if key in theirs and key not in ("safety_checker", "feature_extractor", "sample_size"):

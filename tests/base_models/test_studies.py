@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from tests.base_models import published, studies
+from tests import checkout
+from tests.base_models import ldm, published, studies
 
 LAYOUTS = {
     **{family: (family, lambda folder: folder) for family in published.FAMILIES},
@@ -25,6 +26,19 @@ def test_a_study_ends_in_its_table(copy_of, tmp_path, layout):
     assert list(table.index) == ROWS
     assert table.n_generated.tolist() == [0, 4, 4, 4, 4, 4]
     assert table.accuracy_mean.between(0, 1).all()
+
+
+@pytest.mark.long
+def test_a_single_file_is_converted_and_its_study_ends_in_its_table(tmp_path):
+    file, architecture, _ = ldm.checkpoint("stable-diffusion-v1-5", tmp_path / "original")
+    folder = studies.prepare(tmp_path / "checkout", "converted")
+    conversion = {"file": str(file), "architecture": str(architecture), "folder": "converted"}
+    made = checkout.snakemake(
+        folder, target="convert_base_model", study=checkout.changed(folder, conversion=conversion)
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    table = pd.read_csv(studies.run(folder) / "table.csv")
+    assert table.training_set.tolist() == ROWS
 
 
 @pytest.mark.long

@@ -6,12 +6,12 @@ import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 from diffusers.pipelines.stable_diffusion import pipeline_stable_diffusion_img2img as pipeline_img2img
 
-from realgap.base_model import autoencoder, denoiser, prompting, schedules
+from realgap.base_model import autoencoder, denoiser, prompting, samplers, schedules
+from realgap.base_model.samplers import SAMPLERS
 from realgap.diffusion import sampling
 from tests import checkout, digits
 
 CPU = torch.device("cpu")
-SCHEDULERS = ["pndm", "ddim", "dpmsolver++", "unipc"]
 SHAPE = (4, 8, 8)
 
 
@@ -52,7 +52,7 @@ def conditions():
     return items, random.standard_normal((8, 3, 8), np.float32), random.standard_normal((3, 8), np.float32)
 
 
-@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_a_sample_is_the_same_in_any_batch(base_model, unet, conditions, name):
     items, cond, uncond = conditions
     scheduler = schedules.sampler(base_model, name)
@@ -66,7 +66,7 @@ def test_a_sample_is_the_same_in_any_batch(base_model, unet, conditions, name):
 
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 2.0, 5.0])
-@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_latents_are_those_of_diffusers_own_pipeline(base_model, unet, conditions, name, guidance_scale):
     items, cond, uncond = conditions
     ours = draw(
@@ -130,12 +130,13 @@ def test_guidance_leads_from_the_unconditional_through_the_conditional_predictio
         torch.testing.assert_close(guided, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(("name", "calls_per_batch"), [("ddim", 7), ("dpmsolver++", 7), ("unipc", 7), ("pndm", 8)])
-def test_the_denoiser_is_called_once_a_step_for_both_branches(base_model, conditions, name, calls_per_batch):
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_denoiser_is_called_as_often_as_the_plan_counts_for_both_branches(base_model, conditions, name):
     items, cond, uncond = conditions
+    calls_per_batch = samplers.calls(name, 7)
     calls = []
     draw(counting(calls), schedules.sampler(base_model, name), items, cond, uncond, num_inference_steps=7)
-    assert len(calls) == 3 * calls_per_batch  # 8 items in batches of 3; PNDM takes its first step twice
+    assert len(calls) == 3 * calls_per_batch  # 8 items in batches of 3
     assert [n for n, _, _ in calls] == [6] * 2 * calls_per_batch + [4] * calls_per_batch
     for n, timesteps, asked in calls:
         assert len(set(timesteps)) == 1
@@ -192,7 +193,7 @@ def begun(items, seed=0):
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
 @pytest.mark.parametrize("strength", [0.3, 1.0])
-@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_latents_from_a_noised_image_are_those_of_diffusers_own_pipeline(
     base_model, unet, conditions, monkeypatch, name, strength, guidance_scale
 ):
@@ -218,7 +219,7 @@ def test_latents_from_a_noised_image_are_those_of_diffusers_own_pipeline(
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_a_sample_from_an_image_is_the_same_in_any_batch_and_shard(base_model, unet, conditions, name):
     items, cond, uncond = conditions
     settings = {"strength": 0.5, "num_inference_steps": 6}

@@ -44,29 +44,6 @@ def test_sources_get_their_own_shards_and_the_control_is_resampled(described):
     assert (sets["resampled"].images != sets["real"].images).any()
 
 
-def test_a_cut_takes_first_variants_first_and_the_same_of_each_class():
-    labels = np.repeat([3, 8], [6, 9])
-    variants = np.concatenate([np.tile([0, 1, 2], 2), np.tile([0, 1, 2], 3)])
-    ids = np.concatenate([np.repeat([5, 6], 3), np.repeat([7, 8, 9], 3)])
-    rows = image_sets.equal_rows(labels, variants, ids, 3, seed=0)
-    assert np.bincount(labels[rows])[[3, 8]].tolist() == [3, 3]
-    assert sorted(variants[rows[:3]]) == [0, 0, 1]
-    assert variants[rows[3:]].tolist() == [0, 0, 0]
-    assert set(rows) < set(image_sets.equal_rows(labels, variants, ids, 5, seed=0))
-    assert image_sets.smallest_class([labels, labels[:-4]]) == 5
-    with pytest.raises(ValueError, match="per_class: must be at most 6, the images of class 3, got 7"):
-        image_sets.equal_rows(labels, variants, ids, 7, seed=0)
-
-
-def test_a_cut_does_not_follow_the_order_of_the_file_but_the_seed_and_the_ids():
-    labels, variants, ids = np.zeros(1000, int), np.zeros(1000, int), np.arange(1000)
-    rows = image_sets.equal_rows(labels, variants, ids, 100, seed=0)
-    assert 400 < rows.mean() < 600
-    assert (image_sets.equal_rows(labels, variants, ids, 100, seed=1) != rows).any()
-    backwards = image_sets.equal_rows(labels, variants, ids[::-1], 100, seed=0)
-    assert set(ids[::-1][backwards]) == set(ids[rows])
-
-
 def test_class_names_are_in_the_order_of_their_numbers():
     parts = [
         shards.Shard({"labels": np.array([label])}, {"options": {"classes": [name]}})

@@ -373,3 +373,9 @@ def test_a_union_made_later_of_the_same_shards_has_the_same_bytes(images_shard, 
         made.append((tmp_path / name).read_bytes())
         time.sleep(1.1)  # HDF5 counts its times in seconds
     assert made[0] == made[1]
+
+
+def test_files_are_shared_out_to_their_sources_in_order():
+    assert shards.by_source(["real", "vae_only"], ["a", "b", "c", "d"]) == {"real": ["a", "b"], "vae_only": ["c", "d"]}
+    with pytest.raises(ValueError, match="equally many of each of 2 sources; got 3"):
+        shards.by_source(["real", "vae_only"], ["a", "b", "c"])

@@ -78,7 +78,7 @@ os.environ.update(REALGAP_COMMIT=provenance.commit())
 # running steps after SIGTERM by itself.)
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
-# A step is `python -m scripts.<verb>`; relative, so that two checkouts of the same code agree.
+# A step is `python -m scripts.<topic>_<verb>`; relative, so that two checkouts of the same code agree.
 # workflow/warm.py runs the same command in an interpreter that has its imports behind it.
 # The shell too waits for a step that was told to stop, which exits with 143 when it has saved its state.
 shell.prefix(

@@ -1,1 +1,1 @@
-"""The steps of the workflow: one verb, one file, run as `python -m scripts.<verb>`."""
+"""The steps of the workflow: one file each, run as `python -m scripts.<topic>_<verb>`."""

@@ -42,6 +42,25 @@ def main() -> None:
     checkpoint.remove()
 
 
+def train_and_predict(step: str, data: shards.Shard, test: shards.Shard, options: Options, out: str) -> None:
+    """Train on `data` and write what the classifier says of the test images, for an analysis; no classifier is kept."""
+    of_run = {"step": step, "options": asdict(options), "inputs": {"training_set": data.attributes["checksum"]}}
+    checkpoint = checkpoints.Checkpoint(out, of_run)
+    model, _ = fit(data, options, checkpoint=checkpoint)
+    device = devices.pick(options.device)
+    dtype = devices.pick_dtype(options.precision, device)
+    classes = np.unique(data["labels"])
+    arrays = {
+        "logits": training.predict(model, test["images"], batch_size=128, device=device, dtype=dtype),
+        "labels": np.searchsorted(classes, test["labels"]),
+        "image_ids": test["image_ids"],
+    }
+    kept = {name: data.attributes[name] for name in ("training_set", "parts")}
+    made = {"step": step, "seed": options.seed, "classes": classes.tolist(), "options": asdict(options), **kept}
+    shards.write(out, "predictions", arrays, made)
+    checkpoint.remove()
+
+
 def fit(
     data: shards.Shard,
     options: Options,

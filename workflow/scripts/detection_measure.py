@@ -6,6 +6,7 @@ from functools import partial
 from realgap.analyses.detection import figures as drawing
 from realgap.analyses.detection import measures
 from realgap.analyses.detection import section as analysis
+from realgap.data import training_sets
 from realgap.features import image_sets
 from realgap.report import figures, sections, tables
 from realgap.run import steps
@@ -38,7 +39,7 @@ def main() -> None:
     )
     sets = {"test": image_sets.load(args.test_features, [args.test])}
     sets |= image_sets.load_each(options.sources, args.features, args.shards)
-    smallest = image_sets.smallest_class(one.labels for one in sets.values())
+    smallest = training_sets.smallest_class(one.labels for one in sets.values())
     sets = {
         key: one.cut(min(smallest, options.images_per_class or smallest), options.seed) for key, one in sets.items()
     }

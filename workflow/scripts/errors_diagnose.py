@@ -8,7 +8,8 @@ from realgap.analyses.errors import figures as drawing
 from realgap.analyses.errors import measures
 from realgap.analyses.errors import section as analysis
 from realgap.analyses.fidelity.distances import nearest
-from realgap.features.image_sets import class_names, smallest_class
+from realgap.data.training_sets import smallest_class
+from realgap.features.image_sets import class_names
 from realgap.report import figures, sections, tables
 from realgap.run import steps
 from realgap.store import shards

@@ -5,7 +5,8 @@ from functools import partial
 
 from realgap.analyses.fidelity import figures as drawing
 from realgap.analyses.fidelity import section as analysis
-from realgap.features.image_sets import class_names, smallest_class
+from realgap.data.training_sets import smallest_class
+from realgap.features.image_sets import class_names
 from realgap.report import charts, figures, sections, tables
 from realgap.run import steps
 from realgap.store import shards

@@ -30,7 +30,7 @@ def main() -> None:
     args, options = steps.parse(__doc__, Options, measured={}, shards={"nargs": "+"}, out=pair)
     chosen, detect = _typical(shards.read(args.measured, "geometry"))[:MOST_SCENES], detector(options.detector)
     scenes: list[dict] = [{} for _ in chosen]
-    for source, paths in zip(options.sources, np.array_split(args.shards, len(options.sources)), strict=True):
+    for source, paths in shards.by_source(options.sources, args.shards).items():
         for shard in (shards.read(path, "images") for path in paths):
             for row in np.flatnonzero((shard["variants"] == 0) & np.isin(shard["image_ids"], chosen)):
                 image_id = int(shard["image_ids"][row])

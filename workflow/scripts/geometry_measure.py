@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from realgap.analyses.geometry import measures
+from realgap.data import training_sets
 from realgap.geometry.segments import detector
 from realgap.run import steps
 from realgap.store import provenance, shards
@@ -22,7 +23,7 @@ class Options:
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, shards={"nargs": "+"}, out={})
-    chosen = list(_chosen(args.shards, options.images_per_class))
+    chosen = list(_chosen(args.shards, options.images_per_class, options.seed))
     size = max(chosen[0][0].shape[:2])
     columns = [options.source, *(measures.CONTROLS if options.source == "real" else ())]
     detect, rows = detector(options.detector), []
@@ -39,16 +40,15 @@ def main() -> None:
     shards.write(args.out, "geometry", arrays, {**made, "versions": provenance.versions("opencv-python-headless")})
 
 
-def _chosen(paths: list[str], images_per_class: int) -> Iterator[tuple]:
-    """(image, label, image_id, variant) of the first images of each class, their first variant."""
-    count: dict[int, int] = {}
-    for path in paths:
-        shard = shards.read(path, "images")
-        for row in np.flatnonzero(shard["variants"] == 0):
-            label = int(shard["labels"][row])
-            count[label] = count.get(label, 0) + 1
-            if count[label] <= images_per_class:
-                yield shard["images"][row], label, int(shard["image_ids"][row]), 0
+def _chosen(paths: list[str], per_class: int, seed: int) -> Iterator[tuple]:
+    """(image, label, image_id, variant) of `per_class` images of each class or as many as each has, first variants."""
+    parts = [shards.read(path, "images") for path in paths]
+    names = ("images", "labels", "image_ids", "variants")
+    images, labels, image_ids, variants = (np.concatenate([part[name] for part in parts]) for name in names)
+    first = np.flatnonzero(variants == 0)
+    per_class = min(per_class, training_sets.smallest_class([labels[first]]))
+    for row in first[training_sets.equal_rows(labels[first], variants[first], image_ids[first], per_class, seed)]:
+        yield images[row], int(labels[row]), int(image_ids[row]), 0
 
 
 if __name__ == "__main__":

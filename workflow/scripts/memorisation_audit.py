@@ -8,6 +8,7 @@ import pandas as pd
 from realgap.analyses.memorisation import figures as drawing
 from realgap.analyses.memorisation import section as analysis
 from realgap.analyses.memorisation.measures import audit, closest_pairs
+from realgap.data import training_sets
 from realgap.features import image_sets
 from realgap.report import charts, figures, sections, tables
 from realgap.run import steps
@@ -38,7 +39,7 @@ def main() -> None:
     test = image_sets.load(args.test_features, [args.test])
     sets = image_sets.load_each(options.sources, args.features, args.shards)
     extractor = shards.read(args.test_features, "features").attributes["extractor"]
-    per_class = image_sets.smallest_class(one.labels for one in (train, *sets.values()))
+    per_class = training_sets.smallest_class(one.labels for one in (train, *sets.values()))
     first = {source: one.cut(per_class, options.seed) for source, one in sets.items()}
     ids = {analysis.HELD_OUT: test.image_ids[::2], **{source: one.image_ids for source, one in first.items()}}
     copied, by_image = [], []

@@ -8,7 +8,7 @@ import numpy as np
 from realgap import devices
 from realgap.analyses.memorisation import section as analysis
 from realgap.classifier import storage, training
-from realgap.features import image_sets
+from realgap.data import training_sets
 from realgap.report import tables
 from realgap.run import steps
 from realgap.store import shards
@@ -28,8 +28,8 @@ def main() -> None:
     args, options = steps.parse(__doc__, Options, classifiers=many, predictions=many, train=many, out={})
     parts = [shards.read(path, "images") for path in args.train]
     images, labels, ids = (np.concatenate([part[name] for part in parts]) for name in ("images", "labels", "image_ids"))
-    count = min(options.members_per_class, image_sets.smallest_class([labels]))
-    rows = image_sets.equal_rows(labels, np.zeros_like(labels), ids, count, options.seed)
+    count = min(options.members_per_class, training_sets.smallest_class([labels]))
+    rows = training_sets.equal_rows(labels, np.zeros_like(labels), ids, count, options.seed)
     members = images[rows], np.searchsorted(np.unique(labels), labels[rows])
     runs = _runs(args.classifiers, args.predictions, *members, options)
     tables.save(args.out, analysis.membership(runs, options.seed, options.resamples))

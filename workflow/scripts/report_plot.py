@@ -37,8 +37,10 @@ def main() -> None:
         gallery=pairs,
     )
     table, accuracies = pd.read_csv(args.table), pd.read_csv(args.accuracies)
-    by_source = zip(options.columns, np.array_split(args.shards, len(options.columns)), strict=True)
-    opened = {figures.name(source): [shards.read(path, "images") for path in paths] for source, paths in by_source}
+    by_source = shards.by_source(options.columns, args.shards)
+    opened = {
+        figures.name(source): [shards.read(path, "images") for path in paths] for source, paths in by_source.items()
+    }
     first = _first_ids(opened)
     columns = {
         title: np.stack([_variants(shard, ids, 1)[:, 0] for shard, ids in zip(of, first[title], strict=True)])

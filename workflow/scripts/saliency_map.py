@@ -8,6 +8,7 @@ import torch
 from realgap import devices
 from realgap.analyses.saliency import grad_cam
 from realgap.classifier import storage, training
+from realgap.data import training_sets
 from realgap.run import steps
 from realgap.store import shards
 
@@ -30,15 +31,15 @@ def main() -> None:
     model.to(device)
     test = shards.read(args.test, "images")
     labels = np.searchsorted(made["classes"], test["labels"])
-    rows = _choose(labels, options.images_per_class, options.seed)
-    labels = labels[rows]
+    rows = _choose(labels, test["image_ids"], options.images_per_class, options.seed)
+    labels, image_ids = labels[rows], test["image_ids"][rows]
     pixel_values = training.to_pixel_values(torch.from_numpy(test["images"][rows]))
     result = grad_cam.attend(
         model, pixel_values, torch.from_numpy(labels), options.layer, options.method, options.batch_size
     )
     faithfulness = np.full(len(rows), np.nan, np.float32)
     if options.faithfulness_images_per_class:
-        subset = _choose(labels, options.faithfulness_images_per_class, options.seed)
+        subset = _choose(labels, image_ids, options.faithfulness_images_per_class, options.seed)
         faithfulness[subset] = grad_cam.faithfulness(
             model, pixel_values[subset], labels[subset], result.true_maps[subset], options.seed
         )
@@ -47,15 +48,16 @@ def main() -> None:
         "correct": result.logits.argmax(axis=1) == labels,
         "faithfulness": faithfulness,
         "labels": labels,
-        "image_ids": test["image_ids"][rows],
+        "image_ids": image_ids,
     }
     about = {"training_set": made["training_set"], "seed": made["options"]["seed"], "classes": made["classes"]}
     shards.write(args.out, "saliency", arrays, {"step": "map_saliency", "options": asdict(options), **about})
 
 
-def _choose(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
-    """grad_cam.stratified of as many as each class has, if it has fewer."""
-    return grad_cam.stratified(labels, min(per_class, np.unique(labels, return_counts=True)[1].min()), seed)
+def _choose(labels: np.ndarray, image_ids: np.ndarray, per_class: int, seed: int) -> np.ndarray:
+    """Rows of `per_class` images of each class, or of as many as each class has."""
+    per_class = min(per_class, training_sets.smallest_class([labels]))
+    return training_sets.equal_rows(labels, np.zeros_like(labels), image_ids, per_class, seed)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pytorch_grad_cam import GradCAM, LayerCAM, ScoreCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
-from realgap.analyses.saliency.grad_cam import METHODS, attend, faithfulness, scaled, stratified
+from realgap.analyses.saliency.grad_cam import METHODS, attend, faithfulness, scaled
 
 DEVICES = [
     "cpu",
@@ -151,23 +151,13 @@ def test_a_stock_stem_leaves_nothing_to_look_at():
 def test_wrong_arguments_are_named(classifier):
     x, y = pixels(2), labels(2)
     with pytest.raises(ValueError, match="labels: must be one per image, 2, got 1"):
-        attend(classifier, x, y[:1])
+        attend(classifier, x, y[:1], "layer4")
     with pytest.raises(ValueError, match="layer: must be a module of the classifier such as 'layer4', got 'body'"):
         attend(classifier, x, y, "body")
     with pytest.raises(ValueError, match="method: must be one of grad_cam, .* got 'cam'"):
-        attend(classifier, x, y, method="cam")
+        attend(classifier, x, y, "layer4", method="cam")
     with pytest.raises(ValueError, match="model: must be in eval mode"):
-        attend(torchvision.models.resnet18(), x, y)
-
-
-def test_stratified_images_are_nested_and_balanced():
-    truth = np.random.default_rng(0).integers(0, 4, 300)
-    few, many = stratified(truth, 5, seed=1), stratified(truth, 20, seed=1)
-    assert np.bincount(truth[many]).tolist() == [20] * 4
-    assert set(few) < set(many)
-    assert set(few) != set(stratified(truth, 5, seed=2))
-    with pytest.raises(ValueError, match="per_class: must be at most"):
-        stratified(truth, 200, seed=1)
+        attend(torchvision.models.resnet18(), x, y, "layer4")
 
 
 def test_road_rewards_the_patch_that_is_looked_at():

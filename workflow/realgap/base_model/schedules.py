@@ -1,4 +1,4 @@
-"""The noise schedule of a base model, for inversion, and the sampling algorithms with that schedule."""
+"""The noise schedule of a base model, for inversion, and a sampler with that schedule."""
 
 from pathlib import Path
 from typing import Any
@@ -6,14 +6,7 @@ from typing import Any
 import torch
 
 from realgap.base_model import families
-
-# name -> class of diffusers, and its settings
-SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
-    "ddim": ("DDIMScheduler", {"clip_sample": False}),
-    "dpmsolver++": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 2}),
-    "unipc": ("UniPCMultistepScheduler", {}),
-}
+from realgap.base_model.samplers import SAMPLERS
 
 
 def noise(folder: str | Path) -> tuple[torch.Tensor, str]:
@@ -26,9 +19,9 @@ def noise(folder: str | Path) -> tuple[torch.Tensor, str]:
 
 
 def sampler(folder: str | Path, name: str) -> Any:
-    """A sampling scheduler, one of SCHEDULERS, with the base model's noise schedule."""
-    kind, settings = SCHEDULERS[name]
-    return families.library_class(kind).from_config(_scheduler_config(folder), **settings)
+    """A sampling scheduler, one of SAMPLERS, with the base model's noise schedule."""
+    own = SAMPLERS[name]
+    return families.library_class(own.kind).from_config(_scheduler_config(folder), **own.settings)
 
 
 def _scheduler_config(folder: str | Path) -> dict[str, Any]:

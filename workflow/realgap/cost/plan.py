@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from realgap.base_model import layout
+from realgap.base_model import layout, samplers
 from realgap.cost import flops
 from realgap.data import catalog
 from realgap.study import config as configuration
@@ -110,7 +110,7 @@ class Plan:
         sampling, own = self.config["sampling"], source.settings
         made = images * source.samples_per_image(sampling["samples_per_image"])
         steps = max(1, int(own["num_inference_steps"] * own.get("strength", 1)))
-        calls = steps + (own["scheduler"] == "pndm")  # PNDM takes its second step twice
+        calls = samplers.calls(own["scheduler"], steps)
         branches = 1 if own["guidance_scale"] == 1 else 2
         work = made * (calls * branches * self.denoise + self.decoder)
         batch = min(made, sampling["batch_size"])

@@ -1,14 +1,14 @@
 """Sets of images with their features, row by row, as analyses compare them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from realgap.data.images import resampled
+from realgap.data.training_sets import equal_rows
 from realgap.store import shards
-from realgap.streams import ranks
 
 
 @dataclass(frozen=True)
@@ -55,27 +55,5 @@ def load(features: str | Path, paths: Sequence[str | Path], resample: bool = Fal
 
 def load_each(sources: Sequence[str], features: Sequence[str], paths: Sequence[str]) -> dict[str, ImageSet]:
     """`load` for each source; paths: all shards of the first source, then of the next, equally many."""
-    each = zip(sources, features, np.array_split(paths, len(sources)), strict=True)
-    return {source: load(described, own, source == "resampled") for source, described, own in each}
-
-
-def equal_rows(
-    labels: np.ndarray, variants: np.ndarray, image_ids: np.ndarray, per_class: int, seed: int
-) -> np.ndarray:
-    """Rows of `per_class` images of each class, first variants first, (classes * per_class,) int64, ascending.
-
-    Among images of one variant chance decides, by seed and image id: the order of a file may mean something (the
-    writers of digits follow one another). A smaller cut is nested in a larger one. ValueError if a class has fewer.
-    """
-    chosen, order = [], ranks(seed, "equal cut", image_ids)
-    for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        if len(rows) < per_class:
-            raise ValueError(f"per_class: must be at most {len(rows)}, the images of class {label}, got {per_class}")
-        chosen.append(rows[np.lexsort((order[rows], variants[rows]))][:per_class])
-    return np.sort(np.concatenate(chosen))
-
-
-def smallest_class(labels: Iterable[np.ndarray]) -> int:
-    """Images of the smallest class in any of the sets, by the labels (n,) of each."""
-    return min(int(np.unique(own, return_counts=True)[1].min()) for own in labels)
+    each = zip(features, shards.by_source(sources, paths).items(), strict=True)
+    return {source: load(described, own, source == "resampled") for described, (source, own) in each}

@@ -207,6 +207,17 @@ def joint(checksums: Iterable[str]) -> str:
     return ordered[0] if len(ordered) == 1 else hashlib.sha256("".join(ordered).encode()).hexdigest()
 
 
+def by_source(sources: Sequence[str], paths: Sequence[str]) -> dict[str, list[str]]:
+    """The files of each source: all of the first in `paths`, then of the next, equally many.
+
+    ValueError if they do not divide evenly.
+    """
+    each, rest = divmod(len(paths), len(sources))
+    if rest:
+        raise ValueError(f"shards: must be equally many of each of {len(sources)} sources; got {len(paths)}")
+    return {source: list(paths[n * each : (n + 1) * each]) for n, source in enumerate(sources)}
+
+
 @contextlib.contextmanager
 def _decoding(path: str | Path) -> Iterator[None]:
     """Whatever stops HDF5 or json from decoding a file, said as one ValueError that names it."""

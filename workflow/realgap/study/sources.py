@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from realgap.base_model.samplers import SAMPLERS
+
 REAL = "real"
 DEFECTS = ("bent_lines", "second_light", "broken_camera")  # with which the renderer draws scenes of known fault
 
@@ -17,7 +19,7 @@ DEFECTS = ("bent_lines", "second_light", "broken_camera")  # with which the rend
 _DENOISING = {
     "scheduler": {
         "description": "Sampling algorithm by name.",
-        "enum": ["pndm", "ddim", "dpmsolver++", "unipc"],
+        "enum": list(SAMPLERS),
         "default": "dpmsolver++",
     },
     "num_inference_steps": {

@@ -19,9 +19,9 @@ class Options:
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, shards={"nargs": "+"}, table={}, section={})
-    of_each = zip(options.sources, np.array_split(args.shards, len(options.sources)), strict=True)
     images = {
-        source: np.concatenate([shards.read(path, "images")["images"] for path in paths]) for source, paths in of_each
+        source: np.concatenate([shards.read(path, "images")["images"] for path in paths])
+        for source, paths in shards.by_source(options.sources, args.shards).items()
     }
     table = analysis.brightness(images, options.seed, options.resamples)
     tables.save(args.table, table)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from realgap.analyses.fidelity import TITLE, distances, measures
 from realgap.analyses.fidelity.measures import Images
-from realgap.features.image_sets import equal_rows
+from realgap.data.training_sets import equal_rows
 from realgap.report.figures import name
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
 from realgap.store.shards import Shard
@@ -25,7 +25,7 @@ REFERENCES = {"test": "real test images", "train": "real training images"}
 
 
 def cut(shard: Shard, per_class: int, seed: int) -> Images:
-    """A set of features cut to `per_class` images of each class, by image_sets.equal_rows."""
+    """A set of features cut to `per_class` images of each class, by training_sets.equal_rows."""
     rows = equal_rows(shard["labels"], shard["variants"], shard["image_ids"], per_class, seed)
     return Images(shard["features"][rows], shard["labels"][rows])
 

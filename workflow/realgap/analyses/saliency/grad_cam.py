@@ -31,7 +31,7 @@ REFERENCE_METHODS = {
 METHODS = ("grad_cam", *REFERENCE_METHODS)
 
 
-class Attention(NamedTuple):
+class Saliency(NamedTuple):
     """What one classifier says of n images, and where it looks for it."""
 
     logits: np.ndarray  # (n, classes) float32
@@ -43,10 +43,10 @@ def attend(
     model: nn.Module,
     pixel_values: Tensor,
     labels: Tensor,
-    layer: str = "layer4",
+    layer: str,
     method: str = "grad_cam",
     batch_size: int = 256,
-) -> Attention:
+) -> Saliency:
     """Logits and raw maps of `model` at `layer` for pixel_values (n, 3, H, W) and labels (n,) int64.
 
     model: in eval mode, on any device; it is left as it was (no gradients, no hooks). layer: a name of
@@ -64,7 +64,7 @@ def attend(
     device = next(model.parameters()).device
     batches = zip(pixel_values.split(batch_size), labels.split(batch_size), strict=True)
     parts = [attend_batch(pixels.to(device), target.to(device)) for pixels, target in batches]
-    return Attention(*(torch.cat(column).numpy() for column in zip(*parts, strict=True)))
+    return Saliency(*(torch.cat(column).numpy() for column in zip(*parts, strict=True)))
 
 
 def scaled(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -72,20 +72,6 @@ def scaled(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     maps = _stretched(torch.as_tensor(maps, dtype=torch.float32))
     resized = nn.functional.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]
     return _stretched(resized).numpy()
-
-
-def stratified(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
-    """Indices (classes * per_class,) int64 of a fixed random choice of images, sorted by class, then index.
-
-    A larger `per_class` contains the smaller. ValueError if a class has fewer images.
-    """
-    chosen = []
-    for label, count in zip(*np.unique(labels, return_counts=True), strict=True):
-        if count < per_class:
-            raise ValueError(f"per_class: must be at most {count}, the images of class {label}, got {per_class}")
-        order = stream(seed, "attention images", int(label)).permutation(np.flatnonzero(labels == label))
-        chosen.append(np.sort(order[:per_class]))
-    return np.concatenate(chosen)
 
 
 def faithfulness(

@@ -1,0 +1,28 @@
+"""The sampling algorithms that a study may name; a new one is an entry here. The config reads it: nothing heavy."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A class of diffusers, its settings, and what a sample costs."""
+
+    kind: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    calls_per_step: int = 1
+    more_calls: int = 0  # of the UNet, beyond calls_per_step for each step
+
+
+SAMPLERS = {
+    "pndm": Sampler("PNDMScheduler", {"skip_prk_steps": True}, more_calls=1),  # its second step is taken twice
+    "ddim": Sampler("DDIMScheduler", {"clip_sample": False}),
+    "dpmsolver++": Sampler("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 2}),
+    "unipc": Sampler("UniPCMultistepScheduler"),
+}
+
+
+def calls(name: str, steps: int) -> int:
+    """How often the UNet is asked for one image in `steps` denoising steps."""
+    own = SAMPLERS[name]
+    return own.calls_per_step * steps + own.more_calls
