@@ -24,11 +24,13 @@ REDUCED = {
     "sources": {"stable_diffusion": {"num_inference_steps": 2}, "diffusion_inversion": {"num_inference_steps": 2}},
     "classifier": {"steps": 3, "batch_size": 8},
     "seeds": [0, 1],
-    "analyses": list(analyses.ORDER),
+    # learning curves train 36 more classifiers: tests/workflow/test_learning_curves.py
+    "analyses": [name for name in analyses.ORDER if name != "learning_curves"],
     "saliency": {"images_per_class": 4},
     "fidelity": {"neighbours": 3, "resamples": 20, "subsets": 2},
     "detection": {"steps": 2, "folds": 2, "resamples": 20},
     "memorisation": {"resamples": 20, "pairs": 2},
+    "learning_curves": {"real_counts": [2, 3], "draws": 3},
     "scaling": {"multiples": [1]},
     # not the processor's: in bf16 embeddings that differ by 1e-5 move a pixel in 400 by more than one grey level
     "compute": {"precision": "fp32"},

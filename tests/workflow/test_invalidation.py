@@ -146,7 +146,7 @@ EDITS = {
         'stream = streams.stream(seed, "blend", image_id',
         {"sample_shard"},
     ),
-    "base_model/schedules.py": ('"solver_order": 2', '"solver_order": 3', {"sample_shard"}),
+    "base_model/samplers.py": ('"solver_order": 2', '"solver_order": 3', {"sample_shard"}),
     "store/checkpoints.py": ("EVERY_S = 60.0", "EVERY_S = 30.0", {"invert_shard", "sample_shard"}),
 }
 OTHER_EDITS = {

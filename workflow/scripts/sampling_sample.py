@@ -1,7 +1,8 @@
 """Sample new images for each real image of a shard, conditioned on prompts or on learned embeddings."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,35 +48,16 @@ def main() -> None:
         moments={"nargs": "*", "default": []},
         out={},
     )
-    device = devices.pick(options.device)
-    dtype = devices.pick_dtype(options.precision, device)
     real = shards.read(args.images, "images")
-    vae, unet = (load(args.base_model, device, dtype) for load in (autoencoder.load, denoiser.load))
+    model = load(args.base_model, options)
     learned = [shards.read(path, "embeddings") for path in args.embeddings]
     # an image in whose inversion NaN or infinity arose has no embedding
     failed = [image_id for one in learned for image_id in one.attributes["failed"]]
     chosen = np.flatnonzero(~np.isin(real["image_ids"][: options.images], failed))
     image_ids, labels = real["image_ids"][chosen], real["labels"][chosen]
     items = sampling.items(image_ids, options.samples_per_image)
-    conditioned, unconditional = _conditioning(args, options, items, learned, int(real["labels"][0]), device)
-    shape = denoiser.latent_shape(args.base_model, vae, unet, options.resolution)
-    start = {}
-    if options.strength is not None:
-        moments = shards.read(args.moments[0], "moments")
-        start = {"start": _start(moments, items, vae.config.scaling_factor, options.seed), "strength": options.strength}
-    batches = sampling.sample(
-        sampling.Rows(len(items), lambda rows: sampling.initial_latents(items[rows], shape, options.seed)),
-        conditioned,
-        unconditional,
-        denoiser.predictor(unet),
-        schedules.sampler(args.base_model, options.scheduler),
-        lambda latents: autoencoder.decode(vae, latents, options.image_size),
-        num_inference_steps=options.num_inference_steps,
-        guidance_scale=options.guidance_scale,
-        batch_size=options.batch_size,
-        device=device,
-        **start,
-    )
+    moments = shards.read(args.moments[0], "moments") if options.strength is not None else None
+    conditioned, unconditional = _conditioning(args, options, items, learned, int(real["labels"][0]), model.device)
     arrays = {
         "labels": np.repeat(labels, options.samples_per_image),
         "image_ids": np.array([image_id for image_id, _ in items], np.int64),
@@ -84,16 +66,63 @@ def main() -> None:
     inputs = {"images": real.attributes["checksum"]}
     if learned:
         inputs["embeddings"] = shards.joint(one.attributes["checksum"] for one in learned)
-    if start:
+    if moments is not None:
         inputs["moments"] = moments.attributes["checksum"]
     made = {"step": "sample", "source": options.source, "options": asdict(options), "inputs": inputs}
     made["versions"] = provenance.versions("torch", "diffusers")
+    batches = draw(model, options, items, conditioned, unconditional, moments)
     with shards.writing(args.out, "images", len(items), made) as append:
         first = 0
         for images in steps.progress(batches, -(-len(items) // options.batch_size), "sampling"):
             rows = slice(first, first + len(images))
             append({"images": images, **{name: array[rows] for name, array in arrays.items()}})
             first = rows.stop
+
+
+class Model(NamedTuple):
+    """What samples are drawn with."""
+
+    vae: Any
+    unet: Any
+    latent_shape: tuple[int, ...]
+    scheduler: Any
+    device: Any
+
+
+def load(base_model: str, options: Options) -> Model:
+    device = devices.pick(options.device)
+    dtype = devices.pick_dtype(options.precision, device)
+    vae, unet = (part(base_model, device, dtype) for part in (autoencoder.load, denoiser.load))
+    shape = denoiser.latent_shape(base_model, vae, unet, options.resolution)
+    return Model(vae, unet, shape, schedules.sampler(base_model, options.scheduler), device)
+
+
+def draw(
+    model: Model,
+    options: Options,
+    items: Items,
+    conditioned: sampling.Rows,
+    unconditional: np.ndarray,
+    moments: Mapping[str, np.ndarray] | None = None,
+) -> Iterator[np.ndarray]:
+    """Batches of images uint8 (n, h, w, 3) of the items, in order; moments: of the real images that they begin at."""
+    start = {}
+    if moments is not None:
+        start = {"start": _start(moments, items, model.vae.config.scaling_factor, options.seed)}
+        start["strength"] = options.strength
+    return sampling.sample(
+        sampling.Rows(len(items), lambda rows: sampling.initial_latents(items[rows], model.latent_shape, options.seed)),
+        conditioned,
+        unconditional,
+        denoiser.predictor(model.unet),
+        model.scheduler,
+        lambda latents: autoencoder.decode(model.vae, latents, options.image_size),
+        num_inference_steps=options.num_inference_steps,
+        guidance_scale=options.guidance_scale,
+        batch_size=options.batch_size,
+        device=model.device,
+        **start,
+    )
 
 
 def _conditioning(
@@ -105,31 +134,41 @@ def _conditioning(
         embedded = prompting.embed(args.base_model, [*prompts, ""], device).cpu().numpy()
         chosen = conditioning.choose_prompts(items, len(prompts), options.seed)
         return sampling.Rows(len(items), lambda rows: embedded[chosen[rows]]), embedded[-1]
-    embeddings, image_ids, labels = (
-        np.concatenate([one[name] for one in learned]) for name in ("embeddings", "image_ids", "labels")
+    names = ("embeddings", "image_ids", "labels")
+    arrays = {name: np.concatenate([one[name] for one in learned]) for name in names}
+    return of_embeddings(options, items, arrays, label), away_from(
+        options, arrays["embeddings"], args.base_model, device
     )
-    own, ids = embeddings[labels == label], image_ids[labels == label]
-    if options.unconditional == "prompt":
-        unconditional = prompting.embed(args.base_model, [""], device)[0].cpu().numpy()
-    else:
-        unconditional = embeddings.mean(axis=0)
+
+
+def of_embeddings(options: Options, items: Items, learned: Mapping[str, np.ndarray], label: int) -> sampling.Rows:
+    """The conditioning of items of a class, from embeddings, image_ids and labels of its real images (and others)."""
+    own = learned["labels"] == label
+    embeddings, ids = learned["embeddings"][own], learned["image_ids"][own]
 
     def make(rows: slice) -> np.ndarray:
         if options.conditioning == "class_inversion":
-            return conditioning.around(items[rows], own[0], options.embedding_noise, options.seed)
+            return conditioning.around(items[rows], embeddings[0], options.embedding_noise, options.seed)
         return conditioning.mix(
             items[rows],
-            own,
+            embeddings,
             ids,
             embedding_noise=options.embedding_noise,
             interpolation_strength=options.interpolation_strength,
             seed=options.seed,
         )
 
-    return sampling.Rows(len(items), make), unconditional
+    return sampling.Rows(len(items), make)
 
 
-def _start(moments: shards.Shard, items: Items, scale: float, seed: int) -> sampling.Rows:
+def away_from(options: Options, embeddings: np.ndarray, base_model: str, device: Any) -> np.ndarray:
+    """What guidance leads away from: the empty prompt, or the mean of embeddings (n, tokens, width)."""
+    if options.unconditional == "prompt":
+        return prompting.embed(base_model, [""], device)[0].cpu().numpy()
+    return embeddings.mean(axis=0)
+
+
+def _start(moments: Mapping[str, np.ndarray], items: Items, scale: float, seed: int) -> sampling.Rows:
     """The latents of each item's real image."""
     posterior = moments["mean"], moments["std"], moments["image_ids"]
     return sampling.Rows(len(items), lambda rows: sampling.noised_start(items[rows], *posterior, scale, seed))

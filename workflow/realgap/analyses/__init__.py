@@ -20,6 +20,7 @@ ORDER = (
     "detection",
     "memorisation",
     "errors",
+    "learning_curves",
     "scaling",
     "transfer",
     "geometry",

@@ -1,0 +1,66 @@
+"""Accuracy against the number of real images, over several draws of them, and what a generated image is worth."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from realgap.study import sources
+
+TITLE = "How many real images are the generated ones worth?"
+SETTINGS = {
+    "real_counts": {
+        "description": "Real images of each class that are drawn; the smaller draws are nested in the larger.",
+        "type": "array",
+        "minItems": 2,
+        "uniqueItems": True,
+        "items": {"type": "integer", "minimum": 2},
+    },
+    "draws": {
+        "description": "Independent draws of the real images, each with a classifier seed of its own.",
+        "type": "integer",
+        "minimum": 3,
+        "maximum": 1000,
+    },
+}
+
+
+def rows(config: Mapping[str, Any]) -> list[str]:
+    """Training sets that can be made of a draw: each of their sources makes its images of real ones, one by one.
+
+    A folder's images belong to no real image, and a class's one embedding has seen all of its real images.
+    """
+    known = sources.of(config)
+    drawable = {sources.REAL, *(name for name, source in known.items() if _drawable(source))}
+    return [name for name in config["training_sets"] if drawable.issuperset(sources.parts_of(name))]
+
+
+def of_a_draw(source: sources.Source) -> bool:
+    """Whether its images depend on which other real images are there: partners, or the mean that guidance leaves."""
+    settings = source.settings
+    return source.conditioning == "inversion" and (
+        settings.get("interpolation_strength", 0) > 0 or settings.get("unconditional") in ("class", "dataset")
+    )
+
+
+def counts(config: Mapping[str, Any]) -> list[int]:
+    """The numbers of real images of each class, ascending."""
+    return sorted(config["learning_curves"]["real_counts"])
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """The curve of real images must be there, another one beside it, and images enough to draw from."""
+    most, there = counts(config)[-1], config["dataset"]["images_per_class"]
+    if most > there:
+        raise ValueError(
+            "config: learning_curves.real_counts: must be at most dataset.images_per_class, "
+            f"{there}, which they are drawn from; got {most}"
+        )
+    own = rows(config)
+    if sources.REAL not in own or len(own) < 2:
+        raise ValueError(
+            "config: analyses: must leave out learning_curves where training_sets has not real and another row that "
+            f"can be made of a draw; got {config['training_sets']}"
+        )
+
+
+def _drawable(source: sources.Source) -> bool:
+    return source.kind != "folder" and source.conditioning != "class_inversion"

@@ -1,0 +1,147 @@
+# Files are named by the number of real images of each class and of the draw: learning_curves/<source>/<per_class>-<draw>.h5.
+LEARNING_CURVES = ANALYSES["learning_curves"]
+CURVES = LEARNING_CURVES.rows(config)
+DRAWS = {"per_class": LEARNING_CURVES.counts(config), "draw": range(config["learning_curves"]["draws"])}
+
+
+counts("sample_draw", lambda w: PLAN.sample_shard(int(w.per_class) * len(CLASSES), SOURCES[w.source]))
+counts("train_on_draw", lambda w: PLAN.train())
+counts("compare_learning_curves", None)
+
+
+wildcard_constraints:
+    per_class=r"\d+",
+    draw=r"\d+",
+
+
+def of_draw(wildcards):
+    """The image shards of each source of a training set, and of a source that depends on the draw its own."""
+    parts = sources.parts_of(wildcards.training_set)
+    own = f"{OUT}/learning_curves/samples/{{source}}/{wildcards.per_class}-{wildcards.draw}.h5"
+    made = [part != sources.REAL and LEARNING_CURVES.of_a_draw(SOURCES[part]) for part in parts]
+    return [
+        file
+        for part, mine in zip(parts, made, strict=True)
+        for file in ([own.format(source=part)] if mine else source_shards(part))
+    ]
+
+
+def draw_embeddings(wildcards):
+    return class_shards(f"{OUT}/embeddings/{{class_name}}/{{shard}}.h5", CLASSES)
+
+
+def draw_latents(wildcards):
+    begins = SOURCES[wildcards.source].kind == "img2img"
+    return class_shards(f"{OUT}/moments/{{class_name}}/{{shard}}.h5", CLASSES) if begins else []
+
+
+rule sample_draw:
+    input:
+        images=source_shards(sources.REAL),
+        embeddings=draw_embeddings,
+        moments=draw_latents,
+    output:
+        f"{OUT}/learning_curves/samples/{{source}}/{{per_class}}-{{draw}}.h5",
+    log:
+        f"{OUT}/logs/sample_draw/{{source}}-{{per_class}}-{{draw}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/sample_draw/{{source}}-{{per_class}}-{{draw}}.tsv"
+    conda:
+        "../../../../envs/realgap.yaml"
+    resources:
+        gpu=GPU,
+        mem_mb=memory_for("sample_draw"),
+        runtime=minutes_for("sample_draw"),
+        disk_mb=disk_for("sample_draw"),
+    params:
+        options=lambda w: draw_options(w),
+        images=lambda w, input: listed(input.images),
+        embeddings=lambda w, input: listed(input.embeddings),
+        moments=lambda w, input: listed(input.get("moments", [])),
+        code=provenance.code("scripts.learning_curves_sample"),
+        base_model=BASE_MODEL,
+        weights=BASE_MODEL_FINGERPRINT,
+    message:
+        "Sample {wildcards.source} images of {wildcards.per_class} real ones of each class, draw {wildcards.draw}"
+    shell:
+        "python -m scripts.learning_curves_sample --images {params.images:q} --base-model {params.base_model:q}/model_index.json"
+        " --embeddings {params.embeddings:q} --moments {params.moments:q} --options {params.options:q} --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+def draw_options(wildcards):
+    chosen = json.loads(sampling_options(Wildcards(fromdict={"source": wildcards.source, "class_name": None})))
+    return options(chosen, per_class=int(wildcards.per_class), draw=int(wildcards.draw))
+
+
+rule train_on_draw:
+    input:
+        real=source_shards(sources.REAL),
+        shards=of_draw,
+        test=f"{OUT}/test.h5",
+    output:
+        f"{OUT}/learning_curves/predictions/{{training_set}}/{{per_class}}-{{draw}}.h5",
+    log:
+        f"{OUT}/logs/train_on_draw/{{training_set}}-{{per_class}}-{{draw}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/train_on_draw/{{training_set}}-{{per_class}}-{{draw}}.tsv"
+    conda:
+        "../../../../envs/realgap.yaml"
+    resources:
+        gpu=GPU,
+        mem_mb=memory_for("train_on_draw"),
+        runtime=minutes_for("train_on_draw"),
+        disk_mb=disk_for("train_on_draw"),
+    params:
+        # a draw has a classifier seed of its own
+        options=lambda w: options(
+            json.loads(training_options(Wildcards(fromdict={"training_set": w.training_set, "seed": w.draw}))),
+            per_class=int(w.per_class),
+            draw=int(w.draw),
+            draw_seed=config["seed"],
+        ),
+        real=lambda w, input: listed(input.real),
+        shards=lambda w, input: listed(input.shards),
+        code=provenance.code("scripts.learning_curves_train"),
+    message:
+        "Train on {wildcards.training_set} with {wildcards.per_class} real images of each class, draw {wildcards.draw}"
+    shell:
+        "python -m scripts.learning_curves_train --real {params.real:q} --shards {params.shards:q} --test {input.test:q}"
+        " --training-set {wildcards.training_set:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule compare_learning_curves:
+    input:
+        expand(f"{OUT}/learning_curves/predictions/{{name}}/{{per_class}}-{{draw}}.h5", name=CURVES, **DRAWS),
+    output:
+        table=tabled("learning_curves/table.csv"),
+        worth=tabled("learning_curves/worth.csv"),
+        accuracies=tabled("learning_curves/accuracies.csv"),
+        figure=drawn("learning_curves"),
+        section=f"{OUT}/sections/learning_curves.json",
+    log:
+        f"{OUT}/logs/compare_learning_curves.log",
+    benchmark:
+        f"{OUT}/benchmarks/compare_learning_curves.tsv"
+    conda:
+        "../../../../envs/realgap.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        options=options(
+            per_image={
+                name: sum(samples_per_image(part) for part in sources.parts_of(name) if part != sources.REAL)
+                for name in CURVES
+            },
+            pool=DATASET["images_per_class"],
+            margin=0.02,
+        ),
+        predictions=lambda w, input: listed(input),
+        code=provenance.code("scripts.learning_curves_compare"),
+    message:
+        "Compare accuracy across numbers of real images"
+    shell:
+        "python -m scripts.learning_curves_compare --predictions {params.predictions:q} --options {params.options:q}"
+        " --table {output.table:q} --worth {output.worth:q} --accuracies {output.accuracies:q} --figure {output.figure:q}"
+        " --section {output.section:q} > {log:q} 2>&1"

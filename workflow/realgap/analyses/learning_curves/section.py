@@ -1,0 +1,187 @@
+"""Where generated images help: accuracy against the number of real images, and what a training set is worth in them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from realgap import statistics
+from realgap.analyses.learning_curves import TITLE
+from realgap.analyses.learning_curves.measures import worth
+from realgap.report import tables
+from realgap.report.figures import name
+from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
+from realgap.report.summary import points
+from realgap.statistics import crossed
+from realgap.statistics.differences import differences
+from realgap.statistics.rows import study_rows
+
+ALPHA = 0.05
+
+
+def accuracies(runs: Sequence[dict]) -> pd.DataFrame:
+    """A row per classifier: tables.accuracies of the runs, each with its `per_class` and `draw`."""
+    frame = tables.accuracies(list(runs)).drop(columns="seed")
+    for place, key in enumerate(("per_class", "draw"), start=1):
+        frame.insert(place, key, [run[key] for run in runs])
+    return frame
+
+
+def correct(runs: Sequence[dict]) -> dict[int, dict[str, np.ndarray]]:
+    """per_class -> training set -> (draws, images) bool: which test images each classifier says right."""
+    found: dict[int, dict[str, list[np.ndarray]]] = {}
+    for run in sorted(runs, key=lambda one: (one["per_class"], one["draw"])):
+        right = run["logits"].argmax(axis=1) == run["labels"]
+        found.setdefault(run["per_class"], {}).setdefault(run["training_set"], []).append(right)
+    return {count: {key: np.stack(rows) for key, rows in own.items()} for count, own in found.items()}
+
+
+def compared(right: dict[int, dict[str, np.ndarray]], margin: float) -> pd.DataFrame:
+    """A row per number of real images and training set: accuracy, difference to real, verdict.
+
+    Columns: per_class, training_set, n_draws, mean, low, high, difference, difference_low, difference_high, verdict,
+    detectable, p_value, family_p. Fractions; 95 % intervals over draws and test images. family_p: Holm, over all
+    differences of the table.
+    """
+    rows = []
+    for per_class, own in right.items():
+        each = np.stack(list(own.values()))
+        found = differences(each.mean(axis=2), list(own).index("real"), each)
+        for row, one in zip(
+            study_rows(each.mean(axis=2), list(own), each.shape[2], correct=each, margin=margin), found, strict=True
+        ):
+            of_units = one.standard_error**2 - one.image_error**2
+            p = (
+                float("nan")
+                if row.verdict is None
+                else float(crossed.p_value(one.value, of_units, one.df, one.image_error**2))
+            )
+            rows.append(
+                {
+                    **{"per_class": per_class, "training_set": row.name, "n_draws": row.n_units},
+                    **{"mean": row.mean, "low": row.low, "high": row.high},
+                    **{"difference": row.difference, "difference_low": row.difference_low},
+                    **{"difference_high": row.difference_high, "verdict": row.verdict},
+                    **{"detectable": row.detectable, "p_value": p},
+                }
+            )
+    table = pd.DataFrame(rows)
+    judged = table.p_value.notna()
+    table.loc[judged, "family_p"] = statistics.holm(table.p_value[judged])
+    return table
+
+
+def worths(right: dict[int, dict[str, np.ndarray]], per_image: dict[str, int]) -> pd.DataFrame:
+    """A row per number of real images and training set but real: the real images that it is worth.
+
+    per_image: training set -> generated images of each real one. Columns: per_class, training_set, n_generated (of each
+    class), worth, low, high (real images of each class that reach the same accuracy), per_generated (of one generated
+    image, in real images: what is left when the real ones of the training set are taken off; nan beyond the counts).
+    """
+    counts = list(right)
+    real = np.stack([own["real"] for own in right.values()])
+    rows = []
+    for per_class, own in right.items():
+        for key, cells in own.items():
+            if key == "real":
+                continue
+            found, made = worth(counts, real, cells), per_class * per_image[key]
+            held = per_class if "real" in key.split("+") else 0
+            rows.append(
+                {
+                    **{"per_class": per_class, "training_set": key, "n_generated": made},
+                    **{"worth": found.count, "low": found.low, "high": found.high},
+                    "per_generated": (found.count - held) / made if found.within(counts) else np.nan,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def section(table: pd.DataFrame, worth_table: pd.DataFrame, pool: int) -> Section:
+    """The report's section. pool: real images of each class that the draws are taken from."""
+    sentences = [_of_row(own) for key, own in table.groupby("training_set", sort=False) if key != "real"]
+    helped = table[(table.verdict == "better") & (table.family_p < ALPHA)]
+    sentences += [
+        _worth(
+            worth_table[(worth_table.training_set == key) & (worth_table["per_class"] == own["per_class"].min())].iloc[
+                0
+            ]
+        )
+        for key, own in helped.groupby("training_set", sort=False)
+    ]
+    most = int(table["per_class"].max())
+    return Section(
+        name="learning_curves",
+        title=TITLE,
+        sentences=sentences,
+        tables=[
+            Table(
+                "learning_curves/table.csv",
+                "Accuracy by real images of each class: mean over draws, and difference to real with the same draws, "
+                "with 95 % intervals over draws and test images.",
+                {"per_class": "real a class", "training_set": "training set", "mean": "accuracy", **COMPARED_WITH_REAL},
+                percent=("mean",),
+            ),
+            Table(
+                "learning_curves/worth.csv",
+                "Real images of each class that reach the same accuracy, with the counts that are not told apart. "
+                "0 and inf: beyond the counts that were tried.",
+                {
+                    **{"per_class": "real a class", "training_set": "training set", "n_generated": "generated a class"},
+                    **{"worth": "worth, real a class", "low": "from", "high": "to"},
+                    "per_generated": "one generated image is worth",
+                },
+                intervals={"worth": ("low", "high")},
+            ),
+        ],
+        figures=[
+            Figure(
+                "figures/learning_curves.svg",
+                "Accuracy against real images of each class, with 95 % intervals over draws and test images.",
+                "Lines of accuracy against the number of real images; the table above holds them",
+            )
+        ],
+        notes=[
+            "Every point trains for the same number of optimiser steps. A draw has its own real images and its own "
+            "classifier seed.",
+            f"Draws are taken from {pool} real images of each class. Two draws of {most} share {most / pool:.0%} of "
+            "their images in the mean. So intervals at large counts say less about other real images.",
+            f"A gain is named where its p stays below {ALPHA} after Holm's correction for all "
+            f"{int(table.p_value.notna().sum())} comparisons of the table.",
+        ],
+    )
+
+
+def _of_row(own: pd.DataFrame) -> str:
+    """What one training set does at each count, in the order of counts."""
+    said = []
+    sure = own.family_p < ALPHA
+    for verdict in ("better", "worse"):
+        rows = own[(own.verdict == verdict) & sure]
+        if len(rows):
+            row = rows.iloc[0]
+            interval = f"{points(row.difference_low)} to {points(row.difference_high)}"
+            said.append(
+                f"{verdict} than real with {_counts(rows['per_class'])} real images of each class "
+                f"({points(row.difference)} points at {row['per_class']}, {interval})"
+            )
+    same = own[own.verdict == "equivalent"]
+    if len(same):
+        said.append(f"equivalent to real with {_counts(same['per_class'])}")
+    if not said:
+        return f"{name(own.training_set.iloc[0])}: undecided at every number of real images."
+    return f"{name(own.training_set.iloc[0])}: {'; '.join(said)}."
+
+
+def _worth(row: pd.Series) -> str:
+    high = "more than were tried" if np.isinf(row.high) else f"{row.high:.0f}"
+    low = "fewer than were tried" if row.low == 0 else f"{row.low:.0f}"
+    return (
+        f"With {row['per_class']} real images of each class, {name(row.training_set)} is as good as {row.worth:.0f} "
+        f"real images of each class ({low} to {high})."
+    )
+
+
+def _counts(counts: pd.Series) -> str:
+    *first, last = map(str, counts)
+    return f"{', '.join(first)} and {last}" if first else last
