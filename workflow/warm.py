@@ -74,10 +74,10 @@ def client(arguments: list[str]) -> int:
 
 def serve(path: str) -> None:
     """Import what steps need, then fork one process a request until the process that started this one is gone."""
+    parent = os.getppid()  # before anyone can see the socket: it may be killed then
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(128)
-    parent = os.getppid()
     _preload()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # finished keepers need no burial
     while os.getppid() == parent:
