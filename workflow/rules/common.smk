@@ -158,6 +158,11 @@ def dataset_files():
     return [ancient(DATASET["root"])] if DATASET["name"] in ("image_folder", "hdf5") else []
 
 
+def reading_options():
+    """How the user's files are read, where the study says so: another key would run all other studies again."""
+    return {key: DATASET[key] for key in ("value_range", "background") if DATASET[key] is not None}
+
+
 def extraction_options(split, classes, start, stop, image_size=DATASET["image_size"]):
     return options(
         split=split,
@@ -170,6 +175,7 @@ def extraction_options(split, classes, start, stop, image_size=DATASET["image_si
         test_images_per_class=None if split == "train" else DATASET["test_images_per_class"],
         image_size=image_size,
         seed=config["seed"],
+        **reading_options(),
     )
 
 

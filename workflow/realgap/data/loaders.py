@@ -6,13 +6,15 @@ folder is named by a hash of its path, so that adding images renames none.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
-from realgap.data import catalog
+from realgap.data import catalog, reading
 from realgap.data import images as imaging
 from realgap.data.splits import Dataset
 
@@ -100,6 +102,12 @@ def hdf5(root: Path, split: str) -> Dataset | None:
     return Dataset(images, labels.astype(np.int64), first + np.arange(len(labels)), names)
 
 
+def read_by(dataset: Dataset, **how: Any) -> Dataset:
+    """The data set with its files, where it is one of files, read as the keywords of reading.read say."""
+    files = dataset.images
+    return replace(dataset, images=ImageFiles(files.paths, how)) if isinstance(files, ImageFiles) else dataset
+
+
 LOADERS: dict[str, Callable[[Path, str], Dataset | None]] = {
     "digits": digits,
     "cifar10": cifar10,
@@ -112,16 +120,16 @@ LOADERS: dict[str, Callable[[Path, str], Dataset | None]] = {
 
 
 class ImageFiles(Sequence):
-    """The images of files, each decoded when it is asked for: uint8 (h, w, 3)."""
+    """The images of files, each decoded when it is asked for: uint8 (h, w, 3). how: keywords of reading.read."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.paths = paths
+    def __init__(self, paths: Sequence[Path], how: Mapping[str, Any] | None = None) -> None:
+        self.paths, self.how = paths, dict(how or {})
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, row: int) -> np.ndarray:
-        return imaging.read(self.paths[row])
+        return reading.read(self.paths[row], **self.how)
 
 
 def _cifar(kind: str, root: Path, split: str) -> Dataset:
