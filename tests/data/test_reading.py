@@ -1,4 +1,4 @@
-"""realgap.data.reading: a picture file gives the pixels that it holds, or one line; the files here are written by hand."""
+"""realgap.data.reading: a picture file gives the pixels that it holds, or one line. The files are written by hand."""
 
 import io
 import os
@@ -28,7 +28,9 @@ def png(values, bits, *chunks):
     height, width, channels = values.shape
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     if bits < 8:
-        lines = [np.packbits((row[:, :1] >> np.arange(bits)[::-1]) & 1) for row in values[..., 0].reshape(height, -1, 1)]
+        lines = [
+            np.packbits((row[:, :1] >> np.arange(bits)[::-1]) & 1) for row in values[..., 0].reshape(height, -1, 1)
+        ]
     else:
         lines = [row.astype(f">u{bits // 8}") for row in values]
     packed = zlib.compress(b"".join(b"\0" + line.tobytes() for line in lines))
@@ -122,7 +124,6 @@ DEEP = {
     "grey TIFF, compressed": lambda v: tiff(v[..., 0].astype("u2"), compression="zlib"),
     "colour TIFF": lambda v: tiff(v.astype("u2")),
     "colour TIFF, compressed": lambda v: tiff(v.astype("u2"), compression="zlib"),
-    "colour TIFF, in planes": lambda v: tiff(v.astype("u2").transpose(2, 0, 1), planarconfig="separate"),
     "grey PGM": lambda v: pnm(v[..., :1], 65535),
     "colour PPM": lambda v: pnm(v, 65535),
 }
@@ -139,7 +140,7 @@ def test_16_bits_of_which_the_upper_half_is_used_are_read(look, name):
 
 
 @pytest.mark.parametrize("name", DEEP)
-@pytest.mark.parametrize(("most", "white"), [(200, 255), (1000, 1023), (3900, 4095), (9000, 16383), (30000, 65535)])
+@pytest.mark.parametrize(("most", "white"), [(200, 255), (3900, 4095), (30000, 65535)])
 def test_fewer_bits_in_16_are_refused_and_read_by_the_range_that_is_said(look, name, most, white):
     values = drawn(most, 3)
     with pytest.raises(ValueError, match=rf"a\.png: values of 16 bits go from 0 to {most}, .*such as \[0, {white}\]"):
@@ -151,7 +152,9 @@ def test_fewer_bits_in_16_are_refused_and_read_by_the_range_that_is_said(look, n
 
 @pytest.mark.parametrize("name", DEEP)
 def test_values_outside_of_the_range_that_is_said_are_refused(look, name):
-    with pytest.raises(ValueError, match=r"a\.png: values must be from 0 to 4095 by dataset\.value_range, go from 0 to"):
+    with pytest.raises(
+        ValueError, match=r"a\.png: values must be from 0 to 4095 by dataset\.value_range, go from 0 to"
+    ):
         look(DEEP[name](drawn(4096, 3)), value_range=[0, 4095])
 
 
@@ -189,11 +192,15 @@ def test_what_is_no_number_is_refused_whatever_range_is_said(look, odd):
     [
         (lambda: tiff(np.full((3, 4), -7, np.int8)), "must hold unsigned bytes"),
         (lambda: tiff(np.full((3, 4), 9, np.uint16), photometric="miniswhite"), "must have black at zero"),
-        (lambda: tiff(np.full((3, 4, 4), 9, np.uint16), photometric="separated"), "must be RGB"),
-        (lambda: tiff(np.full((3, 4, 4), 9, np.uint16), extrasamples=["assocalpha"]), "must be RGB"),
+        (lambda: tiff(np.full((3, 4, 4), 9, np.uint16), photometric="separated"), "must be interleaved RGB"),
+        (lambda: tiff(np.full((3, 4, 4), 9, np.uint16), extrasamples=["assocalpha"]), "must be interleaved RGB"),
         (lambda: tiff(np.full((3, 4, 3), 9, np.float32)), "must be a picture that Pillow can read"),
+        (lambda: tiff(np.full((3, 4, 5), 9, np.uint16), planarconfig="separate"), "must be interleaved RGB"),
         (lambda: tiff(np.full((3, 4), 9, np.float64)), "must be a picture that Pillow can read"),
-        (lambda: tiff(np.full((3, 4, 3), 40000, np.uint16), extratags=[(274, "H", 1, 6, True)]), "stored upright"),
+        (
+            lambda: tiff(np.full((3, 4, 3), 40000, np.uint16), extratags=[(274, "H", 1, 6, True)]),
+            "must be stored upright",
+        ),
     ],
 )
 def test_what_libraries_read_as_other_numbers_is_refused_by_name(look, content, said):
@@ -289,7 +296,7 @@ def test_what_the_system_cannot_read_is_said_with_its_reason(tmp_path):
     assert caught.value.errno == 5
 
 
-few = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 MODES = [(1, 1), (2, 1), (4, 1), (8, 1), (8, 2), (8, 3), (8, 4), (16, 1), (16, 2), (16, 3), (16, 4)]
 
 
@@ -298,7 +305,9 @@ MODES = [(1, 1), (2, 1), (4, 1), (8, 1), (8, 2), (8, 3), (8, 4), (16, 1), (16, 2
 def test_any_picture_is_read_right_or_refused_in_one_line(tmp_path, data):
     """Formats x modes x ranges: the pixels that numpy makes of the same numbers, to one grey level."""
     bits, channels = data.draw(st.sampled_from(MODES))
-    kind = data.draw(st.sampled_from(["png"] + ["tif"] * (bits >= 8 and channels != 2) + ["ppm"] * (channels in (1, 3))))
+    kind = data.draw(
+        st.sampled_from(["png"] + ["tif"] * (bits >= 8 and channels != 2) + ["ppm"] * (channels in (1, 3)))
+    )
     most = data.draw(st.sampled_from([2**bits - 1, max(1, 2**bits // 3), max(1, 2**bits // 20)]))
     said = data.draw(st.sampled_from([None, [0, 255], [0, most], [0, 65535]]))
     background = data.draw(st.sampled_from([None, *reading.BACKGROUNDS]))
@@ -322,7 +331,7 @@ def test_any_picture_is_read_right_or_refused_in_one_line(tmp_path, data):
         clear = channels in (2, 4) and values[..., -1].min() < 2**bits - 1
         dark = bits == 16 and said is None and 0 < colours.max() < 2**15
         outside = bits == 16 and said is not None and colours.max() > said[1]
-        assert clear and background is None or dark or outside, str(error)
+        assert clear and background is None or dark or outside, str(error)  # noqa: PT017
         return
     white = said[1] if said and bits == 16 else 2**bits - 1
     colours = values[..., : channels - (channels in (2, 4))] / white
@@ -335,7 +344,14 @@ def test_any_picture_is_read_right_or_refused_in_one_line(tmp_path, data):
 @given(data=st.data())
 def test_any_bytes_are_a_picture_or_one_line(tmp_path, data):
     values = np.random.default_rng(1).integers(0, 256, (6, 7, 3))
-    contents = [png(values, 8), png(values, 16), tiff(values.astype("u1")), pnm(values, 255), bmp(values), palette(True)]
+    contents = [
+        png(values, 8),
+        png(values, 16),
+        tiff(values.astype("u1")),
+        pnm(values, 255),
+        bmp(values),
+        palette(True),
+    ]
     changed = bytearray(data.draw(st.sampled_from(contents)))
     for position, new in data.draw(
         st.lists(st.tuples(st.integers(0, len(changed) - 1), st.binary(min_size=1, max_size=4)), max_size=5)
@@ -348,4 +364,5 @@ def test_any_bytes_are_a_picture_or_one_line(tmp_path, data):
     except (ValueError, OSError) as error:
         assert str(path) in str(error)  # noqa: PT017
     else:
-        assert read.dtype == np.uint8 and read.ndim == 3 and read.shape[2] == 3
+        assert read.dtype == np.uint8
+        assert read.shape[2:] == (3,)

@@ -74,7 +74,7 @@ WRONG = [
     (
         "geometry.detector",
         "no.pt",
-        "config: geometry.detector: must be lsd or a TorchScript file; got 'no.pt', no such",
+        "config: geometry.detector: must be lsd or an ONNX file; got 'no.pt', no such",
     ),
     ("geometry.controls.resample", 2, "config: geometry.controls.resample: must be at most 1; got 2"),
     ("geometry.controls.blur", 2, "config: geometry.controls: unknown key 'blur'; allowed: blur_px, resample, warp"),

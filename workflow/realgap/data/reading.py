@@ -14,8 +14,8 @@ BACKGROUNDS = {"black": 0, "grey": 128, "white": 255}
 
 _GREY = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # Pillow's modes of more than 8 bits
 _WHITE = (255, 1023, 4095, 16383, 65535)  # of 8, 10, 12, 14 and 16 bits
-_BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLE_FORMAT = 258, 262, 274, 339  # tags of TIFF
-_WHITE_IS_ZERO, _RGB, _SIGNED = 0, 2, 2
+_BITS, _PHOTOMETRIC, _ORIENTATION, _PLANES, _SAMPLE_FORMAT = 258, 262, 274, 284, 339  # tags of TIFF
+_WHITE_IS_ZERO, _RGB, _INTERLEAVED, _SIGNED = 0, 2, 1, 2
 
 
 def read(path: str | Path, value_range: Sequence[float] | None = None, background: str | None = None) -> np.ndarray:
@@ -96,9 +96,9 @@ def _deep_colour(
     import cv2  # Pillow has no mode for such images
 
     tags = getattr(file, "tag_v2", {})
-    plain = file.mode in ("RGB", "RGBA") and tags.get(_PHOTOMETRIC, _RGB) == _RGB
-    if not plain or "RGBa" in str(file.tile[0].args) or "transparency" in file.info:
-        raise _Unclear("must be RGB, with alpha or without, to have more than 8 bits; convert it")
+    plain = tags.get(_PHOTOMETRIC, _RGB) == _RGB and tags.get(_PLANES, _INTERLEAVED) == _INTERLEAVED
+    if not plain or file.mode not in ("RGB", "RGBA") or "RGBa" in str(file.tile[0].args) or "transparency" in file.info:
+        raise _Unclear("must be interleaved RGB, with alpha or without, to have more than 8 bits a colour; convert it")
     if file.getexif().get(_ORIENTATION, 1) != 1:
         raise _Unclear("must be stored upright to have more than 8 bits a colour; turn it")
     values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)

@@ -53,6 +53,8 @@ class Checkpoint:
                 made, plain, checksum = (card[name] for name in ("made", "plain", "checksum"))
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         except (SafetensorError, TypeError, KeyError, ValueError, OSError) as error:
+            if system := files.system_error(self.path, error):
+                raise system from error
             raise ValueError(f"{self.path}: not a complete checkpoint ({error}); delete it to start anew") from error
         if checksum != _digest(arrays, made, plain):
             raise ValueError(f"{self.path}: does not match its checksum; delete it to start anew")
