@@ -27,13 +27,8 @@ def constant(name: str, kind: int, shape: Sequence[int], content: bytes) -> byte
 def elsewhere(name: str, shape: Sequence[int], path: str) -> bytes:
     """Float numbers that lie in another file."""
     place = _field(1, "location") + _field(2, path)
-    return (
-        b"".join(_field(1, side) for side in shape)
-        + _field(2, FLOAT)
-        + _field(8, name)
-        + _field(13, place)
-        + _field(14, 1)
-    )
+    sides = b"".join(_field(1, side) for side in shape)
+    return sides + _field(2, FLOAT) + _field(8, name) + _field(13, place) + _field(14, 1)
 
 
 def _attribute(name: str, value: int | Sequence[int]) -> bytes:
