@@ -117,7 +117,7 @@ def disk(tmp_path):
 @pytest.fixture(autouse=True)
 def _own_signals():
     """Checkpoints set handlers of signals, which must not outlive a test."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -4,6 +4,7 @@ SDXL or a flow-matching transformer joins as one entry of FAMILIES; what is new 
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,14 +63,23 @@ def load(folder: str | Path, name: str, **settings: Any) -> Any:
     except (OSError, ValueError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{where}: could not be loaded as {part.__name__}: {first}") from error
+    check_whole(where, loaded, found)
+    return loaded
+
+
+def check_whole(where: str | Path, loaded: Any, found: Mapping[str, Any]) -> None:
+    """Raise ValueError unless a network of diffusers or transformers has every weight from its file, and finite ones.
+
+    found: what `from_pretrained` tells of the loading. Where weights are missing it goes on with random numbers.
+    """
+    part = type(loaded).__name__
     for kind, keys in {"missing": "missing", "unexpected": "unexpected", "of another shape": "mismatched"}.items():
         if weights := sorted(key if isinstance(key, str) else key[0] for key in found[f"{keys}_keys"]):
             others = f" and {len(weights) - 1} more" if len(weights) > 1 else ""
-            raise ValueError(f"{where}: must hold the weights of a {part.__name__}; {kind}: {weights[0]}{others}")
+            raise ValueError(f"{where}: must hold the weights of a {part}; {kind}: {weights[0]}{others}")
     for weight, values in loaded.named_parameters():
         if not values.isfinite().all():
             raise ValueError(f"{where}: weights must be finite numbers, {weight} is not; fetch it again")
-    return loaded
 
 
 def require(folder: str | Path, name: str) -> None:

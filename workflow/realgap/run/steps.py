@@ -58,7 +58,9 @@ def run(main: Callable[[], None]) -> None:
     beginning = job_log.begin()
     try:
         main()
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):  # torch's word for it
+            raise
         sys.exit("error: out of memory: this step needs more than it was given (a limit of the job, or `ulimit -v`)")
     except (ValueError, OSError) as error:
         if os.environ.get("REALGAP_TRACEBACK") == "1":

@@ -14,7 +14,7 @@ import yaml
 from realgap import analyses
 from realgap.base_model import check as base_model_check
 from realgap.data import catalog
-from realgap.study import paths, renamed, sources
+from realgap.study import limits, paths, renamed, sources
 
 RESERVED = ("comparisons", "downloads", "pretraining", "published", "reported")  # folders of results/ with a use
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
@@ -164,6 +164,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
         )
     sources.check(config)
     _check_analyses(config)
+    _check_classifier(config)
 
 
 def _check_reading(config: Mapping[str, Any]) -> None:
@@ -196,6 +197,23 @@ def _check_analyses(config: Mapping[str, Any]) -> None:
     for name, analysis in analyses.registered().items():
         if name in config["analyses"] and hasattr(analysis, "check"):
             analysis.check(named)
+
+
+def _check_classifier(config: Mapping[str, Any]) -> None:
+    """That it takes the images and has the layer, before anything is made; of ResNets both are known."""
+    architecture, layer = config["classifier"]["architecture"], config["saliency"]["layer"]
+    if architecture in limits.RESNETS and layer in limits.RESNET_LAYERS:
+        return
+    from realgap.classifier import check as classifier_check
+
+    features = config["features"]["extractor"] == "classifier" and {"fidelity", "detection", "memorisation"}
+    classifier_check.check(
+        architecture,
+        config["dataset"]["image_size"],
+        len(classes(config)),
+        layer if "saliency" in config["analyses"] else None,
+        bool(features and features & set(config["analyses"])),
+    )
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:
