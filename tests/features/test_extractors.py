@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from safetensors.torch import load_file, save_file
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from transformers import (
     CLIPConfig,
     CLIPModel,
@@ -100,7 +100,9 @@ def test_a_network_that_would_run_on_random_weights_is_refused(tmp_path, change)
         layers = 3 if change == "a layer more" else 1
         Dinov2Config(num_hidden_layers=layers, **width).save_pretrained(tmp_path)
     save_file(state, file, metadata={"format": "pt"})
-    with pytest.raises(ValueError, match=f"{tmp_path}: must hold the weights of a Dinov2Model; (missing|unexpected|of an)"):
+    with pytest.raises(
+        ValueError, match=f"{tmp_path}: must hold the weights of a Dinov2Model; (missing|unexpected|of an)"
+    ):
         load("dinov2", tmp_path, CPU)
 
 

@@ -171,10 +171,10 @@ def test_a_client_whose_server_ends_says_so_in_one_line(steps, tmp_path, ends):
         settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         client = subprocess.Popen(command("sleep"), env=environment(steps, str(path)), **settings)
         connection, _ = listener.accept()
+        connection.recv(4)
+        wait_for(lambda: len(connection.recv(1 << 20, socket.MSG_PEEK)) > 100)
+        time.sleep(0.3)  # the client waits for an answer by now
         if ends == "before the answer":
-            connection.recv(4)
-            wait_for(lambda: len(connection.recv(1 << 20, socket.MSG_PEEK)) > 100)
-            time.sleep(0.3)  # the client waits for an answer by now
             client.terminate()
             time.sleep(0.3)
         connection.close()  # unread bytes make it a reset

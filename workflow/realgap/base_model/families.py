@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from realgap.base_model import layout
+from realgap.base_model import layout, usual
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,25 @@ def load(folder: str | Path, name: str, **settings: Any) -> Any:
     settings |= {"use_safetensors": True, "local_files_only": True, "variant": layout.variant(folder, name)}
     settings["ignore_mismatched_sizes"] = True  # they are told of, and named below
     try:
+        if name == "text_encoder":
+            settings["config"] = _text_config(folder)
         loaded, found = part.from_pretrained(where, output_loading_info=True, **settings)
-    except (OSError, ValueError, RuntimeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # libraries raise whatever comes of an odd config
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{where}: could not be loaded as {part.__name__}: {first}") from error
     check_whole(where, loaded, found)
     return loaded
+
+
+def _text_config(folder: str | Path) -> Any:
+    """The sizes of a text encoder, and nothing else of its config: other keys choose kernels, heads and files."""
+    from transformers import CLIPTextConfig
+
+    given = layout.part_config(folder, "text_encoder")
+    known = (*layout.DEFAULTS["text_encoder"], *usual.ALLOWED["text_encoder"])
+    return CLIPTextConfig(**{key: given[key] for key in known if key in given})
 
 
 def check_whole(where: str | Path, loaded: Any, found: Mapping[str, Any]) -> None:

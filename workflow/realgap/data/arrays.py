@@ -78,7 +78,7 @@ def _own_array(path: Path, file: h5py.File, part: str, name: str) -> h5py.Datase
     where = f"{path}: {part}/{name}"
     for holder, key in ((file, part), (file.get(part), name)):
         if not isinstance(holder, h5py.Group) or key not in holder:
-            raise _Odd(f"{where} must be an array in a group, is missing")
+            raise _Odd(f"{path}: must hold {part}/{name}, has none")
         if not isinstance(holder.get(key, getlink=True), h5py.HardLink):
             raise _Odd(f"{where} is a link to elsewhere")
     data = file[part][name]

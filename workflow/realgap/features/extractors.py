@@ -97,7 +97,9 @@ _UNUSED = re.compile(r"^text_|^logit_scale$|\.position_ids$")
 def _network(part: type, weights: Path, device: torch.device) -> nn.Module:
     whole = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
     try:
-        network, found = part.from_pretrained(weights, ignore_mismatched_sizes=True, **whole)  # told of, and named below
+        network, found = part.from_pretrained(
+            weights, ignore_mismatched_sizes=True, **whole
+        )  # told of, and named below
     except (OSError, ValueError, RuntimeError) as error:
         raise ValueError(f"{weights}: could not be loaded as {part.__name__}: {files.brief(error)}") from error
     # a CLIP holds its text half as well, and older ones numbers that are now counted
