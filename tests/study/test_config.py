@@ -176,7 +176,7 @@ def test_a_classifier_that_does_not_fit_is_found_before_anything_is_made():
         configuration.check(config)
     config["dataset"]["image_size"] = 32
     with pytest.raises(
-        ValueError, match="saliency.layer: must be a module of vgg11, such as features, .*; got 'layer3'"
+        ValueError, match="saliency.layer: must be a module of vgg11, such as features, .* got 'layer3'"
     ):
         configuration.check(config)
 
