@@ -160,8 +160,9 @@ def _check_levels(folder: Path, part: str, config: Mapping[str, Any]) -> None:
         if not isinstance(config["scaling_factor"], int | float) or not 0 < config["scaling_factor"] < math.inf:
             raise _refusal(folder, f"vae/: scaling_factor must be above 0, is {_said(config['scaling_factor'])}")
         for key, kind in (("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D")):
-            if key in config and config[key] != [kind] * len(widths):
-                raise _refusal(folder, f"vae/: {key} must list {kind} {len(widths)} times, is {_said(config[key])}")
+            kinds = config.get(key, [kind])
+            if not isinstance(kinds, list) or not 1 <= len(kinds) <= _MOST_LEVELS or set(map(str, kinds)) != {kind}:
+                raise _refusal(folder, f"vae/: {key} must be of {kind} alone, is {_said(kinds)}")
         return
     for key, allowed in _BLOCKS.items():
         kinds = [config[key]] if key == "mid_block_type" else config[key]

@@ -35,7 +35,7 @@ def of(folder: str | Path) -> Family:
         name = json.loads(index.read_text(encoding="utf-8"))["_class_name"]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{index}: must be a pipeline's index in diffusers' layout; {error}") from error
-    if name not in FAMILIES:
+    if not isinstance(name, str) or name not in FAMILIES:
         raise ValueError(f"{index}: _class_name must be one of {', '.join(FAMILIES)}; got {name!r}")
     return FAMILIES[name]
 
@@ -77,7 +77,10 @@ def _text_config(folder: str | Path) -> Any:
 
     given = layout.part_config(folder, "text_encoder")
     known = (*layout.DEFAULTS["text_encoder"], *usual.ALLOWED["text_encoder"])
-    return CLIPTextConfig(**{key: given[key] for key in known if key in given})
+    words = dict.fromkeys(
+        ("bos_token_id", "eos_token_id", "pad_token_id"), 0
+    )  # for the pooled output, which is not used
+    return CLIPTextConfig(**{key: given[key] for key in known if key in given}, **words)
 
 
 def check_whole(where: str | Path, loaded: Any, found: Mapping[str, Any]) -> None:

@@ -134,6 +134,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
     """What no schema can say: how keys must fit each other."""
     if (study := config["study"]).lower() in RESERVED:
         raise ValueError(f"config: study: must be another name, results/{study}/ holds something else; got {study!r}")
+    paths.check_names(config)
     dataset = config["dataset"]
     known = catalog.CLASS_NAMES.get(dataset["name"])
     if dataset["classes"] == "all":
@@ -146,7 +147,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
     if dataset["name"] in ("image_folder", "hdf5") and not Path(dataset["root"]).exists():
         raise ValueError(f"config: dataset.root: must be the path of your data; got {dataset['root']!r}, nothing there")
     base_model = config["base_model"]
-    paths.check(config)
+    paths.check_kinds(config)
     _check_reading(config)
     if (base_model["hub"] is None) != (base_model["revision"] is None):
         raise ValueError("config: base_model.revision: must be given with base_model.hub, and only with it")

@@ -20,14 +20,18 @@ _ODD_BEGINNINGS = ("~", "@", "-")
 _ODD = "{}"
 
 
-def check(config: Mapping[str, Any]) -> None:
-    """Raise ValueError with one line for a path that cannot be handed on, or that is a file where a folder must be."""
+def check_names(config: Mapping[str, Any]) -> None:
+    """Raise ValueError with one line for a path that cannot be handed on to a rule and its step."""
     for key, path in _named(config):
         if path.startswith(_ODD_BEGINNINGS) or set(path) & set(_ODD) or not path.isprintable():
             raise ValueError(
                 f"config: {key}: must be a path that begins with none of {' '.join(_ODD_BEGINNINGS)} "
                 f"and holds no braces, tabs or line ends; got {path[:80]!r}"
             )
+
+
+def check_kinds(config: Mapping[str, Any]) -> None:
+    """Raise ValueError with one line for a path of a file where a folder must be, and the like."""
     kind = config["dataset"]["name"]
     if (root := config["dataset"]["root"]) is not None and Path(root).exists():
         must_be(f"a {'file' if kind == 'hdf5' else 'folder'} for {kind}", "dataset.root", root, folder=kind != "hdf5")
