@@ -69,7 +69,7 @@ def edited(old, new):
 # --- the table of what means nothing to the costly steps ----------------------------------------------------------
 
 HARMLESS = {
-    "a scheduler": ('"unipc": ("UniPCMultistepScheduler", {}),', '"euler": ("EulerDiscreteScheduler", {}),'),
+    "a scheduler": ('"unipc": Sampler("UniPCMultistepScheduler"),', '"euler": Sampler("EulerDiscreteScheduler"),'),
     "an analysis's shards": ('LAYOUT: dict[str, dict[str, tuple[str, int]]] = {', '"depth": {"maps": ("float32", 3)},'),
     "a data set's loader": ('    "hdf5": hdf5,', '"mnist": hdf5,'),
     "a data set's classes": ('    "rendered": RENDERED,\n', '"mnist": DIGITS,'),
