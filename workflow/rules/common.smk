@@ -17,7 +17,7 @@ from realgap.base_model import fingerprints
 from realgap.code import changes
 from realgap.cost import plan, resources
 from realgap.data import catalog
-from realgap.run import failures, takeover
+from realgap.run import failures, machine, takeover
 from realgap.store import files, provenance
 from realgap.study import config as configuration
 from realgap.study import sources
@@ -30,6 +30,7 @@ try:
     configuration.check_files(workflow.configfiles)
     configuration.give_types(config, workflow.config_settings.config)
     configuration.check(config)
+    machine.check()
 except ValueError as error:
     sys.exit(str(error))
 
@@ -77,12 +78,15 @@ os.environ.update(REALGAP_COMMIT=provenance.commit())
 # A cluster warns the whole job before it kills it; Snakemake must outlive its step's last checkpoint. (It waits for
 # running steps after SIGTERM by itself.)
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+# a terminal that closes asks for the same; under nohup it asks for nothing
+if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
 
 # A step is `python -m scripts.<topic>_<verb>`; relative, so that two checkouts of the same code agree.
 # workflow/warm.py runs the same command in an interpreter that has its imports behind it.
 # The shell too waits for a step that was told to stop, which exits with 143 when it has saved its state.
 shell.prefix(
-    "set -euo pipefail; export PYTHONPATH=workflow; trap : TERM; "
+    "set -euo pipefail; export PYTHONPATH=workflow; trap : TERM HUP; "
     "trap '[ $? -ne 143 ] || eval ${{REALGAP_HAND_BACK:-:}}' EXIT; "
     'python() {{ if [ -n "${{REALGAP_WARM:-}}" ]; then command python -I workflow/warm.py "$@"; '
     'else command python "$@"; fi; }}; '
@@ -158,6 +162,11 @@ def dataset_files():
     return [ancient(DATASET["root"])] if DATASET["name"] in ("image_folder", "hdf5") else []
 
 
+def reading_options():
+    """How the user's files are read, where the study says so: another key would run all other studies again."""
+    return {key: DATASET[key] for key in ("value_range", "background") if DATASET[key] is not None}
+
+
 def extraction_options(split, classes, start, stop, image_size=DATASET["image_size"]):
     return options(
         split=split,
@@ -170,6 +179,7 @@ def extraction_options(split, classes, start, stop, image_size=DATASET["image_si
         test_images_per_class=None if split == "train" else DATASET["test_images_per_class"],
         image_size=image_size,
         seed=config["seed"],
+        **reading_options(),
     )
 
 

@@ -97,6 +97,7 @@ rule import_shard:
             shard=int(w.shard),
             shards=shard_count(),
             image_size=DATASET["image_size"],
+            **reading_options(),
         ),
         code=provenance.code("scripts.sampling_import"),
     message:

@@ -45,7 +45,8 @@ class Study:
                     check(name)
                 except (ValueError, OSError) as error:
                     self.damaged.add(name)
-                    yield f"{' '.join(str(error).split())} (rule {self.graph[name].rule})"
+                    said = error.strerror if isinstance(error, OSError) and error.filename is None else error
+                    yield f"{' '.join(str(said).split())} (rule {self.graph[name].rule})"
 
     def _check_content(self, name: str) -> None:
         path = self.folder / name
@@ -85,8 +86,8 @@ class Study:
 
 def _check_product(path: Path) -> None:
     """Tables, figures and pages carry no checksum of ours: PNG has its own, the others must be complete."""
-    content = path.read_bytes()
     try:
+        content = path.read_bytes()
         if path.suffix == ".png":
             Image.open(io.BytesIO(content)).load()
         elif path.suffix == ".svg":
@@ -98,6 +99,8 @@ def _check_product(path: Path) -> None:
         elif path.suffix == ".csv" and (pd.read_csv(path).columns.empty or not content.endswith(b"\n")):
             raise ValueError("its end is missing")
     except (ValueError, OSError, SyntaxError) as error:
+        if system := files.system_error(path, error):
+            raise system from error
         raise ValueError(_again(path, f"not complete ({error})")) from error
 
 
