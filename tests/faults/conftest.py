@@ -14,6 +14,7 @@ import pytest
 
 import warm
 from realgap.store import shards
+from tests import given
 
 # runs a step whose checkpoints are saved at every chance, not once a minute
 EAGER = """
@@ -135,7 +136,7 @@ def step_arguments(tmp_path, base_model, invert_arguments, run_step):
     both = [tmp_path / "a.h5", tmp_path / "b.h5"]
     shards.write_union(tmp_path / "set.h5", both, {"parts": [["real", 48]], "training_set": "real"})
 
-    compute = {"device": "cpu", "precision": "fp32", "seed": 0}
+    compute = {**given.COMPUTE, "seed": 0}
     sampling = {
         **{"source": "diffusion_inversion", "conditioning": "inversion", "class_name": "one", "images": None},
         **{"samples_per_image": 4, "strength": None, "scheduler": "pndm"},

@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from realgap.run import job_log
+from realgap.run import cards, job_log
 from realgap.store.files import whole
 
 # a base model is a folder; rules name the index in it, because that is a file
@@ -35,9 +35,16 @@ def parse(description: str | None, options: type | None = None, **files: Any) ->
     if options is not None:
         parser.add_argument("--options", required=True, help=f"JSON: {', '.join(_names(options))}")
     parser.add_argument("--benchmark", help="write time and memory here, in the format of Snakemake's benchmarks")
+    parser.add_argument(
+        "--gpus", type=int, help="how many the rule asked for: with one, the step stops where there is none"
+    )
     arguments = parser.parse_args()
     if arguments.benchmark:
         atexit.register(_benchmark, arguments.benchmark, time.perf_counter())
+    if arguments.gpus is not None:
+        cards.claim(arguments.gpus)
+    if arguments.gpus:
+        _require_gpu()
     return arguments, _fill(options, arguments.options) if options is not None else None
 
 
@@ -55,6 +62,12 @@ def run(main: Callable[[], None]) -> None:
         message = " ".join(str(error.strerror if _plain(error) else error).split())
         sys.exit(f"error: {message}")
     job_log.log(beginning)
+
+
+def _require_gpu() -> None:
+    from realgap import devices  # torch, which most steps do without
+
+    devices.require_gpu()
 
 
 def _benchmark(path: str, start: float) -> None:
