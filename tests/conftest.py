@@ -112,6 +112,7 @@ def run_step(monkeypatch):
 def invert_arguments(tmp_path, base_model):
     """The command line that inverts 3 images in 2 batches, as a function of where to."""
     from realgap.store import shards
+    from tests import given
 
     random = np.random.default_rng(0)
     about = {"labels": np.zeros(3, np.int64), "image_ids": np.array([4, 9, 2])}
@@ -141,8 +142,7 @@ def invert_arguments(tmp_path, base_model):
         "early_stopping_pairs": 4,
         "batch_size": 2,
         "seed": 0,
-        "device": "cpu",
-        "precision": "fp32",
+        **given.COMPUTE,
     }
     files = {
         "images": tmp_path / "images.h5",

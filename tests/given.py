@@ -1,12 +1,16 @@
 """Calls of the functions that take settings, from plain keywords: tests change one or two of them."""
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
+from realgap import devices
 from realgap.classifier import training
 from realgap.cost import plan
 from realgap.diffusion import inversion
 from realgap.study import sources
+
+# the section of the configuration that says where steps compute, for tests: on a CPU, the same everywhere
+COMPUTE = asdict(devices.Compute(device="cpu", precision="fp32"))
 
 
 def train(model, parts, shares, **given: Any):

@@ -6,17 +6,78 @@ import pytest
 import torch
 
 from realgap import devices
+from realgap.cost import plan
 
 
 def test_auto_is_a_gpu_where_there_is_one():
-    assert devices.pick("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert devices.pick("cpu") == torch.device("cpu")
+    assert devices.pick(devices.Compute()).type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert devices.pick(devices.Compute(device="cpu")) == torch.device("cpu")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_an_absent_gpu_is_refused_in_one_line():
-    with pytest.raises(ValueError, match=r"compute\.device: must be .*; got 'cuda', and torch sees no GPU"):
-        devices.pick("cuda")
+# what a machine has: what torch sees (None: no card), what nvidia-smi says, and words of the line that comes of it
+MACHINES = {
+    "a driver too old": (None, "NVIDIA A100, 8.0, 535.104", ("driver 535.104", "needs driver 580 or newer")),
+    "a card too old": ((7, 0), "Tesla V100, 7.0, 580.65", ("Tesla V100 (compute capability 7.0)", "capability 7.5 or")),
+    "no driver": (None, None, ("no driver of NVIDIA's (no nvidia-smi)", "compute.device: cpu")),
+}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_gpu_that_torch_cannot_use_is_one_line_with_driver_card_and_remedy(tmp_path, monkeypatch, machine):
+    seen, said, words = MACHINES[machine]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if said:
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\necho '{said}'\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: seen is not None)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: seen)
+    with pytest.raises(ValueError, match="a GPU was asked for, and torch has none that it can use: ") as raised:
+        devices.pick(devices.Compute(device="cuda"))
+    for word in (*words, "workflow/docs/cluster.md", torch.__version__):
+        assert word in str(raised.value)
+
+
+def test_a_build_of_torch_without_cuda_is_told_as_such(monkeypatch):
+    monkeypatch.setattr(torch.version, "cuda", None)
+    with pytest.raises(ValueError, match="is built without CUDA"):
+        devices.require_gpu()
+
+
+@pytest.mark.parametrize("capability", [(7, 5), (8, 9), (9, 0), (12, 0)])
+def test_a_card_from_the_lowest_of_the_wheel_on_is_taken(monkeypatch, capability):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    assert devices.pick(devices.Compute(device="cuda")) == torch.device("cuda")
+
+
+def test_cards_that_the_wheels_cannot_serve_are_no_devices_of_the_plan():
+    """Compute capabilities by NVIDIA's list."""
+    of = {"t4": 75, "a40": 86, "rtx4090": 89, "a100": 80, "l40s": 89, "h100": 90, "h200": 90, "v100": 70}
+    lowest = min(int(arch.removeprefix("sm_")) for arch in devices._architectures())
+    assert set(plan.PEAK_TFLOPS) - {"cpu"} == {card for card, capability in of.items() if capability >= lowest}
+
+
+@pytest.fixture
+def flags():
+    """torch's own flags, put back afterwards."""
+    cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = cuda.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic
+    yield
+    cuda.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic = before
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_fp32_is_fp32_unless_the_study_allows_tf32(flags, tf32):
+    devices.pick(devices.Compute(device="cpu", tf32=tf32))
+    assert torch.backends.cuda.matmul.allow_tf32 == torch.backends.cudnn.allow_tf32 == tf32
+
+
+def test_determinism_takes_the_choice_of_algorithms_from_cudnn(flags, monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    devices.pick(devices.Compute(device="cpu", deterministic=True, cudnn_benchmark=True))
+    assert torch.are_deterministic_algorithms_enabled()
+    assert (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark) == (True, False)
 
 
 def test_precision_is_what_was_asked_for_and_auto_is_what_the_hardware_multiplies():
@@ -61,6 +122,35 @@ def test_a_batch_that_does_not_fit_is_halved_and_those_after_it_are_as_small(cap
     assert sizes == [12, 6, *[3] * 6, 2]
     said = "".join(f"out of memory with {n} images at once, going on with {n // 2}\n" for n in (12, 6))
     assert capfd.readouterr().err == said
+
+
+SAID = [
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    RuntimeError("Unable to find a valid cuDNN algorithm to run convolution"),
+    RuntimeError("GET was unable to find an engine to execute this computation"),
+    RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+]
+
+
+@pytest.mark.parametrize("error", SAID, ids=lambda error: str(error).split("\n")[0][:40])
+def test_whoever_runs_out_of_memory_has_the_batch_halved(error, capfd):
+    def work(rows):
+        if rows.stop - rows.start > 2:
+            raise error
+        return rows.stop - rows.start
+
+    assert list(devices.in_batches(work, 8, 8)) == [2] * 4
+    assert "out of memory with 8 images at once, going on with 4" in capfd.readouterr().err
+
+
+def test_another_error_of_the_device_is_no_lack_of_memory():
+    def work(rows):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        list(devices.in_batches(work, 8, 8))
 
 
 def test_a_last_batch_that_is_small_by_itself_says_nothing(capfd):

@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="of torch on a CPU (default: %(default)s)")
     parser.add_argument("--shards", type=int, nargs="+", default=[10, 100, 1_000], help="sizes of stage workflow")
     args = parser.parse_args()
-    device = devices.pick(args.device)
+    device = devices.pick(devices.Compute(device=args.device))
     torch.set_num_threads(args.threads)
     results = json.loads(args.out.read_text()) if args.out.exists() else {}
     for stage in args.stage:

@@ -14,6 +14,7 @@ import pytest
 from realgap.code import meaning, version
 from realgap.code.units import Source, is_text
 from realgap.store import provenance
+from tests import given
 
 ROOT = provenance.ROOT
 TREE = version.Tree(ROOT)
@@ -283,7 +284,7 @@ def small_steps(tmp_path, base_model, images_shard, invert_arguments):
     """Command lines of small real steps, and the keys of their tables."""
     extraction = {"dataset": "digits", "root": None, "split": "train", "classes": ["one"], "start": 0, "stop": 4}
     extraction |= {"validation_images_per_class": 0, "test_images_per_class": None, "image_size": 16, "seed": 0}
-    encoding = {"resolution": 16, "device": "cpu", "precision": "fp32"}
+    encoding = {"resolution": 16, **given.COMPUTE}
     inverting = invert_arguments(tmp_path / "out.h5")
     at = inverting.index("--options") + 1
     early = {"start": "looks", "class_name": "one", "early_stopping_patience": 2}

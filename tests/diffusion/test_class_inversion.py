@@ -14,7 +14,7 @@ from realgap import streams
 from realgap.base_model import autoencoder, denoiser, prompting, schedules
 from realgap.diffusion import class_inversion
 from realgap.store import shards
-from tests import checkout, digits
+from tests import checkout, digits, given
 
 CPU = torch.device("cpu")
 IDS = np.array([7, 3, 11, 4, 20])
@@ -119,10 +119,10 @@ def step_line(tmp_path, base_model):
         shards.write(tmp_path / f"{name}.h5", "moments", {**arrays, "image_ids": IDS[rows]}, {"step": "test"})
     (tmp_path / "templates.txt").write_text("a {}\n")
     options = {"class_name": "one", "num_tokens": 2, "steps": 300, "images_per_step": 3, "lr": 0.05}
-    options |= {"weight_decay": 0.01, "seed": 0, "device": "cpu", "precision": "fp32"}
+    options |= {"weight_decay": 0.01, "seed": 0, **given.COMPUTE}
     files = ["--base-model", str(base_model / "model_index.json"), "--templates", str(tmp_path / "templates.txt")]
-    given = ["--moments", str(tmp_path / "a.h5"), str(tmp_path / "b.h5"), *files]
-    return lambda out, **changes: [*given, "--options", json.dumps({**options, **changes}), "--out", str(out)]
+    named = ["--moments", str(tmp_path / "a.h5"), str(tmp_path / "b.h5"), *files]
+    return lambda out, **changes: [*named, "--options", json.dumps({**options, **changes}), "--out", str(out)]
 
 
 def test_a_step_told_to_stop_goes_on_to_the_same_bytes(tmp_path, step_line, run_step):
@@ -180,8 +180,8 @@ def test_on_real_digits_the_loss_on_fixed_noise_falls():
         latents, t = torch.from_numpy(mean) * vae.config.scaling_factor, torch.arange(24) * len(alphas) // 24
         a, s = (x.view(-1, 1, 1, 1) for x in (alphas[t].sqrt(), (1 - alphas[t]).sqrt()))
         target = noise if kind == "epsilon" else a * noise - s * latents
-        given = torch.from_numpy(embedding).expand(24, -1, -1)
-        return float((predict(a * latents + s * noise, t, given) - target).square().mean())
+        shared = torch.from_numpy(embedding).expand(24, -1, -1)
+        return float((predict(a * latents + s * noise, t, shared) - target).square().mean())
 
     before, after = loss(first[None]), loss(state.embedding)
     assert after < 0.95 * before, (before, after)

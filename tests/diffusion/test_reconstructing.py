@@ -8,13 +8,14 @@ import torch
 
 from realgap.base_model import autoencoder
 from realgap.store import shards
+from tests import given
 
 
 @pytest.fixture
 def through_vae(run_step, images_shard, base_model, tmp_path):
     """Encodes and reconstructs 5 images; the moments and the images that come out."""
     images = images_shard("real.h5", n=5, size=16)
-    common = {"device": "cpu", "precision": "fp32"}
+    common = given.COMPUTE
 
     def run(name):
         out = tmp_path / f"{name}-moments.h5", tmp_path / f"{name}-images.h5"

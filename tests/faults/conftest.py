@@ -15,6 +15,7 @@ import pytest
 
 import warm
 from realgap.store import shards
+from tests import given
 
 # runs a step whose checkpoints are saved at every chance, not once a minute
 EAGER = """
@@ -137,7 +138,7 @@ def step_arguments(tmp_path, base_model, invert_arguments, run_step):
     many = [Path(shutil.copy(path, tmp_path / f"{path.stem}{n}.h5")) for n in range(20) for path in both]
     shards.write_union(tmp_path / "set.h5", both, {"parts": [["real", 48]], "training_set": "real"})
 
-    compute = {"device": "cpu", "precision": "fp32", "seed": 0}
+    compute = {**given.COMPUTE, "seed": 0}
     sampling = {
         **{"source": "diffusion_inversion", "conditioning": "inversion", "class_name": "one", "images": None},
         **{"samples_per_image": 4, "strength": None, "scheduler": "pndm"},

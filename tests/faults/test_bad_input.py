@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 
 from realgap.base_model import check as base_model_check
 from realgap.store import shards
-from tests import checkout
+from tests import checkout, given
 
 CASES = yaml.safe_load((Path(__file__).parent / "bad_input.yaml").read_text(encoding="utf-8"))
 
@@ -520,7 +520,7 @@ def test_a_base_model_that_will_not_do_is_one_line(steps, tmp_path, base_model, 
     MODELS[case["make"]](model)
     out = tmp_path / "out" / "0.h5"
     index = ["--base-model", model / "model_index.json"]
-    compute = {"device": "cpu", "precision": "fp32"}
+    compute = given.COMPUTE
     pixels = {"images": np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8), "labels": np.zeros(2, int)}
     pixels |= {"image_ids": np.array([4, 9]), "variants": np.zeros(2, np.int32)}
     shards.write(tmp_path / "real.h5", "images", pixels, {"source": "real"})
@@ -535,9 +535,9 @@ def test_a_base_model_that_will_not_do_is_one_line(steps, tmp_path, base_model, 
             json.dumps(options),
         ]
     elif case["step"] == "invert":
-        given = invert_arguments(out)
-        given[given.index("--base-model") + 1] = model / "model_index.json"
-        command = ["scripts.inversion_invert", *given[:-2]]
+        line = invert_arguments(out)
+        line[line.index("--base-model") + 1] = model / "model_index.json"
+        command = ["scripts.inversion_invert", *line[:-2]]
     else:
         options = {
             "source": "stable_diffusion",

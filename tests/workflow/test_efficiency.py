@@ -104,7 +104,7 @@ def test_each_image_is_encoded_once(tmp_path, base_model, images_shard, run_step
         return encode(vae, pixels, *others, **more)
 
     monkeypatch.setattr(AutoencoderKL, "encode", counting)
-    options = json.dumps({"resolution": 16, "device": "cpu", "precision": "fp32"})
+    options = json.dumps({"resolution": 16, **given.COMPUTE})
     model = base_model / "model_index.json"
     run_step(
         "scripts.inversion_encode",
@@ -222,7 +222,7 @@ def step_of_sampling(tmp_path, base_model, run_step):
             **{"samples_per_image": 3, "strength": None, "scheduler": "dpmsolver++"},
             **{"num_inference_steps": 1, "guidance_scale": 2.0, "unconditional": "class", "embedding_noise": 0.1},
             **{"interpolation_strength": 0.1, "resolution": 16, "image_size": 16, "batch_size": 2, "seed": 0},
-            **{"device": "cpu", "precision": "fp32"},
+            **given.COMPUTE,
         }
         files = {
             **{"images": tmp_path / "real.h5", "base-model": base_model / "model_index.json"},
@@ -267,7 +267,7 @@ def test_the_losses_of_a_training_are_read_once_at_its_end(monkeypatch):
     )
     settings = {"architecture": "resnet18", "steps": 4, "batch_size": 4, "lr": 0.01, "warmup": 0.0, "momentum": 0.9}
     settings |= {"weight_decay": 0.0, "label_smoothing": 0.0, "crop_padding": 1, "horizontal_flip": False}
-    settings |= {"real_share": 1.0, "seed": 0, "device": "cpu", "precision": "fp32"}
+    settings |= {"real_share": 1.0, "seed": 0, **given.COMPUTE}
     _, losses = train.fit(data, train.Options(**settings))
     assert len(losses) == 4
     assert read == [("tolist", (4,))]

@@ -1,24 +1,98 @@
 """Where tensors live and in which precision networks run."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 import torch
 
+from realgap.run import cards
+
+# that a major version of CUDA needs on Linux (NVIDIA: CUDA compatibility, minor version compatibility)
+_NEEDED_DRIVER = {"11": "450", "12": "525", "13": "580"}
+_REMEDY = (
+    "update the driver, or pin an older build of torch (workflow/docs/cluster.md), or compute on the CPU "
+    "(compute.device: cpu)"
+)
+
+_OUT_OF_MEMORY = (
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",  # no room for the workspace of a product of matrices
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    "Unable to find a valid cuDNN algorithm",  # each takes more room than there is
+    "unable to find an engine to execute this computation",
+    "DefaultCPUAllocator: can't allocate memory",
+)
+
 T = TypeVar("T")
 Rows = TypeVar("Rows", bound=Sequence)  # an array will do
 
 
-def pick(device: str) -> torch.device:
-    """ "auto" is the first GPU where there is one. Raises ValueError when a GPU is asked for and absent."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("compute.device: must be a device of this machine; got 'cuda', and torch sees no GPU")
-    return torch.device(device)
+@dataclass(frozen=True, kw_only=True)
+class Compute:
+    """Where and how precisely a step computes: the study's section of that name."""
+
+    device: str = "auto"  # or "cpu" or "cuda"
+    precision: str = "auto"  # or "fp32", "bf16", "fp16"
+    tf32: bool = False  # a GPU multiplies float32 with mantissas of 10 bits
+    deterministic: bool = False  # a GPU gives the same bytes each time
+    compile: str | bool = False  # or "auto": the base model's networks on a GPU
+    channels_last: bool = False  # in memory; the base model's networks on a GPU
+    cudnn_benchmark: bool = False  # cuDNN tries its algorithms and keeps the fastest
+
+
+def pick(compute: Compute) -> torch.device:
+    """The device that a step computes on, set up as the study asks; "auto" is the first GPU where there is one.
+
+    Raises ValueError where the study asks for a GPU and torch has none.
+    """
+    if compute.device == "cuda":
+        require_gpu()
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if compute.device == "auto" else compute.device
+    _set_up(compute)
+    return torch.device(name)
+
+
+def require_gpu() -> None:
+    """Raise ValueError, with driver, needed version, card and remedy, unless torch has a GPU that it can compute on."""
+    if not torch.version.cuda:
+        raise ValueError(f"a GPU was asked for, and torch {torch.__version__} is built without CUDA; {_REMEDY}")
+    lowest = min(int(arch.removeprefix("sm_").rstrip("af")) for arch in _architectures())
+    if torch.cuda.is_available() and _at_least(torch.cuda.get_device_capability(), lowest):
+        return
+    driver = _NEEDED_DRIVER.get(torch.version.cuda.split(".")[0], "of that version")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    seen = "" if visible is None else f"; CUDA_VISIBLE_DEVICES is {visible!r}"
+    raise ValueError(
+        f"a GPU was asked for, and torch has none that it can use: {cards.described()}{seen}; CUDA "
+        f"{torch.version.cuda} of torch {torch.__version__} needs driver {driver} or newer and compute capability "
+        f"{lowest / 10} or higher; {_REMEDY}"
+    )
+
+
+def _architectures() -> list[str]:
+    return [arch for arch in torch._C._cuda_getArchFlags().split() if arch.startswith("sm_")]
+
+
+def _at_least(capability: tuple[int, int], lowest: int) -> bool:
+    return 10 * capability[0] + capability[1] >= lowest
+
+
+def _set_up(compute: Compute) -> None:
+    """What torch does on a GPU, for the whole process; none of it changes anything on a CPU."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = compute.tf32
+    torch.backends.cudnn.benchmark = compute.cudnn_benchmark and not compute.deterministic
+    if compute.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cudnn.deterministic = True
+        torch.use_deterministic_algorithms(True)
 
 
 def pick_dtype(precision: str, device: torch.device, training: bool = False) -> torch.dtype:
@@ -67,9 +141,19 @@ def fitting(work: Callable[[Rows], T], rows: Rows) -> tuple[Rows, T]:
     Each halving is said on stderr. Raises ValueError when one image does not fit.
     """
     while True:
-        with contextlib.suppress(torch.OutOfMemoryError):
+        try:
             return rows, work(rows)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
         rows = rows[: _halve(len(rows))]  # here, where what the failed attempt held is free
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory is what was missing: torch's allocator, CUDA, cuBLAS and cuDNN each say it in their own way."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def _halve(batch_size: int) -> int:

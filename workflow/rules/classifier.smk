@@ -51,7 +51,7 @@ rule train:
         "Train a classifier on {wildcards.training_set}, seed {wildcards.seed}"
     shell:
         "python -m scripts.classifier_train --training-set {input.training_set:q}"
-        " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule evaluate:
@@ -78,4 +78,4 @@ rule evaluate:
         "Evaluate the classifier of {wildcards.training_set}, seed {wildcards.seed} on real test images"
     shell:
         "python -m scripts.classifier_evaluate --classifier {input.classifier:q} --test {input.test:q}"
-        " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"

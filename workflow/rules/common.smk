@@ -17,7 +17,7 @@ from realgap.base_model import fingerprints
 from realgap.code import changes
 from realgap.cost import plan, resources
 from realgap.data import catalog
-from realgap.run import failures, machine, takeover
+from realgap.run import cards, failures, machine, takeover
 from realgap.store import files, provenance
 from realgap.study import config as configuration
 from realgap.study import sources
@@ -35,6 +35,21 @@ except ValueError as error:
     sys.exit(str(error))
 
 OUT = f"results/{config['study']}"
+
+
+def offer_cards():
+    """Count the cards of this machine, give each job of this run one of its own, and say whether a job gets one."""
+    asked = workflow.global_resources.get("gpu").value
+    try:
+        found = cards.there()
+    except OSError as error:
+        sys.exit(f"error: {error}; a run without: --config compute='{{device: cpu}}'")
+    # a study that insists on a GPU finds out in its first step which driver or card is missing
+    jobs = asked if asked is not None else len(found) or int(config["compute"]["device"] == "cuda")
+    workflow.register_resource("gpu", jobs)
+    cards.offer(found, jobs)
+    return int(jobs > 0)
+
 
 
 def samples_per_image(source):
@@ -63,8 +78,11 @@ EXTRACT_KEYS = {"realgap.data.loaders.LOADERS": DATASET["name"]} if EXTRACT == "
 BASE_MODEL = config["base_model"]["path"]
 # what the model is, not when its files were written: a checkout or a copy must not invalidate weeks of work
 BASE_MODEL_FINGERPRINT = fingerprints.identity(BASE_MODEL, config["base_model"]["revision"])
-# a step that can use a GPU asks for one, unless the study says that it computes without
+# A step that can use a GPU asks for one, unless the study says that it computes without. On this machine so many jobs have
+# one as there are cards (--resources gpu=N: others), and where there are none, steps ask for none.
 GPU = int(config["compute"]["device"] != "cpu")
+if GPU and workflow.is_main_process and workflow.resource_settings.nodes is None:
+    GPU = offer_cards()
 # the sources of the study by name, and those that some training set holds, real images first
 SOURCES = sources.of(config)
 SHOWN = [sources.REAL, *sources.used(config)]

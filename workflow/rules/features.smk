@@ -34,4 +34,4 @@ rule extract_features:
         "Extract features of the set {wildcards.image_set}"
     shell:
         "python -m scripts.features_extract --network {input.network:q} --shards {params.shards:q}"
-        " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"

@@ -35,7 +35,7 @@ rule encode_shard:
     shell:
         "python -m scripts.inversion_encode --images {input.images:q} --base-model {params.base_model:q}/model_index.json"
         " --options {params.options:q} --out {output:q}"
-        " --benchmark {params.benchmark:q} > {log:q} 2>&1"
+        " --benchmark {params.benchmark:q} --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule invert_shard:
@@ -70,7 +70,7 @@ rule invert_shard:
         "python -m scripts.inversion_invert --images {input.images:q} --moments {input.moments:q}"
         " --base-model {params.base_model:q}/model_index.json --templates {input.templates:q}"
         " --options {params.options:q} --out {output:q}"
-        " --benchmark {params.benchmark:q} > {log:q} 2>&1"
+        " --benchmark {params.benchmark:q} --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule invert_class:
@@ -103,4 +103,4 @@ rule invert_class:
     shell:
         "python -m scripts.inversion_invert_class --moments {params.moments:q}"
         " --base-model {params.base_model:q}/model_index.json"
-        " --templates {input.templates:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        " --templates {input.templates:q} --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"

@@ -39,7 +39,7 @@ rule sample_shard:
     shell:
         "python -m scripts.sampling_sample --images {input.images:q} --base-model {params.base_model:q}/model_index.json"
         " --templates {input.templates:q} --embeddings {params.embeddings:q} --moments {input.moments:q}"
-        " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule reconstruct_shard:
@@ -69,7 +69,7 @@ rule reconstruct_shard:
         "Pass class {wildcards.class_name}, shard {wildcards.shard} through the VAE alone (control)"
     shell:
         "python -m scripts.sampling_reconstruct --moments {input.moments:q} --base-model {params.base_model:q}/model_index.json"
-        " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule import_shard:

@@ -1,7 +1,5 @@
 """Evaluate a classifier on the real test images: its logits for each of them."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from realgap import devices
@@ -10,15 +8,9 @@ from realgap.run import steps
 from realgap.store import files, shards
 
 
-@dataclass(frozen=True)
-class Options:
-    device: str
-    precision: str
-
-
 def main() -> None:
-    args, options = steps.parse(__doc__, Options, classifier={}, test={}, out={})
-    device = devices.pick(options.device)
+    args, options = steps.parse(__doc__, devices.Compute, classifier={}, test={}, out={})
+    device = devices.pick(options)
     model, made = storage.classifier(args.classifier)
     test = shards.read(args.test, "images")
     if strange := set(test["labels"].tolist()) - set(made["classes"]):

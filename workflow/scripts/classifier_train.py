@@ -15,12 +15,10 @@ from realgap.study import sources
 
 
 @dataclass(frozen=True)
-class Options(training.Settings):
+class Options(training.Settings, devices.Compute):
     architecture: str
     real_share: float
     seed: int
-    device: str
-    precision: str
 
 
 def main() -> None:
@@ -47,7 +45,7 @@ def train_and_predict(step: str, data: shards.Shard, test: shards.Shard, options
     of_run = {"step": step, "options": asdict(options), "inputs": {"training_set": data.attributes["checksum"]}}
     checkpoint = checkpoints.Checkpoint(out, of_run)
     model, _ = fit(data, options, checkpoint=checkpoint)
-    device = devices.pick(options.device)
+    device = devices.pick(options)
     dtype = devices.pick_dtype(options.precision, device)
     classes = np.unique(data["labels"])
     arrays = {
@@ -81,7 +79,7 @@ def fit(
     if model is None:
         model = networks.build(options.architecture, len(classes), data["images"].shape[1])
         networks.initialise(model, options.seed)
-    device = devices.pick(options.device)
+    device = devices.pick(options)
     run = training.train(
         model,
         parts,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
+from realgap import devices
 from realgap.analyses.detection import figures as drawing
 from realgap.analyses.detection import measures
 from realgap.analyses.detection import section as analysis
@@ -14,14 +15,13 @@ from realgap.store import shards
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(devices.Compute):
     sources: list[str]  # of --features and --shards: all shards of the first source, then of the next
     images_per_class: int | None  # None: as many as the smallest class of any set has
     folds: int
     steps: int
     resamples: int
     seed: int
-    device: str
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def main() -> None:
     test = sets.pop("test")
     detectors = {
         "features": measures.on_features,
-        "pixels": partial(measures.on_pixels, steps=options.steps, device=options.device),
+        "pixels": partial(measures.on_pixels, steps=options.steps, device=devices.pick(options)),
     }
     extractor = shards.read(args.test_features, "features").attributes["extractor"]
     found = analysis.detections(

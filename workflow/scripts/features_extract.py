@@ -15,17 +15,15 @@ from realgap.store import shards
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(devices.Compute):
     extractor: str  # classifier, or one of features.EXTRACTORS
     resampled: bool  # of the images halved and doubled: what resampling alone does (control)
     batch_size: int
-    device: str
-    precision: str
 
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, network={}, shards={"nargs": "+"}, out={})
-    device = devices.pick(options.device)
+    device = devices.pick(options)
     if options.extractor == "classifier":
         model, made = storage.classifier(args.network)
         name, dtype = made["options"]["architecture"], devices.pick_dtype(options.precision, device)

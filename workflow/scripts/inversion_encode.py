@@ -12,15 +12,13 @@ from realgap.study.limits import VAE_BATCH_SIZE
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(devices.Compute):
     resolution: int
-    device: str
-    precision: str
 
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, images={}, base_model=steps.BASE_MODEL, out={})
-    device = devices.pick(options.device)
+    device = devices.pick(options)
     vae = autoencoder.load(args.base_model, device, devices.pick_dtype(options.precision, device))
     real = shards.read(args.images, "images")
     batches = devices.in_batches(

@@ -16,22 +16,20 @@ from realgap.store import checkpoints, provenance, shards
 
 
 @dataclass(frozen=True)
-class Options(inversion.Settings):
+class Options(inversion.Settings, devices.Compute):
     class_name: str
     num_tokens: int
     start: str
     start_scale: float
     max_failed_share: float
     seed: int
-    device: str
-    precision: str
 
 
 def main() -> None:
     args, options = steps.parse(
         __doc__, Options, images={}, moments={}, base_model=steps.BASE_MODEL, templates={}, out={}
     )
-    device = devices.pick(options.device)
+    device = devices.pick(options)
     moments = shards.read(args.moments, "moments")
     unet = denoiser.load(args.base_model, device, devices.pick_dtype(options.precision, device))
     alphas_cumprod, prediction_type = schedules.noise(args.base_model)

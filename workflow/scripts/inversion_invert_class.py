@@ -12,7 +12,7 @@ from realgap.store import checkpoints, provenance, shards
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(devices.Compute):
     class_name: str
     num_tokens: int
     steps: int
@@ -20,15 +20,13 @@ class Options:
     lr: float
     weight_decay: float
     seed: int
-    device: str
-    precision: str
 
 
 def main() -> None:
     args, options = steps.parse(
         __doc__, Options, moments={"nargs": "+"}, base_model=steps.BASE_MODEL, templates={}, out={}
     )
-    device = devices.pick(options.device)
+    device = devices.pick(options)
     opened = [shards.read(path, "moments") for path in args.moments]
     mean, std, image_ids = (np.concatenate([one[name] for one in opened]) for name in ("mean", "std", "image_ids"))
     unet = denoiser.load(args.base_model, device, devices.pick_dtype(options.precision, device))

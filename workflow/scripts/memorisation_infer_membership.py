@@ -15,12 +15,10 @@ from realgap.store import shards
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(devices.Compute):
     members_per_class: int
     resamples: int
     seed: int
-    device: str
-    precision: str
 
 
 def main() -> None:
@@ -39,7 +37,7 @@ def _runs(
     networks: Sequence[str], predictions: Sequence[str], images: np.ndarray, labels: np.ndarray, options: Options
 ) -> Iterator[dict]:
     """What every classifier says of the members and of the test images."""
-    device = devices.pick(options.device)
+    device = devices.pick(options)
     dtype = devices.pick_dtype(options.precision, device)
     for network, path in zip(networks, predictions, strict=True):
         model, made = storage.classifier(network)

@@ -146,7 +146,7 @@ def _another_vae(o: Options) -> AutoencoderKL:
 
 def _trained_vae(images: np.ndarray, o: Options, out: Path, state: Path, until: float) -> AutoencoderKL | None:
     """The VAE, or None and its state where time is up before it is trained."""
-    checkpoint, device = _checkpoint(out, "vae", o), devices.pick(o.device)
+    checkpoint, device = _checkpoint(out, "vae", o), devices.pick(devices.Compute(device=o.device))
     _take_over(state, checkpoint)
     vae = miniature.make_vae(o.image_size, o.vae_channels, o.seed, o.latent_channels).to(device)
     trace = fitting.train_vae(
@@ -203,7 +203,7 @@ def _train(
     checkpoint: fitting.Checkpoint,
     until: float,
 ) -> fitting.Trace:
-    device = devices.pick(o.device)
+    device = devices.pick(devices.Compute(device=o.device))
     favoured = np.isin(photographs.kinds, o.favoured)
     trace = fitting.train_denoiser(
         pipeline.to(device),

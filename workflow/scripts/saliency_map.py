@@ -14,19 +14,18 @@ from realgap.store import shards
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(devices.Compute):
     layer: str
     method: str
     images_per_class: int
     faithfulness_images_per_class: int
     batch_size: int
     seed: int  # of the choice of images, not of the classifier
-    device: str
 
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, classifier={}, test={}, out={})
-    device = devices.pick(options.device)
+    device = devices.pick(options)
     model, made = storage.classifier(args.classifier)
     model.to(device)
     test = shards.read(args.test, "images")

@@ -13,17 +13,15 @@ from realgap.study.limits import VAE_BATCH_SIZE
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(devices.Compute):
     source: str
     image_size: int
     images: int | None  # the first so many of the shard, null for all
-    device: str
-    precision: str
 
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, moments={}, base_model=steps.BASE_MODEL, out={})
-    device = devices.pick(options.device)
+    device = devices.pick(options)
     vae = autoencoder.load(args.base_model, device, devices.pick_dtype(options.precision, device))
     moments = shards.read(args.moments, "moments")
     rows = slice(options.images)

@@ -16,7 +16,7 @@ Items = list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(devices.Compute):
     source: str
     conditioning: str  # "prompts", "inversion" or "class_inversion"
     class_name: str
@@ -33,8 +33,6 @@ class Options:
     image_size: int
     batch_size: int
     seed: int
-    device: str
-    precision: str
 
 
 def main() -> None:
@@ -90,7 +88,7 @@ class Model(NamedTuple):
 
 
 def load(base_model: str, options: Options) -> Model:
-    device = devices.pick(options.device)
+    device = devices.pick(options)
     dtype = devices.pick_dtype(options.precision, device)
     vae, unet = (part(base_model, device, dtype) for part in (autoencoder.load, denoiser.load))
     shape = denoiser.latent_shape(base_model, vae, unet, options.resolution)

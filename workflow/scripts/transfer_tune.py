@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _accuracy(model, test: shards.Shard, classes: np.ndarray, options: Options) -> float:
-    device = devices.pick(options.device)
+    device = devices.pick(options)
     dtype = devices.pick_dtype(options.precision, device)
     logits = training.predict(model, test["images"], batch_size=128, device=device, dtype=dtype)
     return float((classes[logits.argmax(axis=1)] == test["labels"]).mean())

@@ -23,7 +23,6 @@ ARCHITECTURES = Path(__file__).resolve().parents[3] / "resources" / "architectur
 PEAK_TFLOPS = {
     "cpu": 0.192,
     "t4": 65.0,
-    "v100": 125.0,
     "a40": 149.7,
     "rtx4090": 165.2,
     "a100": 312.0,

@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from realgap.run import job_log
+from realgap.run import cards, job_log
 from realgap.store.files import whole
 
 # a base model is a folder; rules name the index in it, because that is a file
@@ -38,9 +38,16 @@ def parse(description: str | None, options: type | None = None, **files: Any) ->
     if options is not None:
         parser.add_argument("--options", required=True, help=f"JSON: {', '.join(_names(options))}")
     parser.add_argument("--benchmark", help="write time and memory here, in the format of Snakemake's benchmarks")
+    parser.add_argument(
+        "--gpus", type=int, help="how many the rule asked for: with one, the step stops where there is none"
+    )
     arguments = parser.parse_args()
     if arguments.benchmark:
         atexit.register(_benchmark, arguments.benchmark, time.perf_counter())
+    if arguments.gpus is not None:
+        cards.claim(arguments.gpus)
+    if arguments.gpus:
+        _require_gpu()
     return arguments, _fill(options, arguments.options) if options is not None else None
 
 
@@ -77,6 +84,12 @@ class _Listed(argparse.Action):
         if len(values) == 1 and str(values[0]).startswith("@"):
             values = Path(str(values[0])[1:]).read_text(encoding="utf-8").splitlines()
         setattr(namespace, self.dest, values)
+
+
+def _require_gpu() -> None:
+    from realgap import devices  # torch, which most steps do without
+
+    devices.require_gpu()
 
 
 def _benchmark(path: str, start: float) -> None:

@@ -16,7 +16,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from realgap import devices
 from realgap.classifier import networks, training
 from realgap.streams import stream
 
@@ -68,12 +67,12 @@ def on_pixels(
     test: np.ndarray,
     seed: int,
     steps: int = 150,
-    device: str = "auto",
+    device: torch.device | str = "cpu",
 ) -> np.ndarray:
     """Three convolutional layers on images, uint8 (n, h, w, 3): they see texture more than content."""
     model = networks.initialise(_network(), seed)
     parts = [(train[is_generated == side], np.full((is_generated == side).sum(), side)) for side in (0, 1)]
-    where = devices.pick(device)
+    where = torch.device(device)
     settings = training.Settings(
         steps=steps,
         batch_size=64,

@@ -24,9 +24,9 @@ rule measure_detection:
     params:
         options=options(
             config["detection"],
+            config["compute"],
             sources=["real", *CONTROLLED],
             seed=config["seed"],
-            device=config["compute"]["device"],
         ),
         shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.detection_measure"),
@@ -35,4 +35,4 @@ rule measure_detection:
     shell:
         "python -m scripts.detection_measure --test-features {input.test_features:q} --test {input.test:q}"
         " --features {input.features:q} --shards {params.shards:q} --table {output.table:q} --figure {output.figure:q}"
-        " --section {output.section:q} --options {params.options:q} > {log:q} 2>&1"
+        " --section {output.section:q} --options {params.options:q} --gpus {resources.gpu} > {log:q} 2>&1"

@@ -31,7 +31,7 @@ rule infer_membership:
         "Tell training images from test images by the classifiers' losses"
     shell:
         "python -m scripts.memorisation_infer_membership --classifiers {input.classifiers:q} --predictions {input.predictions:q}"
-        " --train {params.train:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        " --train {params.train:q} --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule audit_memorisation:

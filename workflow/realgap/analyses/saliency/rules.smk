@@ -19,13 +19,13 @@ rule map_saliency:
         mem_mb=4000,
         runtime=60,
     params:
-        options=options(config["saliency"], seed=config["seed"], device=config["compute"]["device"]),
+        options=options(config["saliency"], config["compute"], seed=config["seed"]),
         code=provenance.code("scripts.saliency_map"),
     message:
         "See where the classifier of {wildcards.training_set}, seed {wildcards.seed} looks on real test images"
     shell:
         "python -m scripts.saliency_map --classifier {input.classifier:q} --test {input.test:q}"
-        " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule compare_saliency:

@@ -39,7 +39,7 @@ rule train_scaling:
         "Train on {wildcards.training_set} with {wildcards.multiple} generated images per real one, seed {wildcards.seed}"
     shell:
         "python -m scripts.scaling_train --training-set {input.training_set:q} --test {input.test:q}"
-        " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule compare_scaling:

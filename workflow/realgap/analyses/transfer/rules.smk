@@ -51,7 +51,7 @@ rule tune_transfer:
         "Tune the classifier of {wildcards.pretrained}, seed {wildcards.seed} on parts of the real images"
     shell:
         "python -m scripts.transfer_tune --classifier {input.classifier:q} --real {input.real:q} --test {input.test:q}"
-        " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule compare_transfer:
