@@ -27,7 +27,7 @@ REDUCED = {
     "analyses": list(analyses.ORDER),
     "saliency": {"images_per_class": 4},
     "fidelity": {"neighbours": 3, "resamples": 20, "subsets": 2},
-    "detection": {"steps": 2, "folds": 2, "resamples": 20},
+    "detection": {"steps": 2, "folds": 2},
     "memorisation": {"resamples": 20, "pairs": 2},
     "scaling": {"multiples": [1]},
     # not the processor's: in bf16 embeddings that differ by 1e-5 move a pixel in 400 by more than one grey level

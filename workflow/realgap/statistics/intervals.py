@@ -111,7 +111,7 @@ def share_interval(
 
 
 def auc(positive: ArrayLike, negative: ArrayLike) -> float:
-    """Chance that a score in `positive` (n,) exceeds one in `negative` (m,), ties half; 0.5: no difference.
+    """Chance that a score in `positive` (n,) exceeds one in `negative` (m,), ties half; 0.5: as by chance.
 
     Source: Mann and Whitney, Ann. Math. Statist. 18 (1947): the area under the ROC curve by ranks.
     """

@@ -45,8 +45,8 @@ def section(
     tables = [
         Table(
             paths["measures"],
-            "Chance that an image of a source is above a real one, by measure (0.5: no difference); medians and "
-            "intervals are in geometry/measures.csv.",
+            "Chance that an image of a source is above a real one, by measure (0.5: as often above as below). Medians "
+            "and intervals are in geometry/measures.csv.",
             {"metric": "metric", **{source: name(source) for source in measures.source.unique() if source != "real"}},
         ),
         Table(
@@ -76,7 +76,7 @@ def _measured(own: pd.DataFrame, measures: pd.DataFrame, source: str) -> str:
         if least > max(reach, 0):
             beyond.append((least, f"{WORDS[row.metric]} ({_chance(row)})"))
     if not beyond:
-        return f"{_capital(source)}: no measure is further from real images than harmless changes to them take it."
+        return f"{_capital(source)}: in no measure told apart from real images beyond what harmless changes to them do."
     listed = "; ".join(text for _, text in sorted(beyond, reverse=True)[:3])
     more = f" and {len(beyond) - 3} more" if len(beyond) > 3 else ""
     return f"{_capital(source)}: further from real images than any harmless change: {listed}{more}."
