@@ -209,9 +209,10 @@ def section(answered: pd.DataFrame, classes: pd.DataFrame, confused: pd.DataFram
             f"Test images are cut into {bins} equal parts of each class by their distance to the nearest real training "
             "image, in features of one network: the last part are the edge cases. Where that network is the classifier "
             "trained on real images, `real` is judged by its own measure.",
-            "A class or a confusion is named only where it stands out among all of its kind of a training set: "
-            "family_p at most 0.05 (if none differs, any is named in 5 % of studies). With fewer than six seeds little can be "
-            "named. The calibration error is biased upwards for few images, for all training sets alike.",
+            "A class or a confusion is named only where it stands out among all of its kind, for a training set "
+            "(family_p at most 0.05: if none differs, any is named in 5 % of studies). With fewer than six seeds little "
+            "can be named.",
+            "The calibration error is biased upwards for few images, for all training sets alike.",
         ],
     )
 

@@ -13,7 +13,7 @@ from realgap.analyses.reported import TITLE
 from realgap.report import text_tables
 from realgap.report.figures import name
 from realgap.report.sections import Section, Table
-from realgap.report.wording import bare, interval, percent, points
+from realgap.report.wording import bare, interval, percent, points, within
 from realgap.statistics.rows import study_rows
 from realgap.statistics.verdicts import Verdict
 
@@ -171,7 +171,9 @@ def _judged(accuracies: pd.DataFrame, margin: float) -> pd.DataFrame:
     heads = ["training_set", "n_units", "accuracy_mean", "accuracy_low", "accuracy_high", "difference_to_real"]
     frame = pd.DataFrame(rows, columns=[*heads, "difference_low", "difference_high", "verdict", "within_margin"])
     counts = accuracies.drop_duplicates("training_set").set_index("training_set")
-    return frame.assign(**{key: frame.training_set.map(counts[key]) for key in ("n_real", "n_generated", "n_test")})
+    return frame.assign(
+        margin=margin, **{key: frame.training_set.map(counts[key]) for key in ("n_real", "n_generated", "n_test")}
+    )
 
 
 def _measured(row: Mapping[str, Any], accuracies: pd.DataFrame) -> dict[str, Any]:
@@ -188,6 +190,7 @@ def _measured(row: Mapping[str, Any], accuracies: pd.DataFrame) -> dict[str, Any
         "difference": 0.0 if is_real else row["difference_to_real"],
         **{bound: 0.0 if is_real else row[bound] for bound in ("difference_low", "difference_high")},
         "verdict": None if is_real else row["verdict"],
+        "margin": row["margin"],
     }
 
 
@@ -210,7 +213,7 @@ def _claim(own: pd.DataFrame, training_set: str, above: bool) -> str:
     if row.verdict == Verdict.TOO_FEW:
         seen = f"{Verdict.TOO_FEW} here"
     elif row.verdict == Verdict.EQUIVALENT:
-        seen = "equivalent here"
+        seen = f"equivalent to real within {within(row.margin)} here"
     elif row.verdict == Verdict.UNDECIDED:
         seen = "not told apart from real here"
     else:
