@@ -210,8 +210,8 @@ def section(answered: pd.DataFrame, classes: pd.DataFrame, confused: pd.DataFram
             "image, in features of one network: the last part are the edge cases. Where that network is the classifier "
             "trained on real images, `real` is judged by its own measure.",
             "A class or a confusion is named only where it stands out among all of its kind, for a training set "
-            "(family_p at most 0.05: if none differs, any is named in 5 % of studies). With fewer than six seeds little "
-            "can be named.",
+            "(family_p at most 0.05: if none differs, any is named in 5 % of studies). With fewer than six seeds "
+            "little can be named.",
             "The calibration error is biased upwards for few images, for all training sets alike.",
         ],
     )
