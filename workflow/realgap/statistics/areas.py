@@ -41,12 +41,12 @@ def difference(
     negative: ArrayLike,
     positive_of_reference: ArrayLike,
     negative_of_reference: ArrayLike,
-    paired_positive: bool = True,
+    paired: bool = True,
 ) -> Difference:
     """`mean_auc` of scores (units, n) above (units, m) minus that of a reference, over units and images.
 
-    The negative images are the same ones for both; the positive ones too, unless not paired_positive. One unit: of
-    images alone, as n_units of the result says where FEWEST_UNITS are asked for. Bounds are not clipped.
+    paired: the images are the same ones for both; else all four sides are samples of their own. One unit: its interval
+    is of images alone, and n_units says so. Bounds are not clipped.
     Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988), for AUCs of the same images.
     """
     sides = [_scores("positive", positive), _scores("negative", negative)]
@@ -54,9 +54,8 @@ def difference(
     own, other = ([np.stack(side) for side in zip(*map(_placements, *two), strict=True)] for two in (sides, others))
     each = own[0].mean(axis=1) - other[0].mean(axis=1)
     of_units = float(each.var(ddof=1)) if len(each) > 1 else 0.0
-    of_images = float(variances(own[1] - other[1])[1])
-    parts = [own[0] - other[0]] if paired_positive else [own[0], other[0]]
-    of_images += sum(float(variances(part)[1]) for part in parts)
+    parts = [one - two for one, two in zip(own, other, strict=True)] if paired else [*own, *other]
+    of_images = sum(float(variances(part)[1]) for part in parts)
     return found(float(each.mean()), of_units, max(1, len(each) - 1), len(each), of_images, 2)
 
 

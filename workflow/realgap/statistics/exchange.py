@@ -80,8 +80,8 @@ def family_p(differences: np.ndarray) -> np.ndarray:
     The largest of all cells in each permutation, each in units of its own scatter by chance (families.step_down).
     Cells may be several metrics, or one metric of several classes that were dealt alike.
     """
-    centred = np.abs(differences - differences[1:].mean(axis=0))
-    scatter = differences[1:].std(axis=0)
+    # of all arrangements, the observed one among them: what it is measured by must not know which one that is
+    centred, scatter = np.abs(differences - differences.mean(axis=0)), differences.std(axis=0)
     return step_down(np.divide(centred, scatter, out=np.zeros_like(centred), where=scatter > 1e-12))
 
 

@@ -29,8 +29,8 @@ def detections(
 
     test, sets: of equal numbers a class, or classes are told apart. Variants of one real image stay in one fold.
     detectors: by what they see, features or pixels. Column `sees`: pixels, or the name of the network of the
-    features. The difference is to the set `real`, real training images; both are judged beside the same test images.
-    Intervals are over images, for detectors as they were fitted (statistics.areas).
+    features. The AUC's interval is over images, for detectors as they were fitted (statistics.areas). The difference
+    is to the set `real`, real training images, by measures.beyond.
     """
     rows = []
     for sees, detector in detectors.items():
@@ -44,8 +44,7 @@ def detections(
             row = dict(zip(("auc", "low", "high"), areas.mean_auc(own, of_real), strict=True))
             difference = (np.nan,) * 3
             if source != CONTROLS[0]:
-                control = ranks[CONTROLS[0]][::-1]
-                difference = areas.difference(own, of_real, *control, paired_positive=False)[:3]
+                difference = measures.beyond(own, of_real, *ranks[CONTROLS[0]][::-1], folds)
             row |= dict(zip(("difference", "difference_low", "difference_high"), difference, strict=True))
             seen = sees if sees == "pixels" else extractor
             rows.append({"source": source, "sees": seen, **row, "n_real": len(of_real), "n_images": len(own)})
@@ -99,8 +98,8 @@ def section(found: pd.DataFrame) -> Section:
         notes=[
             "A detector says that there is a difference, not which. Only what exceeds the controls is the generator's: "
             "real training images (what the features keep of having been trained on), the same halved and doubled, "
-            "and passed through the VAE alone. Intervals hold the choice of the images, for detectors as they "
-            "were fitted, and another fit scatters as well.",
+            "and passed through the VAE alone. Intervals of AUCs hold the choice of the images, for detectors "
+            "as they were fitted; those of differences hold the fits as well.",
         ],
     )
 
