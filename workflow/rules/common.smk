@@ -315,7 +315,7 @@ COMPARED = f"results/comparisons/{'+'.join(config['studies']) or 'none'}"
 
 def comparison_options(wildcards):
     """The studies and what they hold, by digest: as inputs, rules of this study could run one of them again."""
-    made = [f"results/{study}/{name}" for study in config["studies"] for name in ("table.csv", "report.html")]
+    made = [f"results/{study}/{name}" for study in config["studies"] for name in ("verdicts.csv", "report.html")]
     digests = [files.sha256(file) if Path(file).is_file() else "" for file in made]
     return options(studies=config["studies"], digests=digests)
 

@@ -75,13 +75,21 @@ class Study:
 
     def _check_table(self, name: str) -> None:
         predictions = [one for one in self.graph if one.startswith("predictions/")]
-        if name not in ("accuracies.csv", "table.csv") or not set(predictions) <= set(self.made) - self.damaged:
+        if name not in TABLES or not set(predictions) <= set(self.made) - self.damaged:
             return
         opened = [shards.read(self.folder / one, "predictions") for one in predictions]
-        frame = tables.accuracies([{**one.arrays, **one.attributes} for one in opened])
-        text = tables.as_csv(frame if name == "accuracies.csv" else tables.table(frame))
-        if (self.folder / name).read_text(encoding="utf-8", errors="replace") != text:
+        margin = (self.graph[name].options or {}).get("margin", 0) / 100
+        frame = TABLES[name]([{**one.arrays, **one.attributes} for one in opened], margin)
+        if (self.folder / name).read_text(encoding="utf-8", errors="replace") != tables.as_csv(frame):
             raise ValueError(_again(self.folder / name, "is not what the predictions say"))
+
+
+TABLES = {
+    "accuracies.csv": lambda predictions, margin: tables.accuracies(predictions),
+    "table.csv": lambda predictions, margin: tables.table(tables.accuracies(predictions)),
+    "verdicts.csv": tables.verdicts,
+    "pairs.csv": tables.pairs,
+}
 
 
 def _check_product(path: Path) -> None:

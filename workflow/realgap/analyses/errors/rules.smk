@@ -29,7 +29,7 @@ rule diagnose_errors:
         mem_mb=8000,
         runtime=60,
     params:
-        options=options(config["errors"]),
+        options=options(config["errors"], margin=config["margin"]),
         code=provenance.code("scripts.errors_diagnose"),
     message:
         "Find where the classifiers fail"

@@ -66,7 +66,7 @@ rule sample_draw:
     shell:
         "python -m scripts.learning_curves_sample --images {params.images:q} --base-model {params.base_model:q}/model_index.json"
         " --embeddings {params.embeddings:q} --moments {params.moments:q} --options {params.options:q} --out {output:q}"
-        " > {log:q} 2>&1"
+        " --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 def draw_options(wildcards):
@@ -107,7 +107,8 @@ rule train_on_draw:
         "Train on {wildcards.training_set} with {wildcards.per_class} real images of each class, draw {wildcards.draw}"
     shell:
         "python -m scripts.learning_curves_train --real {params.real:q} --shards {params.shards:q} --test {input.test:q}"
-        " --training-set {wildcards.training_set:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        " --training-set {wildcards.training_set:q} --options {params.options:q} --out {output:q}"
+        " --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule compare_learning_curves:
@@ -135,7 +136,7 @@ rule compare_learning_curves:
                 for name in CURVES
             },
             pool=DATASET["images_per_class"],
-            margin=0.02,
+            margin=config["margin"],
         ),
         predictions=lambda w, input: listed(input),
         code=provenance.code("scripts.learning_curves_compare"),
