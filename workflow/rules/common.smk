@@ -20,7 +20,7 @@ from realgap.data import catalog
 from realgap.run import cards, failures, machine, takeover
 from realgap.store import files, provenance
 from realgap.study import config as configuration
-from realgap.study import sources
+from realgap.study import recipes, sources
 
 sys.path.pop(0)
 
@@ -258,9 +258,9 @@ def shards_of(training_set):
 
 def training_options(wildcards):
     """The classifier's settings; the share of real images only where there are real and generated ones."""
+    own = recipes.classifier(config, wildcards.training_set)
     mixed = len(sources.parts_of(wildcards.training_set)) > 1
-    share = config["classifier"]["real_share"] if mixed else 1.0
-    return options(config["compute"], config["classifier"], real_share=share, seed=int(wildcards.seed))
+    return options(config["compute"], own, real_share=own["real_share"] if mixed else 1.0, seed=int(wildcards.seed))
 
 
 # the rules whose sources are also kept at the base model's resolution

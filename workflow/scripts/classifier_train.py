@@ -1,7 +1,7 @@
 """Train a classifier on one training set with one seed."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ class Options(training.Settings, devices.Compute):
     architecture: str
     real_share: float
     seed: int
+    stem: str
 
 
 def main() -> None:
@@ -77,9 +78,10 @@ def fit(
     parts = list(zip(np.split(data["images"], ends), np.split(targets, ends), strict=True))
     shares = sources.batch_shares([source for source, _ in made_of], options.real_share)
     if model is None:
-        model = networks.build(options.architecture, len(classes), data["images"].shape[1])
+        model = networks.build(options.architecture, len(classes), data["images"].shape[1], options.stem)
         networks.initialise(model, options.seed)
     device = devices.pick(options)
+    options = replace(options, steps=training.steps_of(options, len(targets)))
     run = training.train(
         model,
         parts,

@@ -14,6 +14,7 @@ class Options:
     per_image: dict[str, int]  # training set -> generated images of each real one
     pool: int  # real images of each class that the draws are taken from
     margin: float  # points of accuracy
+    evaluate_on: str  # test or validation
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
     for path, frame in ((args.table, table), (args.worth, worths), (args.accuracies, analysis.accuracies(runs))):
         tables.save(path, frame)
     figures.save(drawing.curves(table), *args.figure)
-    sections.save(args.section, analysis.section(table, worths, options.pool))
+    sections.save(args.section, analysis.section(table, worths, options.pool, options.evaluate_on))
 
 
 if __name__ == "__main__":

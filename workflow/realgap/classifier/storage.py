@@ -45,7 +45,9 @@ def load(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 def classifier(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     """The trained network of a file, in eval mode on the CPU, and its attributes. Raises as `load` does."""
     state, made = load(path)
-    model = networks.build(made["options"]["architecture"], len(made["classes"]), made["image_size"])
+    options = made["options"]
+    stem = options.get("stem", "auto")  # files of versions before 2026-12 have none
+    model = networks.build(options["architecture"], len(made["classes"]), made["image_size"], stem)
     model.load_state_dict(state)
     return model.eval(), made
 

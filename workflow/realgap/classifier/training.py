@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from realgap import devices, streams
+from realgap.classifier import augmentation
 from realgap.study import sources
 
 
@@ -27,7 +28,7 @@ class State:
     momenta: np.ndarray  # float32 (m,), the optimiser's for the learned parameters, likewise
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """How a classifier is trained."""
 
@@ -40,6 +41,8 @@ class Settings:
     label_smoothing: float
     crop_padding: int  # px
     horizontal_flip: bool
+    epochs: float | None = None  # passes over the training set, instead of `steps`
+    augmentation: Sequence[str] = ()  # of realgap.classifier.augmentation, besides crop and flip
 
 
 def train(
@@ -68,6 +71,7 @@ def train(
         module.eval().requires_grad_(False)
     resident = [_to_device(images, labels, device) for images, labels in parts]
     counts = sources.batch_counts(shares, settings.batch_size)
+    classes = 1 + max(int(labels.max()) for _, labels in parts)
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.SGD(
         learned, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay, nesterov=True
@@ -81,18 +85,35 @@ def train(
             rows = devices.put(_rows(step * count, count, len(labels), seed, part), device)
             pixels.append(images[rows])
             targets.append(labels[rows])
-        x = augment(
-            torch.cat(pixels), settings.crop_padding, settings.horizontal_flip, streams.stream(seed, "augment", step)
-        )
+        x, wanted = _augmented(torch.cat(pixels), torch.cat(targets), settings, classes, seed, step)
         with devices.autocast(device, dtype):
             logits = model(x.contiguous(memory_format=_memory_format(dtype)))
-        loss = F.cross_entropy(logits.float(), torch.cat(targets), label_smoothing=settings.label_smoothing)
+        loss = F.cross_entropy(logits.float(), wanted, label_smoothing=settings.label_smoothing)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         losses.append(loss.detach())
         yield losses[-1]
         offer(lambda: _state(model, optimiser, losses))
+
+
+def steps_of(settings: Settings, images: int) -> int:
+    """Optimiser steps of a training on so many images: as many as are said, or as its epochs take."""
+    if settings.epochs is None:
+        return settings.steps
+    return max(1, math.ceil(settings.epochs * images / settings.batch_size))
+
+
+def _augmented(
+    images: torch.Tensor, targets: torch.Tensor, settings: Settings, classes: int, seed: int, step: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pixel values (n, 3, h, w) of a batch uint8 (n, h, w, 3), changed at random, and what is to be said of them."""
+    names = settings.augmentation
+    images = augmentation.policy(images, names, streams.stream(seed, "policy", step))
+    stream = streams.stream(seed, "augment", step)
+    x = to_pixel_values(augmentation.crop(images, settings.crop_padding, settings.horizontal_flip, stream))
+    x = augmentation.erase(x, names, streams.stream(seed, "erase", step))
+    return augmentation.mix(x, targets, names, classes, streams.stream(seed, "mix", step))
 
 
 def _state(model: nn.Module, optimiser: torch.optim.Optimizer, losses: Sequence[torch.Tensor]) -> State:
@@ -123,21 +144,6 @@ def _parts(tensors: Iterable[torch.Tensor], flat: np.ndarray) -> Iterator[tuple[
     tensors = list(tensors)
     values = torch.from_numpy(flat).split([tensor.numel() for tensor in tensors])
     return ((tensor, part.view(tensor.shape)) for tensor, part in zip(tensors, values, strict=True))
-
-
-def augment(images: torch.Tensor, padding: int, flip: bool, stream: np.random.Generator) -> torch.Tensor:
-    """uint8 (n, h, w, 3) to pixel_values (n, 3, h, w): a random crop after zero padding, a random flip."""
-    n, height, width, _ = images.shape
-    padded = F.pad(images.permute(0, 3, 1, 2), [padding] * 4)
-    top, left = devices.put(stream.integers(0, 2 * padding + 1, (2, n)), images.device)
-    rows = top[:, None] + torch.arange(height, device=images.device)
-    columns = left[:, None] + torch.arange(width, device=images.device)
-    if flip:
-        mirrored = devices.put(stream.random(n) < 0.5, images.device)
-        columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-    item = torch.arange(n, device=images.device)[:, None, None]
-    cropped = padded.permute(0, 2, 3, 1)[item, rows[:, :, None], columns[:, None, :]]
-    return to_pixel_values(cropped)
 
 
 def to_pixel_values(images: torch.Tensor) -> torch.Tensor:

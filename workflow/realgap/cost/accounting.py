@@ -10,6 +10,7 @@ import pandas as pd
 from realgap import statistics
 from realgap.run import job_log
 from realgap.statistics.verdicts import Verdict
+from realgap.study.sources import parts_of
 
 
 def read_jobs(folder: str | Path, sources: Iterable[str] = (), without: Iterable[str] = ()) -> pd.DataFrame:
@@ -78,7 +79,7 @@ def accuracy_points(
     training = jobs[jobs.rule == "train"]
     rows = []
     for row in verdicts.itertuples():
-        needed = sorted({stage for part in row.training_set.split("+") for stage in stages.get(part, ())})
+        needed = sorted({stage for part in parts_of(row.training_set) for stage in stages.get(part, ())})
         generation_s = float(sum(seconds.get(stage, np.nan) for stage in needed))
         mine = training[training["item"].str.startswith(f"{row.training_set}-")].wall_s
         training_s = mine.mean() if len(mine) else np.nan

@@ -64,10 +64,12 @@ def vae_decoder(config: Mapping[str, Any], size: int) -> float:
 
 
 def resnet(architecture: str, image_size: int, num_classes: int, cifar_stem: bool) -> float | None:
-    """Forward of a torchvision ResNet for one image, or None for another architecture.
+    """Forward of a ResNet for one image, or None for another architecture.
 
     The backward pass of its training costs about twice as much.
     """
+    if architecture == "resnet20":
+        return _resnet20(image_size, num_classes)
     blocks = {
         "resnet18": (1, (2, 2, 2, 2)),
         "resnet34": (1, (3, 4, 6, 3)),
@@ -95,6 +97,18 @@ def resnet(architecture: str, image_size: int, num_classes: int, cifar_stem: boo
             if block == 0 and (stage or width != out):
                 total += _conv(1, width, out, size)
             width = out
+    return total + 2.0 * width * num_classes
+
+
+def _resnet20(size: int, num_classes: int) -> float:
+    """Three stages of three blocks, 16 to 64 channels; the stem keeps the size."""
+    total, width = _conv(3, 3, 16, size), 16
+    for planes in (16, 32, 64):
+        if planes != width:
+            size = _half(size)
+            total += _conv(1, width, planes, size)
+        total += _conv(3, width, planes, size) + 5 * _conv(3, planes, planes, size)
+        width = planes
     return total + 2.0 * width * num_classes
 
 

@@ -13,7 +13,7 @@ from realgap.base_model import layout, samplers
 from realgap.cost import flops
 from realgap.data import catalog
 from realgap.study import config as configuration
-from realgap.study import limits, sources
+from realgap.study import limits, recipes, sources
 from realgap.study.sources import Source
 
 ARCHITECTURES = Path(__file__).resolve().parents[3] / "resources" / "architectures"
@@ -69,7 +69,8 @@ class Plan:
         self.image_bytes = 3 * dataset["image_size"] ** 2
         self.latents_bytes, self.denoise, self.denoise_backward, self.encoder, self.decoder = self._network(model)
         self.weights_bytes = 4 * _parameters(model)
-        cifar_stem = dataset["image_size"] < limits.CIFAR_STEM_BELOW
+        stem = config["classifier"]["stem"]
+        cifar_stem = dataset["image_size"] < limits.CIFAR_STEM_BELOW if stem == "auto" else stem == "cifar"
         self.classify = flops.resnet(
             config["classifier"]["architecture"], dataset["image_size"], self.classes, cifar_stem=cifar_stem
         )
@@ -126,10 +127,18 @@ class Plan:
     def train(self) -> Work:
         """One classifier; without FLOPs where the architecture is none that realgap.cost.flops counts."""
         classifier = self.config["classifier"]
-        seen = classifier["steps"] * classifier["batch_size"]
         largest = max(self.training_images(name) for name in self.config["training_sets"])
+        seen = max(self._seen(name) for name in self.config["training_sets"])
         memory = 3 * largest * self.image_bytes + classifier["batch_size"] * (self.classify or 4e9) * 1e-2
         return Work(seen, 3 * seen * (self.classify or 0.0), 0, memory)
+
+    def _seen(self, training_set: str) -> int:
+        """Images that the steps of a row's classifier see."""
+        own = recipes.classifier(self.config, training_set)
+        by_epochs = own["epochs"] is not None
+        return (
+            round(own["epochs"] * self.training_images(training_set)) if by_epochs else own["steps"] * own["batch_size"]
+        )
 
     def evaluate(self) -> Work:
         """One classifier on the test images, as far as their number is known beforehand."""

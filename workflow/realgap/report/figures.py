@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from realgap.report.wording import seeds
 from realgap.store.files import whole
-from realgap.study import sources
+from realgap.study import recipes, sources
 
 plt.rcParams["text.parse_math"] = False  # a dollar sign in a class's name is a dollar sign
 
@@ -31,8 +31,13 @@ NAMES = {
 
 
 def name(training_set: str) -> str:
-    """A training set's name for readers: "real + Diffusion Inversion"; what has no title is called by its name."""
-    return " + ".join(NAMES.get(part, part.replace("_", " ")) for part in training_set.split("+"))
+    """A training set's name for readers: "real + Diffusion Inversion", "real (long)" where it names a recipe.
+
+    What has no title is called by its name.
+    """
+    said = " + ".join(NAMES.get(part, part.replace("_", " ")) for part in sources.parts_of(training_set))
+    recipe = recipes.recipe(training_set).replace("_", " ")
+    return f"{said} ({recipe})" if recipe else said
 
 
 def save(figure: plt.Figure, png: str | Path, svg: str | Path) -> None:

@@ -41,7 +41,7 @@ def render(
     asks for. gallery: class -> PNG of its images. analyses: in the order of the page, their paths relative to `folder`.
     """
     ends = [("limits", "What the numbers are not"), ("config", "All settings")]
-    used = dict.fromkeys(part for training_set in verdicts.training_set for part in training_set.split("+"))
+    used = dict.fromkeys(part for training_set in verdicts.training_set for part in sources.parts_of(training_set))
     return page(
         template,
         study=config["study"],

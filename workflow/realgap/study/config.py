@@ -37,6 +37,12 @@ def schema() -> dict[str, Any]:
     """The JSON schema of a study: that of SCHEMA, with the sources and the section of every registered analysis."""
     made = yaml.safe_load(SCHEMA.read_text())
     made["properties"]["sources"] = sources.schema()
+    # the network of every row is the study's: analyses look at one layer of it
+    trained = made["properties"]["classifier"]["properties"]
+    own = {key: setting for key, setting in trained.items() if key != "architecture"}
+    made["properties"]["recipes"]["additionalProperties"] = {
+        **{"type": "object", "minProperties": 1, "additionalProperties": False, "properties": own}
+    }
     made["properties"]["analyses"]["items"] = {"enum": list(analyses.ORDER)}
     for name, analysis in analyses.registered().items():
         if settings := getattr(analysis, "SETTINGS", {}):
@@ -203,7 +209,7 @@ def _check_analyses(config: Mapping[str, Any]) -> None:
 def _check_classifier(config: Mapping[str, Any]) -> None:
     """That it takes the images and has the layer, before anything is made; of ResNets both are known."""
     architecture, layer = config["classifier"]["architecture"], config["saliency"]["layer"]
-    if architecture in limits.RESNETS and layer in limits.RESNET_LAYERS:
+    if layer in limits.LAYERS.get(architecture, ()):
         return
     from realgap.classifier import check as classifier_check
 

@@ -9,4 +9,7 @@ RESNETS = (
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
     *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"),
 )
-RESNET_LAYERS = ("layer1", "layer2", "layer3", "layer4")
+LAYERS = {
+    **dict.fromkeys(RESNETS, ("layer1", "layer2", "layer3", "layer4")),
+    "resnet20": ("layer1", "layer2", "layer3"),  # realgap.classifier.networks
+}

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from realgap.base_model.samplers import SAMPLERS
+from realgap.study import recipes
 
-REAL = "real"
+REAL = recipes.REAL
 DEFECTS = ("bent_lines", "second_light", "broken_camera")  # with which the renderer draws scenes of known fault
 
 # a setting is its JSON schema, with the default that stands when a study says nothing
@@ -219,8 +220,8 @@ def used(config: Mapping[str, Any]) -> dict[str, Source]:
 
 
 def parts_of(training_set: str) -> list[str]:
-    """The sources of a training set: "real+vae_only" -> ["real", "vae_only"]."""
-    return training_set.split("+")
+    """The sources of a training set: "real+vae_only", or "real+vae_only@long" -> ["real", "vae_only"]."""
+    return recipes.sources_sum(training_set).split("+")
 
 
 def batch_shares(parts: Sequence[str], real_share: float) -> list[float]:
@@ -292,10 +293,11 @@ def check(config: Mapping[str, Any]) -> None:
             raise ValueError(f"config: training_sets: real must stand first in a set, got {name!r}")
     if REAL not in config["training_sets"]:
         raise ValueError("config: training_sets: must hold 'real', which every other set is compared to")
+    recipes.check(config)
     for source in used(config).values():
         _check_source(source, config["dataset"])
     for name in config["training_sets"]:
-        _check_batch(name, config["classifier"])
+        _check_batch(name, recipes.classifier(config, name))
 
 
 def _check_batch(training_set: str, classifier: Mapping[str, Any]) -> None:

@@ -20,6 +20,16 @@ SETTINGS = {
         "minimum": 3,
         "maximum": 1000,
     },
+    "first_draw": {
+        "description": "The number of the first draw: those on which settings were chosen do not confirm them.",
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 1_000_000,
+    },
+    "evaluate_on": {
+        "description": "Which real images the classifiers are evaluated on; settings are chosen on validation images.",
+        "enum": ["test", "validation"],
+    },
 }
 
 
@@ -46,8 +56,20 @@ def counts(config: Mapping[str, Any]) -> list[int]:
     return sorted(config["learning_curves"]["real_counts"])
 
 
+def draws(config: Mapping[str, Any]) -> range:
+    """The numbers of the draws."""
+    first = config["learning_curves"]["first_draw"]
+    return range(first, first + config["learning_curves"]["draws"])
+
+
 def check(config: Mapping[str, Any]) -> None:
     """The curve of real images must be there, another one beside it, and images enough to draw from."""
+    own = config["learning_curves"]
+    if own["evaluate_on"] == "validation" and not config["dataset"]["validation_images_per_class"]:
+        raise ValueError(
+            "config: learning_curves.evaluate_on: must be test where dataset.validation_images_per_class is 0; got "
+            "'validation'"
+        )
     most, there = counts(config)[-1], config["dataset"]["images_per_class"]
     if most > there:
         raise ValueError(

@@ -1,7 +1,7 @@
 # Files are named by the number of real images of each class and of the draw: learning_curves/<source>/<per_class>-<draw>.h5.
 LEARNING_CURVES = ANALYSES["learning_curves"]
 CURVES = LEARNING_CURVES.rows(config)
-DRAWS = {"per_class": LEARNING_CURVES.counts(config), "draw": range(config["learning_curves"]["draws"])}
+DRAWS = {"per_class": LEARNING_CURVES.counts(config), "draw": LEARNING_CURVES.draws(config)}
 
 
 counts("sample_draw", lambda w: PLAN.sample_shard(int(w.per_class) * len(CLASSES), SOURCES[w.source]))
@@ -78,7 +78,7 @@ rule train_on_draw:
     input:
         real=source_shards(sources.REAL),
         shards=of_draw,
-        test=f"{OUT}/test.h5",
+        test=f"{OUT}/{config['learning_curves']['evaluate_on']}.h5",
     output:
         f"{OUT}/learning_curves/predictions/{{training_set}}/{{per_class}}-{{draw}}.h5",
     log:
@@ -137,6 +137,7 @@ rule compare_learning_curves:
             },
             pool=DATASET["images_per_class"],
             margin=config["margin"],
+            evaluate_on=config["learning_curves"]["evaluate_on"],
         ),
         predictions=lambda w, input: listed(input),
         code=provenance.code("scripts.learning_curves_compare"),

@@ -12,9 +12,9 @@ from realgap.report import tables
 from realgap.report.figures import name
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
 from realgap.report.summary import points
-from realgap.statistics import crossed
-from realgap.statistics.differences import differences
-from realgap.statistics.rows import study_rows
+from realgap.statistics.differences import Difference, differences, p_of
+from realgap.statistics.rows import Row, study_rows
+from realgap.study import recipes, sources
 
 ALPHA = 0.05
 
@@ -37,56 +37,61 @@ def correct(runs: Sequence[dict]) -> dict[int, dict[str, np.ndarray]]:
 
 
 def compared(right: dict[int, dict[str, np.ndarray]], margin: float) -> pd.DataFrame:
-    """A row per number of real images and training set: accuracy, difference to real, verdict.
+    """A row per number of real images and training set: accuracy, difference to its reference, verdict.
 
-    Columns: per_class, training_set, n_draws, mean, low, high, difference, difference_low, difference_high, verdict,
-    detectable, p_value, family_p. Fractions; 95 % intervals over draws and test images. family_p: Holm, over all
-    differences of the table.
+    The reference is the row of real images trained by the same recipe (realgap.study.recipes). Columns: per_class,
+    training_set, reference, n_draws, mean, low, high, difference, difference_low, difference_high, verdict, detectable,
+    p_value, family_p. Fractions; 95 % intervals over draws and test images. family_p: Holm, over all differences.
     """
-    rows = []
-    for per_class, own in right.items():
-        each = np.stack(list(own.values()))
-        found = differences(each.mean(axis=2), list(own).index("real"), each)
-        for row, one in zip(
-            study_rows(each.mean(axis=2), list(own), each.shape[2], correct=each, margin=margin), found, strict=True
-        ):
-            of_units = one.standard_error**2 - one.image_error**2
-            p = (
-                float("nan")
-                if row.verdict is None
-                else float(crossed.p_value(one.value, of_units, one.df, one.image_error**2))
-            )
-            rows.append(
-                {
-                    **{"per_class": per_class, "training_set": row.name, "n_draws": row.n_units},
-                    **{"mean": row.mean, "low": row.low, "high": row.high},
-                    **{"difference": row.difference, "difference_low": row.difference_low},
-                    **{"difference_high": row.difference_high, "verdict": row.verdict},
-                    **{"detectable": row.detectable, "p_value": p},
-                }
-            )
+    rows = [row for per_class, own in right.items() for row in _of_count(per_class, own, margin)]
     table = pd.DataFrame(rows)
     judged = table.p_value.notna()
     table.loc[judged, "family_p"] = statistics.holm(table.p_value[judged])
     return table
 
 
+def _of_count(per_class: int, own: dict[str, np.ndarray], margin: float) -> list[dict]:
+    """The rows of one number of real images, in the order of the training sets."""
+    by_reference: dict[str, list[str]] = {}
+    for key in own:
+        by_reference.setdefault(recipes.reference(key, own), []).append(key)
+    made = {}
+    for reference, names in by_reference.items():
+        names = list(dict.fromkeys([reference, *names]))
+        each = np.stack([own[key] for key in names])
+        found = differences(each.mean(axis=2), 0, each)
+        judged = study_rows(each.mean(axis=2), names, each.shape[2], reference, correct=each, margin=margin)
+        for row, one in zip(judged, found, strict=True):
+            if row.name != reference or reference == recipes.REAL:
+                made[row.name] = _row(per_class, reference, row, one)
+    return [made[key] for key in own]
+
+
+def _row(per_class: int, reference: str, row: Row, found: Difference) -> dict:
+    return {
+        **{"per_class": per_class, "training_set": row.name, "reference": reference, "n_draws": row.n_units},
+        **{"mean": row.mean, "low": row.low, "high": row.high},
+        **{"difference": row.difference, "difference_low": row.difference_low},
+        **{"difference_high": row.difference_high, "verdict": row.verdict},
+        **{"detectable": row.detectable, "p_value": float("nan") if row.verdict is None else p_of(found)},
+    }
+
+
 def worths(right: dict[int, dict[str, np.ndarray]], per_image: dict[str, int]) -> pd.DataFrame:
     """A row per number of real images and training set but real: the real images that it is worth.
 
     per_image: training set -> generated images of each real one. Columns: per_class, training_set, n_generated (of each
-    class), worth, low, high (real images of each class that reach the same accuracy), per_generated (of one generated
+    class), worth, low, high (real images of each class that reach the same accuracy by the same recipe), per_generated (of one generated
     image, in real images: what is left when the real ones of the training set are taken off; nan beyond the counts).
     """
-    counts = list(right)
-    real = np.stack([own["real"] for own in right.values()])
-    rows = []
+    counts, rows = list(right), []
     for per_class, own in right.items():
         for key, cells in own.items():
-            if key == "real":
+            if recipes.sources_sum(key) == recipes.REAL:
                 continue
+            real = np.stack([others[recipes.reference(key, others)] for others in right.values()])
             found, made = worth(counts, real, cells), per_class * per_image[key]
-            held = per_class if "real" in key.split("+") else 0
+            held = per_class if recipes.REAL in sources.parts_of(key) else 0
             rows.append(
                 {
                     **{"per_class": per_class, "training_set": key, "n_generated": made},
@@ -97,10 +102,15 @@ def worths(right: dict[int, dict[str, np.ndarray]], per_image: dict[str, int]) -
     return pd.DataFrame(rows)
 
 
-def section(table: pd.DataFrame, worth_table: pd.DataFrame, pool: int) -> Section:
-    """The report's section. pool: real images of each class that the draws are taken from."""
+def section(table: pd.DataFrame, worth_table: pd.DataFrame, pool: int, evaluated_on: str) -> Section:
+    """The report's section. pool: real images of each class that the draws are taken from.
+
+    evaluated_on: test or validation, the images that the accuracies are of.
+    """
     sentences = [_of_row(own) for key, own in table.groupby("training_set", sort=False) if key != "real"]
-    helped = table[(table.verdict == "better") & (table.family_p < ALPHA)]
+    helped = table[
+        (table.verdict == "better") & (table.family_p < ALPHA) & table.training_set.isin(worth_table.training_set)
+    ]
     sentences += [
         _worth(
             worth_table[(worth_table.training_set == key) & (worth_table["per_class"] == own["per_class"].min())].iloc[
@@ -117,9 +127,12 @@ def section(table: pd.DataFrame, worth_table: pd.DataFrame, pool: int) -> Sectio
         tables=[
             Table(
                 "learning_curves/table.csv",
-                "Accuracy by real images of each class: mean over draws, and difference to real with the same draws, "
-                "with 95 % intervals over draws and test images.",
-                {"per_class": "real a class", "training_set": "training set", "mean": "accuracy", **COMPARED_WITH_REAL},
+                "Accuracy by real images of each class: mean over draws, and difference to the row of real images that "
+                f"is trained alike, with the same draws. 95 % intervals over draws and {evaluated_on} images.",
+                {
+                    **{"per_class": "real a class", "training_set": "training set", "mean": "accuracy"},
+                    **{"reference": "compared with", **COMPARED_WITH_REAL},
+                },
                 percent=("mean",),
             ),
             Table(
@@ -137,13 +150,13 @@ def section(table: pd.DataFrame, worth_table: pd.DataFrame, pool: int) -> Sectio
         figures=[
             Figure(
                 "figures/learning_curves.svg",
-                "Accuracy against real images of each class, with 95 % intervals over draws and test images.",
+                "Accuracy against real images of each class, with 95 % intervals over draws and "
+                f"{evaluated_on} images.",
                 "Lines of accuracy against the number of real images; the table above holds them",
             )
         ],
         notes=[
-            "Every point trains for the same number of optimiser steps. A draw has its own real images and its own "
-            "classifier seed.",
+            "A draw has its own real images and its own classifier seed.",
             f"Draws are taken from {pool} real images of each class. Two draws of {most} share {most / pool:.0%} of "
             "their images in the mean. So intervals at large counts say less about other real images.",
             f"A gain is named where its p stays below {ALPHA} after Holm's correction for all "
@@ -154,7 +167,7 @@ def section(table: pd.DataFrame, worth_table: pd.DataFrame, pool: int) -> Sectio
 
 def _of_row(own: pd.DataFrame) -> str:
     """What one training set does at each count, in the order of counts."""
-    said = []
+    said, against = [], name(own.reference.iloc[0])
     sure = own.family_p < ALPHA
     for verdict in ("better", "worse"):
         rows = own[(own.verdict == verdict) & sure]
@@ -162,12 +175,12 @@ def _of_row(own: pd.DataFrame) -> str:
             row = rows.iloc[0]
             interval = f"{points(row.difference_low)} to {points(row.difference_high)}"
             said.append(
-                f"{verdict} than real with {_counts(rows['per_class'])} real images of each class "
+                f"{verdict} than {against} with {_counts(rows['per_class'])} real images of each class "
                 f"({points(row.difference)} points at {row['per_class']}, {interval})"
             )
     same = own[own.verdict == "equivalent"]
     if len(same):
-        said.append(f"equivalent to real with {_counts(same['per_class'])}")
+        said.append(f"equivalent to {against} with {_counts(same['per_class'])}")
     if not said:
         return f"{name(own.training_set.iloc[0])}: undecided at every number of real images."
     return f"{name(own.training_set.iloc[0])}: {'; '.join(said)}."

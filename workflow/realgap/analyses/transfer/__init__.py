@@ -33,9 +33,9 @@ def pretrained(config: Mapping[str, Any]) -> list[str]:
 def check(config: Mapping[str, Any]) -> None:
     """Stages are those of a ResNet, and something must have been trained without real images."""
     architecture = config["classifier"]["architecture"]
-    if not architecture.startswith(("resnet", "resnext", "wide_resnet")):
+    if architecture not in limits.RESNETS:
         raise ValueError(
-            f"config: analyses: must leave out transfer unless the classifier is a ResNet; got {architecture!r}"
+            f"config: analyses: must leave out transfer unless the classifier is a ResNet of torchvision's; got {architecture!r}"
         )
     if not pretrained(config):
         raise ValueError(

@@ -13,7 +13,7 @@ def tuning_options(wildcards):
     """The classifier's settings on real images alone, and the cells of the heat map."""
     return options(
         config["compute"],
-        {**config["classifier"], **config["transfer"]},
+        {**config["classifier"], "epochs": None, **config["transfer"]},
         real_share=1.0,
         seed=int(wildcards.seed),
         pretrained=wildcards.pretrained,
