@@ -29,7 +29,7 @@ def invert(state, mean, std, image_ids, predict, alphas_cumprod, **given: Any):
 
 
 def _settings(kind: type, given: dict[str, Any]) -> list[Any]:
-    return [kind(**{field.name: given.pop(field.name) for field in fields(kind)})]
+    return [kind(**{field.name: given.pop(field.name) for field in fields(kind) if field.name in given})]
 
 
 def planned(made: plan.Plan) -> dict[str, plan.Work]:

@@ -25,7 +25,12 @@ CONFIG = {
         "stable_diffusion": {"kind": "prompts"},
         "diffusion_inversion": {"kind": "inversion"},
     },
-    "classifier": {"architecture": "resnet18", "steps": 80, "real_share": 0.5},
+    "classifier": {
+        **{"architecture": "resnet18", "steps": 80, "epochs": None, "batch_size": 32, "real_share": 0.5},
+        **{"crop_padding": 1, "horizontal_flip": False, "augmentation": []},
+    },
+    "training_sets": list(ACCURACIES),
+    "recipes": {},
     "margin": 2,
 }
 

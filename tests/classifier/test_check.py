@@ -9,8 +9,13 @@ from realgap.classifier import check, networks
 from realgap.study import limits
 
 WRONG = {
-    "nonesuch": (32, None, False, r"classifier.architecture: must be a torchvision classifier, got 'nonesuch'"),
-    "fasterrcnn_resnet50_fpn": (64, None, False, "classifier.architecture: must be a torchvision classifier"),
+    "nonesuch": (
+        32,
+        None,
+        False,
+        r"classifier.architecture: must be resnet20 or a torchvision classifier, got 'nonesuch'",
+    ),
+    "fasterrcnn_resnet50_fpn": (64, None, False, "must be resnet20 or a torchvision classifier"),
     "vit_b_16": (32, None, False, r"must take images of dataset.image_size 32; got 'vit_b_16', which does not \("),
     "alexnet": (16, None, False, r"must take images of dataset.image_size 16; got 'alexnet'"),
     "googlenet": (64, None, False, "must give logits alone to be trained; got 'googlenet'"),
@@ -45,8 +50,9 @@ def test_other_networks_that_fit_are_taken(architecture, size, layer):
 def test_the_known_ones_are_all_of_torchvisions_resnets_and_take_the_smallest_images():
     of_kind = [name for name in models.list_models(module=models) if "resne" in name]
     assert sorted(limits.RESNETS) == sorted(of_kind)
-    for layer in limits.RESNET_LAYERS:
-        check.check("resnet18", 8, 2, layer, True)
+    for architecture in ("resnet18", "resnet20"):
+        for layer in limits.LAYERS[architecture]:
+            check.check(architecture, 8, 2, layer, True)
 
 
 @pytest.mark.parametrize("method", ["grad_cam", "grad_cam_reference"])

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from realgap import streams
 from realgap.classifier import networks, training
 from tests import given
 
@@ -74,7 +73,8 @@ def test_small_images_get_the_cifar_stem_and_large_ones_the_original():
 
 def test_other_architectures_are_those_of_torchvision_and_unknown_ones_are_refused():
     assert type(networks.build("shufflenet_v2_x0_5", 7, 32)).__name__ == "ShuffleNetV2"
-    with pytest.raises(ValueError, match=r"classifier\.architecture: must be a torchvision classifier, got 'resnet19'"):
+    expected = r"^classifier\.architecture: must be resnet20 or a torchvision classifier, got 'resnet19'"
+    with pytest.raises(ValueError, match=expected):
         networks.build("resnet19", 10, 16)
 
 
@@ -240,37 +240,7 @@ def test_training_is_sgd_with_nesterov_momentum_and_weight_decay():
     np.testing.assert_allclose(model[1].weight.detach(), weight, rtol=1e-5)
 
 
-# --- augmentation and prediction --------------------------------------------------------------------------------
-
-
-def random_batch(n=5, size=6):
-    return torch.from_numpy(np.random.default_rng(0).integers(1, 256, (n, size, size, 3), np.uint8))
-
-
-def test_no_padding_and_no_flip_is_the_identity():
-    images = random_batch()
-    augmented = training.augment(images, 0, False, streams.stream(0, "test"))
-    torch.testing.assert_close(augmented, training.to_pixel_values(images), rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("flip", [False, True])
-def test_augmented_images_are_crops_of_the_padded_image_all_equally_likely(flip):
-    image = random_batch(1, 4)
-    augmented = training.augment(image.expand(2000, -1, -1, -1), 1, flip, streams.stream(0, "test"))
-    padded = np.pad(image[0].numpy(), ((1, 1), (1, 1), (0, 0)))
-    crops = [padded[top : top + 4, left : left + 4] for top in range(3) for left in range(3)]
-    crops = [*crops, *(crop[:, ::-1] for crop in crops)] if flip else crops
-    shown = np.rint((augmented.permute(0, 2, 3, 1).numpy() + 1) * 127.5).astype(np.uint8)
-    counts = [(shown == crop).all(axis=(1, 2, 3)).sum() for crop in crops]
-    assert sum(counts) == 2000
-    expected = 2000 / len(crops)
-    assert counts == pytest.approx(np.full(len(crops), expected), abs=4.5 * expected**0.5)
-
-
-def test_images_of_a_batch_are_augmented_by_themselves():
-    images = random_batch(1).expand(50, -1, -1, -1)
-    augmented = training.augment(images, 2, False, streams.stream(0, "test"))
-    assert len({image.numpy().tobytes() for image in augmented}) > 15
+# --- prediction --------------------------------------------------------------------------------
 
 
 def test_pixel_values_reach_from_minus_one_to_one_in_channels_first():
@@ -326,3 +296,23 @@ def test_a_training_that_goes_on_from_its_state_ends_in_the_same_bits(dtype, sto
     again = list(given.train(resumed, [easy(24)], [1.0], **settings, state=state))
     assert torch.equal(torch.stack(again), torch.stack(losses))
     torch.testing.assert_close(resumed.state_dict(), whole.state_dict(), rtol=0, atol=0)
+
+
+# --- epochs and random changes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("epochs", "images", "steps"), [(None, 500, 30), (2, 80, 10), (1.5, 33, 4), (0.01, 5, 1)])
+def test_steps_are_those_said_or_those_that_the_epochs_take(epochs, images, steps):
+    settings = {key: SETTINGS[key] for key in SETTINGS if key not in ("seed", "device", "dtype")}
+    assert training.steps_of(training.Settings(**settings, epochs=epochs), images) == steps
+
+
+def test_random_changes_follow_the_seed_and_a_training_still_learns():
+    names = ["rand_augment", "random_erasing", "mixup", "cutmix"]
+    parts = [easy(60, size=32)]
+    (one, losses), (_, again), (_, other) = (trained(parts, augmentation=names, seed=seed) for seed in (0, 0, 1))
+    assert losses == again
+    assert losses != other
+    assert losses != trained(parts)[1]
+    images, labels = easy(200, seed=1, size=32)
+    assert (predict(one, images).argmax(axis=1) == labels).mean() > 0.6

@@ -89,7 +89,7 @@ def test_a_vae_costs_what_torch_counts(base_model):
         assert flops.vae_decoder(config, pixels) == decoder
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "resnet101"])
+@pytest.mark.parametrize("name", ["resnet18", "resnet20", "resnet34", "resnet50", "resnet101"])
 @pytest.mark.parametrize("pixels", [16, 32, 64, 128])
 def test_a_resnet_costs_what_torch_counts(name, pixels):
     with META:

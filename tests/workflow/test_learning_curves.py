@@ -6,19 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from realgap.classifier import storage
 from realgap.data import training_sets
 from realgap.store import shards
 from tests import checkout
 
 COUNTS, DRAWS = (2, 3), 3
-ROWS = ["real", "stable_diffusion", "real+diffusion_inversion"]
+ROWS = ["real", "stable_diffusion", "real+diffusion_inversion", "real@passes"]
+RECIPES = {"passes": {"epochs": 4, "augmentation": ["rand_augment", "mixup"]}}
 
 pytestmark = pytest.mark.xdist_group("study")
 
 
 def study(folder, **sections):
     # without checks of code: a copy is as good as the original
-    return checkout.changed(folder, analyses=["learning_curves"], training_sets=ROWS, **sections)
+    return checkout.changed(folder, analyses=["learning_curves"], training_sets=ROWS, recipes=RECIPES, **sections)
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +69,32 @@ def test_every_row_count_and_draw_is_in_the_tables_and_the_section_on_the_page(c
     means = accuracies.groupby(["training_set", "per_class"]).accuracy.mean()
     for row in table.itertuples():
         assert row.mean == pytest.approx(means[row.training_set, row.per_class], abs=1e-5)
-    assert len(pd.read_csv(results / "worth.csv")) == (len(ROWS) - 1) * len(COUNTS)
+    assert len(pd.read_csv(results / "worth.csv")) == (len(ROWS) - 2) * len(COUNTS)
     assert "How many real images are the generated ones worth?" in (folder / "results/reduced/report.html").read_text()
+
+
+def test_a_recipe_is_a_row_of_the_studys_table_with_steps_of_its_own(curves):
+    folder, _ = curves
+    trained = storage.load(folder / "results/reduced/classifiers/real@passes/seed-0.safetensors")[1]
+    images, batch = dict(trained["parts"])["real"], trained["options"]["batch_size"]
+    assert len(trained["losses"]) == -(-4 * images // batch)
+    assert len(trained["losses"]) != trained["options"]["steps"]
+    assert "real@passes" in set(pd.read_csv(folder / "results/reduced/table.csv").training_set)
+    assert "real (passes)" in (folder / "results/reduced/report.html").read_text()
+
+
+def test_an_edit_of_a_recipe_spares_the_rows_of_others(curves):
+    folder, _ = curves
+    jobs = checkout.plan(folder, study(folder, recipes={"passes": {"epochs": 5}}))
+    trained = {item.rpartition("-")[0] for rule, item in jobs if rule in ("train", "train_on_draw")}
+    assert {name.partition("-")[0] for name in trained} == {"real@passes"}
+    assert not {"sample_shard", "sample_draw", "invert_shard", "assemble"} & set(checkout.rules(jobs))
 
 
 def test_one_more_draw_runs_that_draw_alone(curves):
     folder, _ = curves
     jobs = checkout.plan(folder, study(folder, learning_curves={"draws": DRAWS + 1}))
-    more = {"sample_draw": 2, "train_on_draw": 6, "compare_learning_curves": 1, "account": 1, "report": 1}
+    more = {"sample_draw": 2, "train_on_draw": 8, "compare_learning_curves": 1, "account": 1, "report": 1}
     assert checkout.rules(jobs) == more
     assert all(item.endswith(f"-{DRAWS}") for rule, item in jobs if rule in ("sample_draw", "train_on_draw"))
 

@@ -38,8 +38,8 @@ def worths():
 def made(accuracies, **options):
     right = section.correct(runs(accuracies, **options))
     table = section.compared(right, margin=0.02)
-    of_rows = section.worths(right, {name: 0 if name == "real" else 2 for name in accuracies})
-    return table, of_rows, section.section(table, of_rows, pool=100)
+    of_rows = section.worths(right, {name: 2 * ("+" in name) for name in accuracies})
+    return table, of_rows, section.section(table, of_rows, pool=100, evaluated_on="test")
 
 
 def test_a_gain_with_few_images_is_named_where_it_is_and_its_worth_with_it():
@@ -48,8 +48,12 @@ def test_a_gain_with_few_images_is_named_where_it_is_and_its_worth_with_it():
     assert own.verdict[3] == "better"
     assert own.difference[3] == pytest.approx(0.1, abs=0.02)
     assert own.verdict[30] != "better"
-    assert page.sentences[0].startswith("real + prompts: better than real with 3 ")
-    assert "points at 3" in page.sentences[0]
+    assert page.sentences[1].startswith("real + prompts: better than real with 3 ")
+    assert page.sentences[0].startswith(
+        "Generated images help with 3 real images of each class (3, 10 and 30 were tried)"
+    )
+    assert "real + prompts by +" in page.sentences[0]
+    assert "points at 3" in page.sentences[1]
     worth = of_rows.set_index(["training_set", "per_class"]).loc[("real+prompts", 3)]
     assert worth.low < 10 < worth.high
     assert worth.n_generated == 6
@@ -69,8 +73,8 @@ def test_no_gain_is_named_where_there_is_none():
     for seed in range(40):
         same = dict.fromkeys(("real", "real+a", "real+b"), (0.6, 0.7, 0.8))
         table = section.compared(section.correct(runs(same, seed=seed)), margin=0.02)
-        said = " ".join(section.section(table, worths(), pool=100).sentences)
-        named += "better" in said or "worse" in said
+        said = " ".join(section.section(table, worths(), pool=100, evaluated_on="test").sentences)
+        named += "better than real with" in said or "worse" in said or "Generated images help" in said
     assert named <= 5  # of 40 pages with six comparisons each; 5 % would be 2
 
 
@@ -79,3 +83,41 @@ def test_accuracies_have_a_row_for_each_classifier():
     assert len(frame) == 2 * len(COUNTS) * DRAWS
     assert list(frame.columns[:3]) == ["training_set", "per_class", "draw"]
     assert "seed" not in frame
+
+
+def test_a_row_is_compared_with_real_images_of_its_own_recipe_and_those_with_plain_ones():
+    """Real images trained for longer are as good as what was generated and trained for longer: no gain."""
+    planted = {
+        **{"real": (0.6, 0.7, 0.8), "real+prompts": (0.7, 0.7, 0.8)},
+        **{"real@long": (0.7, 0.8, 0.85), "real+prompts@long": (0.7, 0.8, 0.85), "real+prompts@other": (0.7, 0.7, 0.8)},
+    }
+    table, of_rows, page = made(planted)
+    against = table.drop_duplicates("training_set").set_index("training_set").reference
+    assert against["real+prompts@long"] == "real@long"
+    assert against[["real@long", "real+prompts", "real+prompts@other"]].tolist() == ["real"] * 3
+    assert list(table.training_set[:5]) == list(planted)
+    at = table[table["per_class"] == 3].set_index("training_set")
+    assert at.difference["real+prompts"] == pytest.approx(0.1, abs=0.02)
+    assert at.difference["real+prompts@long"] == pytest.approx(0, abs=0.02)
+    assert at.difference["real@long"] == pytest.approx(0.1, abs=0.02)
+    assert at.verdict["real+prompts@long"] != "better"
+    assert np.isnan(at.difference["real"])
+    assert table.family_p.notna().sum() == 4 * len(COUNTS)
+    # what long training is worth is said of the row of real images alone
+    assert set(of_rows.training_set) == {"real+prompts", "real+prompts@long", "real+prompts@other"}
+    worth = of_rows.set_index(["training_set", "per_class"])
+    assert worth.worth[("real+prompts@long", 3)] < 4 < worth.worth[("real+prompts", 3)]
+    # beside the better control the gain is gone, and the page says so
+    assert (table.best_real == "real@long").all()
+    assert at.over_best["real+prompts"] == pytest.approx(0, abs=0.02)
+    assert page.sentences[0].endswith("Over the best of the rows of real images alone none of them is left.")
+    assert any(said.startswith("real + prompts (long): ") and "real (long)" in said for said in page.sentences)
+    assert "better than real with 3" in next(said for said in page.sentences if said.startswith("real (long): "))
+
+
+def test_a_gain_over_the_best_control_is_said_with_its_interval():
+    planted = {"real": (0.6, 0.7, 0.8), "real@strong": (0.62, 0.71, 0.8), "real+prompts": (0.75, 0.72, 0.8)}
+    table, _, page = made(planted)
+    row = table[(table.training_set == "real+prompts") & (table["per_class"] == 3)].iloc[0]
+    assert row.over_best_low < 0.13 < row.over_best_high
+    assert "rows of real images alone (real (strong)), real + prompts still gains +1" in page.sentences[0]

@@ -56,6 +56,7 @@ def render(
         gallery={key: data_uri(path) for key, path in gallery.items()},
         analyses=[shown(section, folder) for section in analyses],
         links=[("images", "The images"), *((section.name, section.title) for section in analyses), *ends],
+        budget=summary.budget(config, int(verdicts[verdicts.training_set == "real"].n_real.iloc[0]), n_classes),
         limits=summary.limits(verdicts, config),
         settings=config,
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),

@@ -13,6 +13,7 @@ import pandas as pd
 
 from realgap.report.wording import amount, bare, interval, percent, points, seeds, within
 from realgap.statistics.verdicts import Verdict
+from realgap.study import recipes
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,44 @@ def answer(verdicts: pd.DataFrame, pairs: pd.DataFrame) -> list[Sentence]:
     return said[:3]
 
 
+def budget(config: Mapping[str, Any], n_real: int, n_classes: int) -> list[str]:
+    """How long and how the rows are trained, on how many real images: a gain is one under this budget.
+
+    n_real: real images of the row `real`, of all classes.
+    """
+    usual = config["classifier"]
+    said = [
+        f"Every row trains the same {usual['architecture']} {_length(usual)}, to tell {n_classes} classes apart. "
+        f"{_augmented(usual)} The real images are {n_real:,}, {n_real / n_classes:.4g} of each class.",
+    ]
+    used = dict.fromkeys(recipe for name in config["training_sets"] if (recipe := recipes.recipe(name)))
+    return said + [_of_recipe(name, config["recipes"][name]) for name in used]
+
+
+def _length(settings: Mapping[str, Any]) -> str:
+    batches = f"of {settings['batch_size']} images"
+    if settings["epochs"] is None:
+        return f"for the same {settings['steps']:,} steps {batches}"
+    return f"for {settings['epochs']:g} passes over its own images, so that a larger row takes more steps {batches}"
+
+
+def _augmented(settings: Mapping[str, Any]) -> str:
+    crop = settings["crop_padding"]
+    changes = [
+        *([f"random crops by up to {crop} px"] if crop else []),
+        *(["mirroring"] if settings["horizontal_flip"] else []),
+        *(name.replace("_", " ") for name in settings["augmentation"]),
+    ]
+    return f"Its images are augmented by {', '.join(changes)}." if changes else "No image is augmented."
+
+
+def _of_recipe(name: str, changes: Mapping[str, Any]) -> str:
+    settings = ", ".join(
+        f"{key} {', '.join(value) or 'none' if isinstance(value, list) else value}" for key, value in changes.items()
+    )
+    return f"Rows called ({name.replace('_', ' ')}) train with {settings}."
+
+
 def limits(verdicts: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
     """What the numbers of this study cannot say, in plain words."""
     rows = {row["training_set"]: row for row in verdicts.to_dict("records")}
@@ -60,10 +99,12 @@ def limits(verdicts: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
         f"Classifiers see images of {config['dataset']['image_size']} px. Larger images may show other differences.",
     ]
     if most > 1:
-        said.append(
-            f"Generated sets hold up to {most} images for each real one. Every set trains for the same number of "
-            "optimiser steps."
+        steps = (
+            "Every row trains for the same number of steps"
+            if config["classifier"]["epochs"] is None
+            else ("A larger row trains for more steps, and a gain may be that alone")
         )
+        said.append(f"Generated sets hold up to {most} images for each real one. {steps}.")
     if any(name.startswith("real+") for name in rows):
         said.append(
             f"Where generated images are added to real ones, {100 * config['classifier']['real_share']:.0f} % of each "

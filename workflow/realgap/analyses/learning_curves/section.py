@@ -12,7 +12,7 @@ from realgap.report import tables
 from realgap.report.figures import name
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
 from realgap.report.summary import points
-from realgap.statistics.differences import Difference, differences, p_of
+from realgap.statistics.differences import Difference, differences, p_of, paired
 from realgap.statistics.rows import Row, study_rows
 from realgap.study import recipes, sources
 
@@ -41,12 +41,16 @@ def compared(right: dict[int, dict[str, np.ndarray]], margin: float) -> pd.DataF
 
     The reference is the row of real images trained by the same recipe (realgap.study.recipes). Columns: per_class,
     training_set, reference, n_draws, mean, low, high, difference, difference_low, difference_high, verdict, detectable,
-    p_value, family_p. Fractions; 95 % intervals over draws and test images. family_p: Holm, over all differences.
+    p_value, best_real, over_best, over_best_low, over_best_high, over_best_p, family_p, over_best_family_p. Fractions;
+    95 % intervals over draws and test images. best_real: the row of real images alone, by any recipe, with the highest
+    mean at this number; a row's difference to it is what is left beside the best control. The last two: Holm, over all
+    differences of their kind.
     """
     rows = [row for per_class, own in right.items() for row in _of_count(per_class, own, margin)]
     table = pd.DataFrame(rows)
-    judged = table.p_value.notna()
-    table.loc[judged, "family_p"] = statistics.holm(table.p_value[judged])
+    for own, of_family in (("p_value", "family_p"), ("over_best_p", "over_best_family_p")):
+        judged = table[own].notna()
+        table.loc[judged, of_family] = statistics.holm(table.loc[judged, own])
     return table
 
 
@@ -64,7 +68,19 @@ def _of_count(per_class: int, own: dict[str, np.ndarray], margin: float) -> list
         for row, one in zip(judged, found, strict=True):
             if row.name != reference or reference == recipes.REAL:
                 made[row.name] = _row(per_class, reference, row, one)
-    return [made[key] for key in own]
+    best = max((key for key in own if _is_real(key)), key=lambda key: own[key].mean())
+    return [{**made[key], **_over_best(key, best, own)} for key in own]
+
+
+def _is_real(training_set: str) -> bool:
+    return recipes.sources_sum(training_set) == recipes.REAL
+
+
+def _over_best(key: str, best: str, own: dict[str, np.ndarray]) -> dict:
+    columns = ("over_best", "over_best_low", "over_best_high", "over_best_p")
+    found = None if _is_real(key) else paired(own[key], own[best])
+    values = (np.nan,) * 4 if found is None else (*found[:3], p_of(found))
+    return {"best_real": best, **dict(zip(columns, values, strict=True))}
 
 
 def _row(per_class: int, reference: str, row: Row, found: Difference) -> dict:
@@ -78,16 +94,17 @@ def _row(per_class: int, reference: str, row: Row, found: Difference) -> dict:
 
 
 def worths(right: dict[int, dict[str, np.ndarray]], per_image: dict[str, int]) -> pd.DataFrame:
-    """A row per number of real images and training set but real: the real images that it is worth.
+    """A row per number of real images and training set of generated ones: the real images that it is worth.
 
     per_image: training set -> generated images of each real one. Columns: per_class, training_set, n_generated (of each
-    class), worth, low, high (real images of each class that reach the same accuracy by the same recipe), per_generated (of one generated
-    image, in real images: what is left when the real ones of the training set are taken off; nan beyond the counts).
+    class), worth, low, high (real images of each class that reach the same accuracy by the same recipe), per_generated
+    (of one generated image, in real images: what is left when the real ones of the training set are taken off; nan
+    beyond the counts).
     """
     counts, rows = list(right), []
     for per_class, own in right.items():
         for key, cells in own.items():
-            if recipes.sources_sum(key) == recipes.REAL:
+            if _is_real(key):
                 continue
             real = np.stack([others[recipes.reference(key, others)] for others in right.values()])
             found, made = worth(counts, real, cells), per_class * per_image[key]
@@ -107,7 +124,8 @@ def section(table: pd.DataFrame, worth_table: pd.DataFrame, pool: int, evaluated
 
     evaluated_on: test or validation, the images that the accuracies are of.
     """
-    sentences = [_of_row(own) for key, own in table.groupby("training_set", sort=False) if key != "real"]
+    sentences = [_gains(table)]
+    sentences += [_of_row(own) for key, own in table.groupby("training_set", sort=False) if key != "real"]
     helped = table[
         (table.verdict == "better") & (table.family_p < ALPHA) & table.training_set.isin(worth_table.training_set)
     ]
@@ -165,6 +183,40 @@ def section(table: pd.DataFrame, worth_table: pd.DataFrame, pool: int, evaluated
     )
 
 
+def _gains(table: pd.DataFrame) -> str:
+    """Where training sets with generated images are better than real images trained alike, and than the best control.
+
+    The largest gain of each training set, at most three of them.
+    """
+    counts = _numbers(table)
+    sure = table[(table.verdict == "better") & (table.family_p < ALPHA) & ~table.training_set.map(_is_real)]
+    if sure.empty:
+        return (
+            f"With {counts} real images of each class, no training set with generated images is shown to be better "
+            "than real images trained alike."
+        )
+    best = sure.loc[sure.groupby("training_set", sort=False).difference.idxmax()]
+    best = best.sort_values("difference", ascending=False, kind="stable").head(3)
+    gains = "; ".join(
+        f"{name(row.training_set)} by {points(row.difference)} points at {row['per_class']}"
+        for _, row in best.iterrows()
+    )
+    return f"Generated images help with {_numbers(sure)} real images of each class ({counts} were tried). The largest gains over real images trained alike: {gains}. {_left(sure)}"
+
+
+def _left(sure: pd.DataFrame) -> str:
+    """What remains of the gains beside the best row of real images alone."""
+    left = sure[(sure.over_best > 0) & (sure.over_best_family_p < ALPHA)]
+    if left.empty:
+        return "Over the best of the rows of real images alone none of them is left."
+    most = left.loc[left.over_best.idxmax()]
+    bounds = f"{points(most.over_best_low)} to {points(most.over_best_high)}"
+    return (
+        f"Over the best of the rows of real images alone ({name(most.best_real)}), {name(most.training_set)} still "
+        f"gains {points(most.over_best)} points ({bounds}) at {most['per_class']}."
+    )
+
+
 def _of_row(own: pd.DataFrame) -> str:
     """What one training set does at each count, in the order of counts."""
     said, against = [], name(own.reference.iloc[0])
@@ -193,6 +245,10 @@ def _worth(row: pd.Series) -> str:
         f"With {row['per_class']} real images of each class, {name(row.training_set)} is as good as {row.worth:.0f} "
         f"real images of each class ({low} to {high})."
     )
+
+
+def _numbers(rows: pd.DataFrame) -> str:
+    return _counts(pd.Series(sorted(rows["per_class"].unique())))
 
 
 def _counts(counts: pd.Series) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from realgap.study import sources
+from realgap.study import limits, sources
 
 TITLE = "Which layers lose what generated images lack?"
 SETTINGS = {
@@ -35,7 +35,8 @@ def check(config: Mapping[str, Any]) -> None:
     architecture = config["classifier"]["architecture"]
     if architecture not in limits.RESNETS:
         raise ValueError(
-            f"config: analyses: must leave out transfer unless the classifier is a ResNet of torchvision's; got {architecture!r}"
+            "config: analyses: must leave out transfer unless the classifier is a ResNet of torchvision's; "
+            f"got {architecture!r}"
         )
     if not pretrained(config):
         raise ValueError(

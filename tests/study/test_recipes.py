@@ -1,0 +1,76 @@
+"""realgap.study.recipes: a row names how it is trained, and what it is compared with follows from that."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from realgap.report import figures
+from realgap.study import config as configuration
+from realgap.study import recipes, sources
+
+DEFAULT = yaml.safe_load((Path(__file__).resolve().parents[2] / "config.yaml").read_text())
+LONG = {"recipes": {"long": {"steps": 800}, "strong": {"augmentation": ["mixup"]}}}
+
+
+def study(*training_sets, **changes):
+    return {**DEFAULT, **LONG, "training_sets": ["real", *training_sets], **changes}
+
+
+@pytest.mark.parametrize(
+    ("training_set", "parts", "recipe", "title"),
+    [
+        ("real", ["real"], "", "real"),
+        ("real@long", ["real"], "long", "real (long)"),
+        ("real+vae_only@very_long", ["real", "vae_only"], "very_long", "real + VAE only (very long)"),
+    ],
+)
+def test_a_name_says_sources_and_recipe(training_set, parts, recipe, title):
+    assert sources.parts_of(training_set) == parts
+    assert recipes.recipe(training_set) == recipe
+    assert figures.name(training_set) == title
+
+
+def test_a_recipe_changes_what_it_names_alone():
+    config = study("real@long")
+    assert recipes.classifier(config, "real@long") == {**config["classifier"], "steps": 800}
+    assert recipes.classifier(config, "real") == config["classifier"]
+
+
+@pytest.mark.parametrize(
+    ("training_set", "others", "expected"),
+    [
+        ("vae_only", ["real", "vae_only"], "real"),
+        ("vae_only@long", ["real", "real@long", "vae_only@long"], "real@long"),
+        ("vae_only@long", ["real", "vae_only@long"], "real"),
+        ("real@long", ["real", "real@long"], "real"),
+    ],
+)
+def test_rows_are_compared_with_real_images_trained_alike(training_set, others, expected):
+    assert recipes.reference(training_set, others) == expected
+
+
+def test_a_study_with_recipes_is_taken():
+    configuration.check(study("real@long", "real+vae_only@strong"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"training_sets": ["real", "real@short"]}, "must name a recipe after the @ .long, strong.; got 'short'"),
+        ({"training_sets": ["real", "real@"]}, "and may end in @ and the name of a recipe"),
+        ({"training_sets": ["real@long", "vae_only"]}, "must hold 'real'"),
+        ({"recipes": {"long": {"architecture": "resnet50"}}}, "recipes.long: unknown key 'architecture'"),
+        ({"recipes": {"long": {"augmentation": ["blur"]}}}, "recipes.long.augmentation.0"),
+        ({"recipes": {"long": {}}}, "recipes.long"),
+        ({"recipes": {"Long": {"steps": 5}}}, "must be a name of small letters"),
+        (
+            {"training_sets": ["real", "real+vae_only@tiny"], "recipes": {"tiny": {"batch_size": 1}}},
+            "batch_size: must give each source of real.vae_only@tiny an image",
+        ),
+    ],
+)
+def test_a_wrong_recipe_is_one_line(changes, message):
+    with pytest.raises(ValueError, match=message) as error:
+        configuration.check(study(**{"training_sets": ["real", "vae_only"], **changes}))
+    assert "\n" not in str(error.value)
