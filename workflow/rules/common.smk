@@ -51,7 +51,6 @@ def offer_cards():
     return int(jobs > 0)
 
 
-
 def samples_per_image(source):
     """Images that a source makes of each real one."""
     return SOURCES[source].samples_per_image(config["sampling"]["samples_per_image"])
