@@ -201,7 +201,10 @@ def _gains(table: pd.DataFrame) -> str:
         f"{name(row.training_set)} by {points(row.difference)} points at {row['per_class']}"
         for _, row in best.iterrows()
     )
-    return f"Generated images help with {_numbers(sure)} real images of each class ({counts} were tried). The largest gains over real images trained alike: {gains}. {_left(sure)}"
+    return (
+        f"Generated images help with {_numbers(sure)} real images of each class ({counts} were tried). "
+        f"The largest gains over real images trained alike: {gains}. {_left(sure)}"
+    )
 
 
 def _left(sure: pd.DataFrame) -> str:
