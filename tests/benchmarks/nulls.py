@@ -16,6 +16,7 @@ from realgap.analyses.errors import measures as errors
 from realgap.analyses.fidelity.contrasts import exchanged
 from realgap.analyses.geometry import section as geometry
 from realgap.analyses.geometry import tables as judging
+from realgap.analyses.learning_curves import section as curves
 from realgap.report import text_tables
 from realgap.statistics import areas, differences, falls, families, holm, rows
 from realgap.statistics.crossed import variances
@@ -185,6 +186,32 @@ def lines(rng: np.random.Generator, n_units: int, images: int = 60) -> Said:
     return {"further from real images than harmless changes (six measures)": (UNKNOWN, "in no measure" not in said)}
 
 
+def helping(rng: np.random.Generator, n_units: int) -> Said:
+    """Learning curves of three counts: five rows are worth the same as real, then three as the best control alone."""
+    names = ["real", "real@strong", *(f"real+{name}" for name in "abc")]
+    none, controlled = (
+        {count: dict(zip(names, World(true, (0.1,) * 5).correct(rng, n_units), strict=True)) for count in (3, 10, 30)}
+        for true in ((0.8,) * 5, (0.8, *(0.86,) * 4))
+    )
+    told = [before.told(*_accuracies(own, names)).any() for own in none.values()]
+    over = [before.told(*_accuracies(own, names[1:])).any() for own in controlled.values()]
+    return {
+        "generated images help (three rows, three numbers of real images)": (
+            any(told),
+            curves.gains(curves.compared(none, 0.02)).startswith("Generated images help"),
+        ),
+        "they still gain over the best control": (
+            any(over),
+            "still gains" in curves.gains(curves.compared(controlled, 0.02)),
+        ),
+    }
+
+
+def _accuracies(correct: dict[str, np.ndarray], names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Of the rows with generated images, and of the first of `names`, by unit."""
+    return np.stack([correct[name].mean(axis=1) for name in names if "+" in name]), correct[names[0]].mean(axis=1)
+
+
 # what is simulated, with how many units, and what part of the studies that it takes
 KINDS: list[tuple[Callable[..., Said], tuple[int, ...], float]] = [
     (table_rows, (3, 10), 1),
@@ -201,6 +228,7 @@ KINDS: list[tuple[Callable[..., Said], tuple[int, ...], float]] = [
     (sets, (1,), 0.5),
     (detectors, (1,), 0.5),
     (lines, (1,), 0.2),
+    (helping, (3, 10), 0.5),
 ]
 
 

@@ -124,7 +124,7 @@ def section(table: pd.DataFrame, worth_table: pd.DataFrame, pool: int, evaluated
 
     evaluated_on: test or validation, the images that the accuracies are of.
     """
-    sentences = [_gains(table)]
+    sentences = [gains(table)]
     sentences += [_of_row(own) for key, own in table.groupby("training_set", sort=False) if key != "real"]
     helped = table[
         (table.verdict == "better") & (table.family_p < ALPHA) & table.training_set.isin(worth_table.training_set)
@@ -183,7 +183,7 @@ def section(table: pd.DataFrame, worth_table: pd.DataFrame, pool: int, evaluated
     )
 
 
-def _gains(table: pd.DataFrame) -> str:
+def gains(table: pd.DataFrame) -> str:
     """Where training sets with generated images are better than real images trained alike, and than the best control.
 
     The largest gain of each training set, at most three of them.
@@ -197,13 +197,13 @@ def _gains(table: pd.DataFrame) -> str:
         )
     best = sure.loc[sure.groupby("training_set", sort=False).difference.idxmax()]
     best = best.sort_values("difference", ascending=False, kind="stable").head(3)
-    gains = "; ".join(
+    most = "; ".join(
         f"{name(row.training_set)} by {points(row.difference)} points at {row['per_class']}"
         for _, row in best.iterrows()
     )
     return (
         f"Generated images help with {_numbers(sure)} real images of each class ({counts} were tried). "
-        f"The largest gains over real images trained alike: {gains}. {_left(sure)}"
+        f"The largest gains over real images trained alike: {most}. {_left(sure)}"
     )
 
 
