@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from realgap.report import figures, pages, sections, tables
+from realgap.report import figures, pages, sections, style, tables
 from realgap.store import provenance
 
 TEMPLATE = provenance.ROOT / "report" / "report.html.j2"
@@ -96,7 +96,7 @@ def render(
         "accuracy-narrow": figures.accuracy_narrow(judged, observed),
         "strip": figures.strip({"real": np.zeros((2, 4, 4, 3), np.uint8)}, list(class_names)),
     }.items():
-        figures.save(figure, folder / f"{name}.png", folder / f"{name}.svg")
+        style.save(figure, folder / f"{name}.png", folder / f"{name}.svg")
     _picture(folder / "class.png")
     return pages.render(
         template,

@@ -128,14 +128,14 @@ def make_study(folder, seed):
 def finish(folder, graph):
     from matplotlib import pyplot
 
-    from realgap.report import figures
+    from realgap.report import style
 
     predictions = [name for name in graph if name.startswith("predictions/")]
     opened = [shards.read(folder / name, "predictions") for name in predictions]
     said = [{**one.arrays, **one.attributes} for one in opened]
     for name, frame in verification.TABLES.items():
         (folder / name).write_text(tables.as_csv(frame(said, 0.02)))
-    figures.save(pyplot.figure(), folder / "figures/accuracy.png", folder / "figures/accuracy.svg")
+    style.save(pyplot.figure(), folder / "figures/accuracy.png", folder / "figures/accuracy.svg")
     (folder / "report.html").write_text("<!doctype html><html><body>all of it</body></html>\n")
     products = (*verification.TABLES, "figures/accuracy.png", "figures/accuracy.svg", "report.html")
     return folder, {**graph, **{name: verification.Made(OF_EACH_KIND[name], {"margin": 2}, {}) for name in products}}

@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from realgap.report import comparison, figures, sections
+from realgap.report import comparison, figures, sections, style
 from realgap.store import provenance
 from tests import checkout, pages
 
@@ -51,7 +51,7 @@ def test_sections_of_the_same_name_become_one_and_others_stay(studies):
 
 def test_the_page_holds_the_answer_of_each_and_escapes_it(studies, tmp_path):
     joined = comparison.join(studies)
-    figures.save(figures.comparison(joined), tmp_path / "d.png", tmp_path / "d.svg")
+    style.save(figures.comparison(joined), tmp_path / "d.png", tmp_path / "d.svg")
     html = comparison.render(TEMPLATE, joined, tmp_path / "d.svg", studies)
     assert "Images from text prompts are worse training data" in html
     assert "Real images set the mark:" in html

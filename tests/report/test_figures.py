@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from realgap.report import figures
+from realgap.report import figures, style
 
 ACCURACIES = pd.DataFrame(
     {
@@ -66,15 +66,15 @@ def test_rows_are_named_and_say_how_many_images_they_hold():
 
 
 def test_a_source_has_its_colour_in_every_figure_and_no_two_share_one():
-    assert len(set(figures.COLOURS.values())) == len(figures.COLOURS)
+    assert len(set(style.COLOURS.values())) == len(style.COLOURS)
     (axes,) = figures.accuracy(TABLE, ACCURACIES).axes
     colours = [to_hex(line.get_color()) for line in drawn(axes, "D")]
-    assert colours == [figures.COLOURS[name].lower() for name in TABLE.training_set]
+    assert colours == [style.COLOURS[name].lower() for name in TABLE.training_set]
 
 
 def test_equal_figures_are_equal_files_and_nothing_stays_open(tmp_path):
     for name in ("one", "two"):
-        figures.save(figures.accuracy(TABLE, ACCURACIES), tmp_path / f"{name}.png", tmp_path / f"{name}.svg")
+        style.save(figures.accuracy(TABLE, ACCURACIES), tmp_path / f"{name}.png", tmp_path / f"{name}.svg")
     assert plt.get_fignums() == []
     for suffix in ("png", "svg"):
         assert (tmp_path / f"one.{suffix}").read_bytes() == (tmp_path / f"two.{suffix}").read_bytes()

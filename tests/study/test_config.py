@@ -60,7 +60,11 @@ WRONG = [
         "made of the sources real, vae_only, stable_diffusion, diffusion_inversion; got 'gan'",
     ),
     ("training_sets", ["real", "vae_only+real"], "training_sets: real must stand first in a set, got 'vae_only+real'"),
-    ("training_sets", ["real", "a b"], "config: training_sets.1: must be names of sources joined by +; got 'a b'"),
+    (
+        "training_sets",
+        ["real", "a b"],
+        "config: training_sets.1: must be names of sources joined by +, and may end in @ and the name of a recipe; got 'a b'",
+    ),
     ("training_sets", ["vae_only", "stable_diffusion"], "config: training_sets: must hold 'real'"),
     ("training_sets", ["real", "real+vae_only+vae_only"], "each source may stand once in a set, got 'real+vae_only+"),
     (
@@ -166,7 +170,9 @@ def test_frozen_stages_need_a_resnet():
     config["dataset"]["image_size"], config["saliency"]["layer"] = 32, "features"
     configuration.check(config)
     config["analyses"].append("transfer")
-    with pytest.raises(ValueError, match="must leave out transfer unless the classifier is a ResNet; got 'vgg11'"):
+    with pytest.raises(
+        ValueError, match="must leave out transfer unless the classifier is a ResNet of torchvision's; got 'vgg11'"
+    ):
         configuration.check(config)
 
 

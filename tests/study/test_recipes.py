@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from realgap.report import figures
+from realgap.report import style
 from realgap.study import config as configuration
 from realgap.study import recipes, sources
 
@@ -28,7 +28,7 @@ def study(*training_sets, **changes):
 def test_a_name_says_sources_and_recipe(training_set, parts, recipe, title):
     assert sources.parts_of(training_set) == parts
     assert recipes.recipe(training_set) == recipe
-    assert figures.name(training_set) == title
+    assert style.name(training_set) == title
 
 
 def test_a_recipe_changes_what_it_names_alone():

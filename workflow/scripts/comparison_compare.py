@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from realgap.report import comparison, figures
+from realgap.report import comparison, figures, style
 from realgap.run import steps
 from realgap.store.files import whole
 
@@ -26,7 +26,7 @@ def main() -> None:
     joined = comparison.join(folders)
     with whole(args.table) as beside:
         joined.to_csv(beside, index=False, float_format="%.6f")
-    figures.save(figures.comparison(joined), *args.figure)
+    style.save(figures.comparison(joined), *args.figure)
     page = comparison.render(args.template, joined, args.figure[1], folders)
     with whole(args.page) as beside:
         beside.write_text(page, encoding="utf-8")

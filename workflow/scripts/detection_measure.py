@@ -9,7 +9,7 @@ from realgap.analyses.detection import measures
 from realgap.analyses.detection import section as analysis
 from realgap.data import training_sets
 from realgap.features import image_sets
-from realgap.report import figures, sections, tables
+from realgap.report import sections, style, tables
 from realgap.run import steps
 from realgap.store import shards
 
@@ -50,7 +50,7 @@ def main() -> None:
     extractor = shards.read(args.test_features, "features").attributes["extractor"]
     found = analysis.detections(test, sets, detectors, extractor, options.seed, min(options.folds, len(test.labels)))
     tables.save(args.table, found)
-    figures.save(drawing.areas(found), *args.figure)
+    style.save(drawing.areas(found), *args.figure)
     sections.save(args.section, analysis.section(found))
 
 

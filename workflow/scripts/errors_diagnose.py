@@ -10,7 +10,7 @@ from realgap.analyses.errors import section as analysis
 from realgap.analyses.fidelity.distances import nearest
 from realgap.data.training_sets import smallest_class
 from realgap.features.image_sets import class_names
-from realgap.report import figures, sections, tables
+from realgap.report import sections, style, tables
 from realgap.run import steps
 from realgap.store import shards
 
@@ -49,10 +49,10 @@ def main() -> None:
         (args.reliability, reliability),
     ):
         tables.save(path, frame)
-    figures.save(drawing.class_accuracy(by_class, names), *args.class_figure)
-    figures.save(drawing.confusion(confused, names), *args.confusion_figure)
-    figures.save(drawing.edge(by_distance), *args.edge_figure)
-    figures.save(drawing.reliability(reliability), *args.calibration_figure)
+    style.save(drawing.class_accuracy(by_class, names), *args.class_figure)
+    style.save(drawing.confusion(confused, names), *args.confusion_figure)
+    style.save(drawing.edge(by_distance), *args.edge_figure)
+    style.save(drawing.reliability(reliability), *args.calibration_figure)
     sections.save(args.section, analysis.section(answered, by_class, confused, bins, margin))
 
 

@@ -7,7 +7,7 @@ from realgap.analyses.fidelity import figures as drawing
 from realgap.analyses.fidelity import section as analysis
 from realgap.data.training_sets import smallest_class
 from realgap.features.image_sets import class_names
-from realgap.report import charts, figures, sections, tables
+from realgap.report import charts, sections, style, tables
 from realgap.run import steps
 from realgap.store import shards
 
@@ -51,9 +51,9 @@ def main() -> None:
     published = analysis.subsets(references, extractor, options.seed, options.subsets, options.subset_size)
     for path, frame in ((args.table, answered), (args.measurements, measured), (args.subsets, published)):
         tables.save(path, frame)
-    figures.save(drawing.metrics(answered), *args.figure)
+    style.save(drawing.metrics(answered), *args.figure)
     by_class = measured[measured.reference == "test"].assign(sure=lambda frame: frame.family_p <= 0.05)
-    figures.save(charts.by_class_heat(by_class, ["density", "coverage"], names), *args.classes)
+    style.save(charts.by_class_heat(by_class, ["density", "coverage"], names), *args.classes)
     sections.save(args.section, analysis.section(answered, extractor, per_class, neighbours))
 
 

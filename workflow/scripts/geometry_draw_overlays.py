@@ -10,7 +10,7 @@ from realgap.analyses.geometry import figures as drawing
 from realgap.analyses.geometry import measures
 from realgap.geometry.segments import detector
 from realgap.geometry.vanishing import points_of_segments
-from realgap.report import figures
+from realgap.report import style
 from realgap.run import steps
 from realgap.store import shards
 
@@ -39,7 +39,7 @@ def main() -> None:
                     changed = measures.controlled(images["real"], image_id, options.seed, options.controls)
                     images |= dict(zip(measures.CONTROLS, changed, strict=True))
                 scenes[chosen.index(image_id)] |= {name: _seen(image, detect) for name, image in images.items()}
-    figures.save(drawing.overlays(scenes), *args.out)
+    style.save(drawing.overlays(scenes), *args.out)
 
 
 def _seen(image: np.ndarray, detect: Callable) -> tuple[np.ndarray, np.ndarray, np.ndarray, Mapping[str, float]]:

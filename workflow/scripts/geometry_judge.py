@@ -9,7 +9,7 @@ from realgap.analyses.geometry import figures as drawing
 from realgap.analyses.geometry import section
 from realgap.analyses.geometry import tables as judging
 from realgap.geometry.vanishing import SMALLEST_PX
-from realgap.report import figures, sections
+from realgap.report import sections, style
 from realgap.run import steps
 from realgap.store import shards
 from realgap.store.files import whole
@@ -50,8 +50,8 @@ def main() -> None:
     for path, table in zip([args.images, args.measures, args.cues, *args.overviews], tables, strict=True):
         with whole(path) as beside:
             table.to_csv(beside, index=False, float_format="%.6g")
-    figures.save(drawing.measures(images, names), *args.measures_figure)
-    figures.save(drawing.cues(cues), *args.cues_figure)
+    style.save(drawing.measures(images, names), *args.measures_figure)
+    style.save(drawing.cues(cues), *args.cues_figure)
     shadows = pd.read_csv(args.shadows[0]) if args.shadows else None
     overlays = next((path for path in args.overlays if path.endswith(".png")), None)
     folder = Path(args.section).parents[1]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from realgap.analyses.learning_curves import figures as drawing
 from realgap.analyses.learning_curves import section as analysis
-from realgap.report import figures, sections, tables
+from realgap.report import sections, style, tables
 from realgap.run import steps
 from realgap.store import shards
 
@@ -27,7 +27,7 @@ def main() -> None:
     table, worths = analysis.compared(right, options.margin / 100), analysis.worths(right, options.per_image)
     for path, frame in ((args.table, table), (args.worth, worths), (args.accuracies, analysis.accuracies(runs))):
         tables.save(path, frame)
-    figures.save(drawing.curves(table), *args.figure)
+    style.save(drawing.curves(table), *args.figure)
     sections.save(args.section, analysis.section(table, worths, options.pool, options.evaluate_on))
 
 

@@ -10,7 +10,7 @@ from realgap.analyses.memorisation import section as analysis
 from realgap.analyses.memorisation.measures import audit, closest_pairs
 from realgap.data import training_sets
 from realgap.features import image_sets
-from realgap.report import charts, figures, sections, tables
+from realgap.report import charts, sections, style, tables
 from realgap.run import steps
 from realgap.store import shards
 
@@ -53,8 +53,8 @@ def main() -> None:
     by_set = analysis.over_seeds(pd.read_csv(args.membership_seeds))
     for path, frame in ((args.copies, copied), (args.images, by_image), (args.membership, by_set)):
         tables.save(path, frame)
-    figures.save(drawing.ratios(by_image), *args.ratios)
-    figures.save(charts.pairs(_closest(train, test, sets, options)), *args.pairs)
+    style.save(drawing.ratios(by_image), *args.ratios)
+    style.save(charts.pairs(_closest(train, test, sets, options)), *args.pairs)
     sections.save(args.section, analysis.section(copied, by_set, options.near_copy_quantile, extractor))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from realgap.data import loaders, screening, splits
-from realgap.report import charts, figures, tables
+from realgap.report import charts, style, tables
 from realgap.run import steps
 from realgap.store import shards
 
@@ -42,7 +42,7 @@ def main() -> None:
     order = np.argsort(-found.similarity)[: options.pairs]
     shown = [(photographs["images"][i], unseen["images"][found.row[i]], 1 - float(found.similarity[i])) for i in order]
     lines = {f"{i + 1} to {i + 8}": shown[i : i + 8] for i in range(0, len(shown), 8)}
-    figures.save(charts.pairs(lines), *args.figure)
+    style.save(charts.pairs(lines), *args.figure)
 
 
 if __name__ == "__main__":

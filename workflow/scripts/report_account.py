@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from realgap.cost import accounting
-from realgap.report import cost_and_run, figures, sections
+from realgap.report import cost_and_run, figures, sections, style
 from realgap.run import steps
 from realgap.store import shards
 from realgap.store.files import sha256, whole
@@ -43,7 +43,7 @@ def main() -> None:
     for path, frame in written.items():
         with whole(folder / path) as beside:
             frame.to_csv(beside, index=False, float_format="%.6g")
-    figures.save(figures.cost(stages.stage.map(cost_and_run.readable), stages.job_seconds), *args.figure)
+    style.save(figures.cost(stages.stage.map(cost_and_run.readable), stages.job_seconds), *args.figure)
     sections.save(folder / "sections/cost.json", cost_and_run.cost(stages, points))
     sections.save(folder / "sections/run.json", cost_and_run.run(jobs, options.settings, options.seed, options.seeds))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from realgap.report import figures
+from realgap.report import figures, style
 from realgap.run import steps
 from realgap.store import shards
 
@@ -39,7 +39,7 @@ def main() -> None:
     verdicts, accuracies = pd.read_csv(args.verdicts), pd.read_csv(args.accuracies)
     by_source = shards.by_source(options.columns, args.shards)
     opened = {
-        figures.name(source): [shards.read(path, "images") for path in paths] for source, paths in by_source.items()
+        style.name(source): [shards.read(path, "images") for path in paths] for source, paths in by_source.items()
     }
     first = _first_ids(opened)
     columns = {
@@ -47,12 +47,12 @@ def main() -> None:
         for title, of in opened.items()
     }
     classes = options.classes
-    figures.save(figures.accuracy(verdicts, accuracies), *args.accuracy)
-    figures.save(figures.accuracy_narrow(verdicts, accuracies), *args.narrow)
+    style.save(figures.accuracy(verdicts, accuracies), *args.accuracy)
+    style.save(figures.accuracy_narrow(verdicts, accuracies), *args.narrow)
     strip = {title: images[:IN_STRIP, 0] for title, images in columns.items()}
-    figures.save(figures.strip(strip, classes[:IN_STRIP]), *args.strip)
-    figures.save(figures.samples(columns, classes), *args.samples)
-    figures.save(figures.overview(columns, classes, verdicts, accuracies), *args.overview)
+    style.save(figures.strip(strip, classes[:IN_STRIP]), *args.strip)
+    style.save(figures.samples(columns, classes), *args.samples)
+    style.save(figures.overview(columns, classes, verdicts, accuracies), *args.overview)
     for number, files in enumerate(zip(args.gallery[::2], args.gallery[1::2], strict=True)):
         rows = slice(IN_GALLERY["images"])
         shown = {
@@ -60,7 +60,7 @@ def main() -> None:
             for title, of in opened.items()
         }
         real_ids = next(iter(first.values()))[number][rows]
-        figures.save(figures.gallery(shown, [f"image {image_id}" for image_id in real_ids]), *files)
+        style.save(figures.gallery(shown, [f"image {image_id}" for image_id in real_ids]), *files)
 
 
 def _first_ids(opened: dict[str, list[shards.Shard]]) -> dict[str, list[np.ndarray]]:

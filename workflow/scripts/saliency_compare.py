@@ -6,7 +6,7 @@ from realgap.analyses.saliency import figures as drawing
 from realgap.analyses.saliency import section as analysis
 from realgap.analyses.saliency.grad_cam import REFERENCE_METHODS, scaled
 from realgap.features.image_sets import class_names
-from realgap.report import figures, sections, tables
+from realgap.report import sections, style, tables
 from realgap.run import steps
 from realgap.store import shards
 
@@ -39,10 +39,10 @@ def main() -> None:
         (args.maps, observed),
     ):
         tables.save(path, frame)
-    figures.save(drawing.focus(compared), *args.differences)
+    style.save(drawing.focus(compared), *args.differences)
     shown = analysis.shown_images(observed, SHOWN)
     classes = class_names([shards.read(path, "images") for path in args.real])
-    figures.save(drawing.panels(*_panels(runs, shards.read(args.test, "images"), shown, classes)), *args.panels)
+    style.save(drawing.panels(*_panels(runs, shards.read(args.test, "images"), shown, classes)), *args.panels)
     made = runs[0].attributes["options"]
     about = f"{REFERENCE_METHODS.get(made['method'], 'Grad-CAM')} at {made['layer']}"
     sections.save(args.section, analysis.section(answered, compared, state, about))

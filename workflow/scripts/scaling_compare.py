@@ -2,7 +2,7 @@
 
 from realgap.analyses.scaling import figures as drawing
 from realgap.analyses.scaling import section as analysis
-from realgap.report import figures, sections, tables
+from realgap.report import sections, style, tables
 from realgap.run import steps
 from realgap.store import shards
 
@@ -25,7 +25,7 @@ def main() -> None:
     table, gained = analysis.table(correct, margin), analysis.gains(correct, margin)
     for path, frame in ((args.table, table), (args.gains, gained), (args.accuracies, observed)):
         tables.save(path, frame)
-    figures.save(drawing.accuracy(table), *args.figure)
+    style.save(drawing.accuracy(table), *args.figure)
     sections.save(args.section, analysis.section(table, gained, margin))
 
 

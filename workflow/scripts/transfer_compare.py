@@ -4,7 +4,7 @@ import pandas as pd
 
 from realgap.analyses.transfer import figures as drawing
 from realgap.analyses.transfer import section as analysis
-from realgap.report import figures, sections, tables
+from realgap.report import sections, style, tables
 from realgap.run import steps
 
 
@@ -15,7 +15,7 @@ def main() -> None:
     table = analysis.compare(observed)
     tables.save(args.table, table)
     tables.save(args.accuracies, observed.drop(columns="hits"))
-    figures.save(drawing.accuracy(table), *args.figure)
+    style.save(drawing.accuracy(table), *args.figure)
     sections.save(args.section, analysis.section(table))
 
 

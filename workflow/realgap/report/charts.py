@@ -1,4 +1,4 @@
-"""Chart forms that several analyses share: intervals in small multiples, heat maps, lines, pairs of images."""
+"""Forms of figures that several analyses share: intervals in small multiples, heat maps, lines, pairs of images."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,11 +7,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from realgap.report.figures import COLOURS, name
-
-OTHER = "#009E73"  # colour of a set that has none of its own
-MARKS = "oDsv^P"
-DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1))]
+from realgap.report.style import COLOURS, MARKS, OTHER, line, name
 
 
 def intervals(
@@ -107,7 +103,7 @@ def lines(shown: pd.DataFrame) -> tuple[plt.Figure, plt.Axes]:
     for number, key in enumerate(keys):
         rows = shown[shown.training_set == key].sort_values("x")
         x = rows.x + (number - (len(keys) - 1) / 2) * step
-        colour, dashes = style(key, number)
+        colour, dashes = line(key, number)
         axes.plot(
             x, rows.y, color=colour, linestyle=dashes, marker=MARKS[number % len(MARKS)], markersize=6, label=name(key)
         )
@@ -122,11 +118,6 @@ def stay_possible(axes: plt.Axes) -> None:
     """Show percentages only: a t interval of two seeds may reach far beyond."""
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, 0), min(high, 102))
-
-
-def style(key: str, number: int) -> tuple[str, object]:
-    """Colour and dashes of a set."""
-    return COLOURS.get(key, OTHER), DASHES[number % len(DASHES)]
 
 
 def pairs(found: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray, float]]]) -> plt.Figure:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from realgap import analyses
 from realgap.report import pages, sections, summary
-from realgap.report.wording import mark
+from realgap.report.wording import UNTOLD, mark
 
 LAST = ("cost", "run")  # the sections that every page ends with
 
@@ -48,7 +48,7 @@ TABLE = sections.Table(
     path="table.csv",
     caption="Accuracy on real test images, mean over classifier seeds; differences within a seed. In brackets: 95 % "
     "intervals over seeds and test images. Detectable: a difference that a study would tell from zero four times in "
-    "five; then the seeds that an interval of ±1 point takes. Undecided: not told apart from real.",
+    f"five; then the seeds that an interval of ±1 point takes. Undecided: {UNTOLD} real.",
     columns={
         "study": "Study",
         "training_set": "Training set",

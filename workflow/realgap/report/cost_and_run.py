@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from realgap.report.figures import name
 from realgap.report.sections import Figure, Section, Table
+from realgap.report.style import name
 
 STAGES = Table(
     path="cost/stages.csv",

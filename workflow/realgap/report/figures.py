@@ -1,11 +1,6 @@
-"""One look for every figure: fixed colours per source, units and n on the axes, readable in grey."""
+"""The figures of the study's own page: accuracy, images, cost, and several studies side by side."""
 
 from collections.abc import Sequence
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,40 +8,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
+from realgap.report.style import COLOURS, OTHER, name
 from realgap.report.wording import seeds
-from realgap.store.files import whole
-from realgap.study import recipes, sources
-
-plt.rcParams["text.parse_math"] = False  # a dollar sign in a class's name is a dollar sign
-
-COLOURS = {**sources.COLOURS, "resampled": "#b0b0b0"}
-NAMES = {
-    **sources.TITLES,
-    "resampled": "real, resampled",
-    "test": "real test images",
-    "real_resampled": "real, resampled",
-    "real_blurred": "real, blurred",
-    "real_warped": "real, warped",
-}
-
-
-def name(training_set: str) -> str:
-    """A training set's name for readers: "real + Diffusion Inversion", "real (long)" where it names a recipe.
-
-    What has no title is called by its name.
-    """
-    said = " + ".join(NAMES.get(part, part.replace("_", " ")) for part in sources.parts_of(training_set))
-    recipe = recipes.recipe(training_set).replace("_", " ")
-    return f"{said} ({recipe})" if recipe else said
-
-
-def save(figure: plt.Figure, png: str | Path, svg: str | Path) -> None:
-    """Write a figure as PNG and SVG and close it; no dates in them, so equal figures are equal files."""
-    with whole(png) as beside:
-        figure.savefig(beside, dpi=150, bbox_inches="tight", metadata={"Software": None})
-    with whole(svg) as beside, plt.rc_context({"svg.hashsalt": "realgap", "svg.fonttype": "none"}):
-        figure.savefig(beside, bbox_inches="tight", metadata={"Date": None, "Creator": None})
-    plt.close(figure)
 
 
 def accuracy(table: pd.DataFrame, accuracies: pd.DataFrame) -> plt.Figure:
@@ -182,7 +145,7 @@ def overview(
 def _draw_accuracy(axes: plt.Axes, table: pd.DataFrame, accuracies: pd.DataFrame) -> None:
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     for row, entry in enumerate(table.itertuples()):
-        colour = COLOURS.get(entry.training_set, "#009E73")
+        colour = COLOURS.get(entry.training_set, OTHER)
         each = 100 * accuracies.loc[accuracies.training_set == entry.training_set, "accuracy"]
         axes.plot(each, np.full(len(each), row - 0.18), "o", color=colour, alpha=0.5, markersize=4)
         low, mean, high = 100 * entry.accuracy_low, 100 * entry.accuracy_mean, 100 * entry.accuracy_high

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from realgap.report import sections, summary, wording
-from realgap.report.figures import name
+from realgap.report.style import name
 from realgap.study import sources
 
 # a picture whose lossless form is larger than this is embedded with a loss that no eye sees

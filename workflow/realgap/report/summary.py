@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from realgap.report.wording import amount, bare, interval, percent, points, seeds, within
+from realgap.report.wording import UNTOLD, amount, bare, interval, percent, points, seeds, within
 from realgap.statistics.verdicts import Verdict
 from realgap.study import recipes
 
@@ -123,13 +123,13 @@ _AS_DATA = {
     Verdict.BETTER: "are better training data than real ones",
     Verdict.WORSE: "are worse training data than real ones",
     Verdict.EQUIVALENT: "are as good training data as real ones, within {margin}",
-    Verdict.UNDECIDED: "are not told apart from real ones as training data",
+    Verdict.UNDECIDED: f"are {UNTOLD} real ones as training data",
     Verdict.TOO_FEW: "cannot be judged by {seeds}",
 }
 _GAP = {
     Verdict.BETTER: "more than closes the gap between prompts and real images",
     Verdict.WORSE: "closes part of the gap between prompts and real images",
-    Verdict.UNDECIDED: "is better training data than prompts, and not told apart from real images",
+    Verdict.UNDECIDED: f"is better training data than prompts, and {UNTOLD} real images",
 }
 _CLOSED = "closes the gap between prompts and real images to within {margin}"
 _NEITHER = "are told apart neither from real ones nor from prompts as training data"
@@ -137,14 +137,14 @@ _ADDED = {
     Verdict.BETTER: "help",
     Verdict.WORSE: "hurt",
     Verdict.EQUIVALENT: "change the accuracy by no more than {amount}",
-    Verdict.UNDECIDED: "are not told apart from real ones alone",
+    Verdict.UNDECIDED: f"are {UNTOLD} real ones alone",
     Verdict.TOO_FEW: "cannot be judged by {seeds}",
 }
 _PASSED = {
     Verdict.BETTER: "gains accuracy",
     Verdict.WORSE: "costs accuracy",
     Verdict.EQUIVALENT: "changes the accuracy by no more than {amount}",
-    Verdict.UNDECIDED: "is not told apart from leaving them as they are",
+    Verdict.UNDECIDED: f"is {UNTOLD} leaving them as they are",
     Verdict.TOO_FEW: "cannot be judged by {seeds}",
 }
 

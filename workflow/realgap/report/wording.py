@@ -10,6 +10,8 @@ import pandas as pd
 
 from realgap.statistics.verdicts import FEWEST_UNITS, Verdict
 
+UNTOLD = "not told apart from"  # what undecided means, wherever it is said
+
 
 def percent(value: float) -> str:
     """A fraction as percent, e.g. 93.5 %."""
@@ -85,5 +87,5 @@ def told(
         return f"{Verdict.TOO_FEW}{known}"
     numbers = f"({shown(difference)}, {interval(low, high, shown)})"
     if not stands_out or low <= 0 <= high:
-        return f"not told apart from {reference} {numbers}"
+        return f"{UNTOLD} {reference} {numbers}"
     return f"{words[0 if difference > 0 else 1]} {numbers}"

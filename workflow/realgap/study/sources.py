@@ -152,28 +152,6 @@ DESCRIPTIONS = {
     "second_light": "the real scenes rendered again with shadows of a second light.",
     "broken_camera": "the real scenes rendered again in a sheared world, as no camera sees it.",
 }
-# titles and colours of the names that this project's studies use (Okabe & Ito, in order of lightness: grey print keeps
-# them apart); other sources are called by their names
-TITLES = {
-    "real": "real",
-    "vae_only": "VAE only",
-    "stable_diffusion": "Stable Diffusion",
-    "diffusion_inversion": "Diffusion Inversion",
-    "bent_lines": "bent lines",
-    "second_light": "second light",
-    "broken_camera": "broken camera",
-}
-COLOURS = {
-    "real": "#000000",
-    "vae_only": "#7f7f7f",
-    "stable_diffusion": "#D55E00",
-    "diffusion_inversion": "#0072B2",
-    "real+stable_diffusion": "#E69F00",
-    "real+diffusion_inversion": "#56B4E9",
-    "bent_lines": "#CC79A7",
-    "second_light": "#009E73",
-    "broken_camera": "#8B5A2B",
-}
 
 
 @dataclass(frozen=True)

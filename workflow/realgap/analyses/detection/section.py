@@ -7,8 +7,8 @@ import pandas as pd
 
 from realgap.analyses.detection import TITLE, measures
 from realgap.features.image_sets import ImageSet
-from realgap.report.figures import name
 from realgap.report.sections import Figure, Section, Table
+from realgap.report.style import name
 from realgap.report.wording import interval, told
 from realgap.statistics import areas
 from realgap.statistics.verdicts import FEWEST_UNITS

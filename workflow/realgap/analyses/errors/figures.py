@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 
 from realgap.report import charts
-from realgap.report.figures import name
+from realgap.report.style import name
 
 
 def class_accuracy(by_class: pd.DataFrame, class_names: Sequence[str]) -> plt.Figure:

@@ -7,9 +7,9 @@ import pandas as pd
 
 from realgap.analyses.errors import TITLE, measures
 from realgap.report import tables
-from realgap.report.figures import name
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
-from realgap.report.wording import interval, points, within
+from realgap.report.style import name
+from realgap.report.wording import UNTOLD, interval, points, within
 from realgap.statistics.differences import mean_of, paired
 from realgap.statistics.falls import kept
 from realgap.statistics.shares import mean_share
@@ -171,7 +171,7 @@ def section(answered: pd.DataFrame, classes: pd.DataFrame, confused: pd.DataFram
                 "errors/table.csv",
                 "Accuracy overall, on the test images nearest to the real training data and farthest from it (edge); "
                 "calibration error; fractions. edge_kept: share of the accuracy above chance that is left at the edge. "
-                "95 % intervals over seeds and test images. Undecided: not told apart from real.",
+                f"95 % intervals over seeds and test images. Undecided: {UNTOLD} real.",
                 {
                     "training_set": "training set",
                     "metric": "metric",
@@ -273,7 +273,7 @@ def _kept(row: pd.Series, kept_by_real: float, margin: float) -> str:
         Verdict.BETTER: f"keeps more than real {what}",
         Verdict.WORSE: f"keeps less than real {what}",
         Verdict.EQUIVALENT: f"keeps as much as real {what}, within {within(margin)}",
-        Verdict.UNDECIDED: f"what it keeps {what} is not told apart from real",
+        Verdict.UNDECIDED: f"what it keeps {what} is {UNTOLD} real",
         Verdict.TOO_FEW: f"{Verdict.TOO_FEW} what it keeps {what}",
     }
     return f"{said[row.verdict]}: {numbers} ({_difference(row)})"
@@ -284,7 +284,7 @@ def _calibrated(row: pd.Series, margin: float) -> str:
         Verdict.BETTER: "better calibrated than real",
         Verdict.WORSE: "worse calibrated than real",
         Verdict.EQUIVALENT: f"as well calibrated as real, within {within(margin)}",
-        Verdict.UNDECIDED: "calibration not told apart from real",
+        Verdict.UNDECIDED: f"calibration {UNTOLD} real",
         Verdict.TOO_FEW: f"calibration: {Verdict.TOO_FEW}",
     }
     return f"{said[row.verdict]} ({_difference(row)})"

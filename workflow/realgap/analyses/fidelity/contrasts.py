@@ -46,6 +46,7 @@ def contrasts(*arguments, **options) -> dict[str, Exchange]:
 
 
 def _metrics(reference: np.ndarray, pooled: np.ndarray, extractor: str, k: int) -> dict[str, Metric]:
+    """Each metric as a function of which images are in a set. measures._draws has the same metrics."""
     to_reference, within = pairwise_distances(pooled, reference), pairwise_distances(reference)
     if not 1 <= k < len(reference):
         raise ValueError(f"k: must be at least 1 and below the number of reference images, {len(reference)}, got {k}")

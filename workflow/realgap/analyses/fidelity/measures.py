@@ -108,7 +108,7 @@ def _weights(seed: int, whose: str, n: int, resamples: int) -> np.ndarray:
 def _draws(
     real: np.ndarray, own: np.ndarray, real_weights: np.ndarray, weights: np.ndarray, extractor: str, k: int
 ) -> dict[str, np.ndarray]:
-    """metric -> (1 + resamples,): the value, then that of each resample."""
+    """metric -> (1 + resamples,): the value, then that of each resample. contrasts._metrics has the same metrics."""
     covered = distances.coverage(real, own, k)
     distance, _ = distances.nearest(own, real)
     frechet, kernel = distances.distance_names(extractor)

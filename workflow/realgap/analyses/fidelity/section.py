@@ -8,8 +8,8 @@ import pandas as pd
 from realgap.analyses.fidelity import TITLE, distances, measures
 from realgap.analyses.fidelity.measures import Images
 from realgap.data.training_sets import equal_rows
-from realgap.report.figures import name
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
+from realgap.report.style import name
 from realgap.report.wording import told
 from realgap.statistics.verdicts import FEWEST_UNITS
 from realgap.store.shards import Shard

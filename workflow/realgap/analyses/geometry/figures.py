@@ -9,7 +9,7 @@ import seaborn as sns
 
 from realgap.analyses.geometry.tables import role
 from realgap.geometry import camera
-from realgap.report import figures
+from realgap.report import style
 
 TITLES = {
     "unexplained_share": "length of lines that\nmeet nowhere, share",
@@ -50,11 +50,11 @@ def measures(images: pd.DataFrame, names: Sequence[str]) -> plt.Figure:
             if len(values):
                 _spread(axes, row, values, _colour(source))
         real = images.loc[images.source == "real", name].median()
-        axes.axvline(real, color=figures.COLOURS["real"], linestyle=":", linewidth=1)
+        axes.axvline(real, color=style.COLOURS["real"], linestyle=":", linewidth=1)
         axes.set_title(TITLES[name], fontsize=9)
         axes.tick_params(labelsize=8)
     counts = images.groupby("source").size()
-    labels = [f"{figures.name(s)}\n{counts[s]:,} images" for s in sources]
+    labels = [f"{style.name(s)}\n{counts[s]:,} images" for s in sources]
     grid[0, 0].set_yticks(range(len(sources)), labels, fontsize=8)
     grid[0, 0].set_ylim(len(sources) - 0.5, -0.5)
     figure.supxlabel(
@@ -81,7 +81,7 @@ def cues(table: pd.DataFrame) -> plt.Figure:
         axes.set_title(CUES[kind], fontsize=10)
         axes.tick_params(labelsize=8)
     counts = table[table.group == "all"].groupby("source")[["n_real", "n_source"]].first()
-    labels = [f"{figures.name(s)}\n{counts.n_real[s]:,} real, {counts.n_source[s]:,}" for s in sources]
+    labels = [f"{style.name(s)}\n{counts.n_real[s]:,} real, {counts.n_source[s]:,}" for s in sources]
     grid[0, 0].set_yticks(range(len(sources)), labels, fontsize=8)
     grid[0, 0].set_ylim(len(sources) - 0.5, -0.5)
     shown = [group for group in MARKERS if table[table.group == group].auc.notna().any()]
@@ -122,7 +122,7 @@ def overlays(scenes: Sequence[Mapping[str, tuple]]) -> plt.Figure:
         for axes, source in zip(grid.flat, sources, strict=False):
             image, segments, points, measured = scene[source]
             _overlay(axes, image, segments, points)
-            axes.set_title(figures.name(source), fontsize=11)
+            axes.set_title(style.name(source), fontsize=11)
             axes.set_xlabel(_in_words(measured), fontsize=9)
     figure.supxlabel(
         "segments by the vanishing point they meet in (grey: none); stars and arrows: where it is; dashed: horizon",
@@ -181,4 +181,4 @@ def _spread(axes: plt.Axes, row: int, values: pd.Series, colour: str) -> None:
 
 
 def _colour(source: str) -> str:
-    return figures.COLOURS.get(source, "#9A9A9A" if role(source) == "control" else "#009E73")
+    return style.COLOURS.get(source, "#9A9A9A" if role(source) == "control" else style.OTHER)

@@ -9,8 +9,8 @@ from realgap.analyses.geometry import TITLE, TITLE_WITH_SHADOWS
 from realgap.analyses.geometry.figures import CUES
 from realgap.analyses.geometry.tables import HARMLESS
 from realgap.geometry.vanishing import SMALLEST_PX
-from realgap.report.figures import name
 from realgap.report.sections import Figure, Section, Table
+from realgap.report.style import name
 
 WORDS = {
     "unexplained_share": "the share of lines that meet nowhere",

@@ -9,8 +9,8 @@ from realgap import statistics
 from realgap.analyses.learning_curves import TITLE
 from realgap.analyses.learning_curves.measures import worth
 from realgap.report import tables
-from realgap.report.figures import name
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
+from realgap.report.style import name
 from realgap.report.summary import points
 from realgap.statistics.differences import Difference, differences, p_of, paired
 from realgap.statistics.rows import Row, study_rows

@@ -4,8 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
-from realgap.report import charts
-from realgap.report.figures import name
+from realgap.report.style import line, name
 
 
 def ratios(by_image: pd.DataFrame) -> plt.Figure:
@@ -15,7 +14,7 @@ def ratios(by_image: pd.DataFrame) -> plt.Figure:
     figure, grid = plt.subplots(1, len(spaces), figsize=(4.6 * len(spaces) + 1.8, 3.8), sharey=True, squeeze=False)
     for axes, space in zip(grid[0], spaces, strict=True):
         for number, (source, rows) in enumerate(by_image[by_image.space == space].groupby("source", sort=False)):
-            colour, dashes = charts.style(source, number)
+            colour, dashes = line(source, number)
             sns.ecdfplot(
                 rows.ratio.clip(0.02, 50), ax=axes, color=colour, linestyle=dashes, linewidth=2, label=name(source)
             )

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from realgap.analyses.memorisation import TITLE, measures
-from realgap.report.figures import name
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
+from realgap.report.style import name
 from realgap.report.wording import told
 from realgap.statistics import areas, bootstrap_interval
 

@@ -11,9 +11,9 @@ import pandas as pd
 from realgap import statistics
 from realgap.analyses.reported import TITLE
 from realgap.report import text_tables
-from realgap.report.figures import name
 from realgap.report.sections import Section, Table
-from realgap.report.wording import bare, interval, percent, points, within
+from realgap.report.style import name
+from realgap.report.wording import UNTOLD, bare, interval, percent, points, within
 from realgap.statistics.rows import study_rows
 from realgap.statistics.verdicts import Verdict
 
@@ -215,7 +215,7 @@ def _claim(own: pd.DataFrame, training_set: str, above: bool) -> str:
     elif row.verdict == Verdict.EQUIVALENT:
         seen = f"equivalent to real within {within(row.margin)} here"
     elif row.verdict == Verdict.UNDECIDED:
-        seen = "not told apart from real here"
+        seen = f"{UNTOLD} real here"
     else:
         seen = f"so it is here, {where} real" if (row.difference > 0) == above else "the other way round here"
     return f"{name(training_set)} was reported {where} real; {seen} ({found})"

@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 
 from realgap.report import charts
-from realgap.report.figures import name
+from realgap.report.style import name
 
 AXES = {
     "effective_area": "effective area,\nshare of the map",

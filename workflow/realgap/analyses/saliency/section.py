@@ -7,8 +7,8 @@ import pandas as pd
 
 from realgap.analyses.saliency import TITLE, focus
 from realgap.report import tables
-from realgap.report.figures import name
 from realgap.report.sections import Figure, Section, Table
+from realgap.report.style import name
 from realgap.report.wording import seeds, told
 from realgap.statistics import holm
 from realgap.store.shards import Shard

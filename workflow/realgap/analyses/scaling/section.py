@@ -7,9 +7,9 @@ import pandas as pd
 
 from realgap.analyses.scaling import TITLE
 from realgap.report import tables
-from realgap.report.figures import name
 from realgap.report.sections import Figure, Section, Table
-from realgap.report.wording import interval, mark, percent, points, within
+from realgap.report.style import name
+from realgap.report.wording import UNTOLD, interval, mark, percent, points, within
 from realgap.statistics import rows as judging
 from realgap.statistics.differences import difference
 from realgap.statistics.verdicts import Verdict
@@ -82,7 +82,7 @@ def section(table: pd.DataFrame, gained: pd.DataFrame, margin: float) -> Section
                 "scaling/table.csv",
                 "Accuracy by generated images per real one (nested sets, the same number of optimiser steps); mean "
                 "over seeds and difference to real with 95 % intervals over seeds and test images, fractions. "
-                "Undecided: not told apart from real.",
+                f"Undecided: {UNTOLD} real.",
                 {
                     "training_set": "training set",
                     "multiple": "generated per real",
@@ -114,7 +114,7 @@ def _gained(row, margin: float) -> str:
         Verdict.BETTER: "gains",
         Verdict.WORSE: "loses",
         Verdict.EQUIVALENT: f"stays within {within(margin)}",
-        Verdict.UNDECIDED: "is not told apart from itself with fewer",
+        Verdict.UNDECIDED: f"is {UNTOLD} itself with fewer",
         Verdict.TOO_FEW: f"moves, {Verdict.TOO_FEW} which way",
     }
     return f"{said[row.verdict]} ({points(row.gain)} points, {interval(row.low, row.high, points)})"

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
-from realgap.report.figures import name
+from realgap.report.style import name
 
 
 def accuracy(table: pd.DataFrame) -> plt.Figure:

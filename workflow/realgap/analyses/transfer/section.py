@@ -5,8 +5,8 @@ import pandas as pd
 
 from realgap.analyses.transfer import TITLE
 from realgap.analyses.transfer.hits import unpacked
-from realgap.report.figures import name
 from realgap.report.sections import Figure, Section, Table
+from realgap.report.style import name
 from realgap.report.wording import percent, points, told
 from realgap.statistics.crossed import variances
 from realgap.statistics.differences import paired

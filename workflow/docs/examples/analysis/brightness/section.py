@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from realgap.analyses.brightness import TITLE
-from realgap.report.figures import name
 from realgap.report.sections import Section, Table
+from realgap.report.style import name
 from realgap.statistics import bootstrap_interval
 
 
