@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from realgap import devices
-from realgap.cost import plan
+from realgap.cost import peaks
 
 
 def test_auto_is_a_gpu_where_there_is_one():
@@ -54,7 +54,7 @@ def test_cards_that_the_wheels_cannot_serve_are_no_devices_of_the_plan():
     """Compute capabilities by NVIDIA's list."""
     of = {"t4": 75, "a40": 86, "rtx4090": 89, "a100": 80, "l40s": 89, "h100": 90, "h200": 90, "v100": 70}
     lowest = min(int(arch.removeprefix("sm_")) for arch in devices._architectures())
-    assert set(plan.PEAK_TFLOPS) - {"cpu"} == {card for card, capability in of.items() if capability >= lowest}
+    assert set(peaks.PEAK_TFLOPS) - {"cpu"} == {card for card, capability in of.items() if capability >= lowest}
 
 
 @pytest.fixture

@@ -135,10 +135,10 @@ def in_batches(work: Callable[[slice], T], n: int, batch_size: int) -> Iterator[
         yield made
 
 
-def fitting(work: Callable[[Rows], T], rows: Rows) -> tuple[Rows, T]:
+def fitting(work: Callable[[Rows], T], rows: Rows, what: str = "images") -> tuple[Rows, T]:
     """As many of the first of `rows` as fit the device's memory, halved until they do, and what `work` gives for them.
 
-    Each halving is said on stderr. Raises ValueError when one image does not fit.
+    what: the rows are, for the log. Each halving is said on stderr. Raises ValueError when one image does not fit.
     """
     while True:
         try:
@@ -146,7 +146,7 @@ def fitting(work: Callable[[Rows], T], rows: Rows) -> tuple[Rows, T]:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        rows = rows[: _halve(len(rows))]  # here, where what the failed attempt held is free
+        rows = rows[: _halve(len(rows), what)]  # here, where what the failed attempt held is free
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -156,13 +156,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
-def _halve(batch_size: int) -> int:
+def _halve(batch_size: int, what: str) -> int:
     if batch_size < 2:
         raise ValueError("out of memory with a batch of one image; the base model needs a larger device")
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     half = batch_size // 2
-    print(f"out of memory with {batch_size} images at once, going on with {half}", file=sys.stderr, flush=True)
+    print(f"out of memory with {batch_size} {what} at once, going on with {half}", file=sys.stderr, flush=True)
     return half
 
 

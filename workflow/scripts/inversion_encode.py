@@ -8,7 +8,7 @@ from realgap import devices
 from realgap.base_model import autoencoder
 from realgap.run import steps
 from realgap.store import provenance, shards
-from realgap.study.limits import VAE_BATCH_SIZE
+from realgap.study.limits import vae_batch
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ def main() -> None:
     batches = devices.in_batches(
         lambda rows: autoencoder.encode(vae, real["images"][rows], options.resolution),
         len(real),
-        VAE_BATCH_SIZE,
+        vae_batch(options.resolution),
     )
     mean, std = (np.concatenate(moments) for moments in zip(*batches, strict=True))
     for image_id, *moments in zip(real["image_ids"], mean, std, strict=True):

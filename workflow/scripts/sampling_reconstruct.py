@@ -9,7 +9,6 @@ from realgap import devices
 from realgap.base_model import autoencoder
 from realgap.run import steps
 from realgap.store import provenance, shards
-from realgap.study.limits import VAE_BATCH_SIZE
 
 
 @dataclass(frozen=True)
@@ -26,12 +25,7 @@ def main() -> None:
     moments = shards.read(args.moments, "moments")
     rows = slice(options.images)
     latents = torch.from_numpy(moments["mean"][rows]).to(device) * vae.config.scaling_factor
-    batches = devices.in_batches(
-        lambda batch: autoencoder.decode(vae, latents[batch], options.image_size),
-        len(latents),
-        VAE_BATCH_SIZE,
-    )
-    images = np.concatenate(list(batches))
+    images = autoencoder.decoder(vae, options.image_size)(latents)
     arrays = {
         "images": images,
         "labels": moments["labels"][rows],

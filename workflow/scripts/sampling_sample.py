@@ -114,7 +114,7 @@ def draw(
         unconditional,
         denoiser.predictor(model.unet),
         model.scheduler,
-        lambda latents: autoencoder.decode(model.vae, latents, options.image_size),
+        autoencoder.decoder(model.vae, options.image_size),
         num_inference_steps=options.num_inference_steps,
         guidance_scale=options.guidance_scale,
         batch_size=options.batch_size,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from realgap.cost.plan import PEAK_TFLOPS, Work, total
+from realgap.cost.peaks import PEAK_TFLOPS
+from realgap.cost.plan import Work, total
 from realgap.report import text_tables
 
 
@@ -35,7 +36,7 @@ def table(rows: Sequence[Row], device: str, utilisation: float) -> str:
     """Lines of text: a row per rule, a total, and what the numbers rest on."""
     header = ("step", "jobs", "to do", "images", "PFLOP", f"{device} hours", "disk", "finished", "took, hours")
     lines = text_tables.columns(header, [_cells(row, device, utilisation) for row in [*rows, _total(rows)]])
-    peak = f"{utilisation:.0%} of {PEAK_TFLOPS[device]:g} TFLOP/s"
+    peak = f"{utilisation:.0%} of {PEAK_TFLOPS[device].half:g} TFLOP/s (half precision)"
     note = f"Hours are of one {device} at {peak} (plan.device, plan.utilisation in the config); a dash: not counted."
     return "\n".join([*lines[:-1], lines[1], lines[-1], "", note])
 
@@ -47,8 +48,9 @@ def _cells(row: Row, device: str, utilisation: float) -> tuple[str, ...]:
     if row.work is None:
         return (*counts, "–", "–", "–", "–", *done)
     work = row.work
-    hours = (_number(work.flops / 1e15), _number(work.hours(device, utilisation))) if work.flops else ("–", "–")
-    return (*counts, f"{work.images:,}" if work.images else "–", *hours, _bytes(work.disk_bytes), *done)
+    hours = work.hours(device, utilisation)
+    counted = (_number(work.flops / 1e15) if work.flops else "–", _number(hours) if hours else "–")
+    return (*counts, f"{work.images:,}" if work.images else "–", *counted, _bytes(work.disk_bytes), *done)
 
 
 def _total(rows: Sequence[Row]) -> Row:
