@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from realgap import devices
-from realgap.cost import peaks, plan, sizes
+from realgap.cost import peaks, plan, resources, sizes
+from realgap.study import sources
 from tests.cost.test_plan import study
 
 CARDS = [name for name in peaks.PEAK_TFLOPS if name != "cpu"]
@@ -25,7 +26,7 @@ def jobs(config):
     """The works of one shard of a study."""
     counted = plan.Plan(config)
     n = min(counted.per_shard, counted.per_class)
-    sampled = [counted.sample_shard(n, source) for source in plan.sources.used(config).values() if source.conditioning]
+    sampled = [counted.sample_shard(n, one) for one in sources.used(config).values() if one.rule == "sample_shard"]
     return [counted.encode_shard(n), counted.invert_shard(n), counted.reconstruct_shard(n), counted.train(), *sampled]
 
 
@@ -40,19 +41,13 @@ def test_the_default_study_has_the_sizes_it_was_run_with():
 def test_no_default_takes_more_than_a_day_or_a_card_of_40_gb(resolution, precision, tf32):
     for work in jobs(open_study(resolution, precision=precision, tf32=tf32)):
         assert work.card_bytes < sizes.CARD_BYTES
-        assert plan_minutes(work, "a100") <= sizes.ENTRY_MINUTES
+        assert resources.minutes(work, "a100", 0.25) <= sizes.ENTRY_MINUTES
 
 
 @pytest.mark.parametrize("device", CARDS)
 def test_on_every_card_of_the_plan_a_shard_in_half_precision_is_at_most_a_day(device):
     for work in jobs(open_study(512))[:3]:
-        assert plan_minutes(work, device) <= sizes.ENTRY_MINUTES
-
-
-def plan_minutes(work, device):
-    from realgap.cost import resources
-
-    return resources.minutes(work, device, 0.25)
+        assert resources.minutes(work, device, 0.25) <= sizes.ENTRY_MINUTES
 
 
 def test_a_number_that_the_study_gives_stands():

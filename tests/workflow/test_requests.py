@@ -49,6 +49,7 @@ with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
     sources, training_sets = names["SOURCES"], names["config"]["training_sets"]
     usual = {"class_name": names["CLASSES"][0], "shard": "0", "seed": "0", "training_set": training_sets[-1]}
     usual |= {"image_set": "real", "measured": "real", "multiple": "1", "pretrained": "scratch"}
+    usual |= {"per_class": "10", "draw": "0"}
     told = {}
     for rule in workflow.rules:
         if rule.norun or rule.name in workflow._localrules:
