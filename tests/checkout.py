@@ -28,7 +28,7 @@ REDUCED = {
     "analyses": [name for name in analyses.ORDER if name != "learning_curves"],
     "saliency": {"images_per_class": 4},
     "fidelity": {"neighbours": 3, "resamples": 20, "subsets": 2},
-    "detection": {"steps": 2, "folds": 2, "resamples": 20},
+    "detection": {"steps": 2, "folds": 2},
     "memorisation": {"resamples": 20, "pairs": 2},
     "learning_curves": {"real_counts": [2, 3], "draws": 3},
     "scaling": {"multiples": [1]},

@@ -10,6 +10,7 @@ interpreter runs the step, to the same bytes.
 """
 
 import atexit
+import contextlib
 import json
 import os
 import select
@@ -17,6 +18,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 PRELOAD = (
     "h5py",
@@ -66,18 +68,34 @@ def client(arguments: list[str]) -> int:
         connection.sendall(request)
     except (KeyError, OSError):
         os.execvp("python", ["python", *arguments])
-    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-        signal.signal(signum, lambda number, _: connection.sendall(bytes([number])))
-    answer = connection.recv(1)
-    return answer[0] if answer else 1
+    told: list[int] = []
+
+    def pass_on(number: int, _frame: object) -> None:
+        told.append(number)
+        with contextlib.suppress(OSError):  # the server may have been told to end as well
+            connection.sendall(bytes([number]))
+
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
+        if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:
+            signal.signal(signum, pass_on)
+    try:
+        answer = connection.recv(1)
+    except OSError:
+        answer = b""
+    if answer or told:
+        return answer[0] if answer else 128 + told[-1]
+    print("error: the process that ran this step is gone; was it killed, for memory perhaps?", file=sys.stderr)
+    return 1
 
 
 def serve(path: str) -> None:
     """Import what steps need, then fork one process a request until the process that started this one is gone."""
+    parent = os.getppid()  # before anyone can see the socket: it may be killed then
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(128)
-    parent = os.getppid()
+    hang_up = signal.getsignal(signal.SIGHUP)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # steps end for it, then this process
     _preload()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # finished keepers need no burial
     while os.getppid() == parent:
@@ -86,7 +104,7 @@ def serve(path: str) -> None:
             if os.fork() == 0:
                 listener.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                _keep(connection)
+                _keep(connection, hang_up)
             connection.close()
 
 
@@ -99,8 +117,11 @@ def _preload() -> None:
     gc.freeze()  # forks share what is never collected
 
 
-def _keep(connection: socket.socket) -> None:
-    """Fork the step; pass signals on to it, end it when its client is gone, report its exit code. Never returns."""
+def _keep(connection: socket.socket, hang_up: Any) -> None:
+    """Fork the step; pass signals on to it, end it when its client is gone, report its exit code. Never returns.
+
+    hang_up: what SIGHUP does to the step until it says otherwise.
+    """
     header, descriptors, _, _ = socket.recv_fds(connection, 4, 3)
     length = int.from_bytes(header, "big")
     if len(descriptors) != 3 or length > LONGEST_REQUEST:
@@ -112,6 +133,7 @@ def _keep(connection: socket.socket) -> None:
     step = os.fork()
     if step == 0:
         connection.close()
+        signal.signal(signal.SIGHUP, hang_up)
         _run(*json.loads(text), descriptors)
     for descriptor in descriptors:
         os.close(descriptor)

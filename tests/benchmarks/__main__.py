@@ -20,7 +20,7 @@ from realgap.store import provenance
 from tests.benchmarks import report
 from tests.benchmarks.harness import MATMUL, judge, race
 
-RACES = ("inversion", "sampling", "classifier", "attention", "fidelity", "store", "geometry")
+RACES = ("inversion", "sampling", "classifier", "saliency", "fidelity", "store", "geometry")
 STAGES = (*RACES, *report.APART)
 MATMUL_SIDE = {"cpu": 1024, "cuda": 8192}
 

@@ -124,7 +124,8 @@ def table(**rows):
         "difference_high",
     ]
     frame = pd.DataFrame([(name.replace("_and_", "+"), *values) for name, values in rows.items()])
-    return frame.set_axis(["training_set", *columns], axis=1)
+    frame = frame.set_axis(["training_set", *columns], axis=1)
+    return frame.assign(verdict=np.where(frame.difference_low > 0, "better", "undecided"))
 
 
 def test_a_point_costs_what_its_images_and_a_classifier_took(folder):

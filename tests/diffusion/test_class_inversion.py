@@ -126,7 +126,7 @@ def step_line(tmp_path, base_model):
 
 
 def test_a_step_told_to_stop_goes_on_to_the_same_bytes(tmp_path, step_line, run_step):
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)}
     try:
         run_step("scripts.inversion_invert_class", *step_line(tmp_path / "reference.h5"))
         out = tmp_path / "stopped.h5"

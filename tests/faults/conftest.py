@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -117,7 +118,7 @@ def disk(tmp_path):
 @pytest.fixture(autouse=True)
 def _own_signals():
     """Checkpoints set handlers of signals, which must not outlive a test."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -134,6 +135,7 @@ def step_arguments(tmp_path, base_model, invert_arguments, run_step):
         arrays["image_ids"] = ids if name == "real" else np.arange(rows)
         shards.write(tmp_path / f"{name}.h5", "images", arrays, {"step": "test", "source": "real"})
     both = [tmp_path / "a.h5", tmp_path / "b.h5"]
+    many = [Path(shutil.copy(path, tmp_path / f"{path.stem}{n}.h5")) for n in range(20) for path in both]
     shards.write_union(tmp_path / "set.h5", both, {"parts": [["real", 48]], "training_set": "real"})
 
     compute = {**given.COMPUTE, "seed": 0}
@@ -159,5 +161,5 @@ def step_arguments(tmp_path, base_model, invert_arguments, run_step):
         "invert": ("scripts.inversion_invert", invert_arguments),
         "sample": ("scripts.sampling_sample", line({**shards_of_sampling, **model}, sampling)),
         "train": ("scripts.classifier_train", line({"training-set": tmp_path / "set.h5"}, training)),
-        "assemble": ("scripts.classifier_assemble", line({"shards": both * 20, "training-set": "real"})),
+        "assemble": ("scripts.classifier_assemble", line({"shards": many, "training-set": "real"})),
     }

@@ -6,19 +6,24 @@ The cases are data: bad_input.yaml beside this file.
 import io
 import json
 import os
+import re
 import shutil
+import struct
 import sys
+import zlib
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import snakemake.cli
+import tifffile
 import torch
 import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from realgap.base_model import check as base_model_check
 from realgap.store import shards
 from tests import checkout, given
 
@@ -30,16 +35,14 @@ def named(kind):
 
 
 def _name(case):
-    return (
-        str(case.get("make") or case.get("set") or case.get("text") or case.get("bomb"))[:60]
-        .encode("ascii", "replace")
-        .decode()
-    )
+    told = [case[key] for key in ("file", "make", "set", "text", "bomb") if case.get(key)]
+    return " ".join(map(str, told))[:60].encode("ascii", "replace").decode()
 
 
-def test_there_are_more_than_a_hundred_cases():
-    assert sum(map(len, CASES.values())) >= 100
-    assert sum("says" in case for cases in CASES.values() for case in cases) >= 100
+def test_there_are_more_than_two_hundred_cases_none_of_them_twice():
+    cases = [json.dumps(case, sort_keys=True) for cases in CASES.values() for case in cases]
+    assert len(set(cases)) == len(cases) >= 250
+    assert sum('"says"' in case for case in cases) >= 230
 
 
 # --- the configuration ------------------------------------------------------------------------------------------------
@@ -109,6 +112,7 @@ def test_a_bad_config_is_one_line_before_any_job(folder, case):
     lines = [line for line in said.splitlines() if case["says"] in line]
     assert len(lines) == 1, said
     assert "Traceback" not in said
+    assert "missing and not made again" not in said
     assert everything(folder) == before, "something was written"
     assert not (folder / "pwned").exists()
 
@@ -143,12 +147,8 @@ def flipped_png():
 
 def huge_png():
     """20,000 x 20,000 px in a header, and nothing else."""
-    import struct
-    import zlib
-
     header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
-    chunk = struct.pack(">I", len(header)) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
-    return b"\x89PNG\r\n\x1a\n" + chunk + encoded(GREY, "PNG")[33:]
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + encoded(GREY, "PNG")[33:]
 
 
 def rotated():
@@ -160,7 +160,84 @@ def rotated():
     return encoded(upright.rotate(90), "JPEG", exif=exif, quality=95)
 
 
+def array_png(values, kind):
+    """PNG of 16 bits: kind 0 is grey, 2 colours."""
+    height, width = values.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)), (b"IDAT", zlib.compress(rows))]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in [*parts, (b"IEND", b"")])
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def text_bomb():
+    """A PNG with a note of a gigabyte, packed."""
+    packer = zlib.compressobj(9)
+    note = b"".join(packer.compress(bytes(1 << 20)) for _ in range(1024)) + packer.flush()
+    whole = encoded(GREY, "PNG")
+    return whole[:33] + chunk(b"zTXt", b"note\0\0" + note) + whole[33:]
+
+
+def tiff(values, **settings):
+    file = io.BytesIO()
+    tifffile.imwrite(file, values, photometric=settings.pop("photometric", "minisblack"), **settings)
+    return file.getvalue()
+
+
+def ramp(low, high, dtype=np.uint16, channels=()):
+    """Values from low to high, 9 px square."""
+    values = np.linspace(low, high, 81).reshape(9, 9).astype(dtype)
+    return np.repeat(values[..., None], channels[0], axis=2) if channels else values
+
+
+def hole(value):
+    values = ramp(0, 1, np.float32)
+    values[4, 4] = value
+    return tiff(values)
+
+
+def on_nothing(kind, **settings):
+    """A black disk that alpha alone shows."""
+    image = Image.new("RGBA", (12, 12), (0, 0, 0, 0))
+    image.paste((0, 0, 0, 255), (3, 3, 9, 9))
+    return encoded(image, kind, **settings)
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n0 0 8 8 rectfill\nshowpage\n%%EOF\n"
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><rect width="8" height="8"/></svg>'
+HALF = np.full((9, 9), 32896, np.uint16)
+
 IMAGES = {
+    "opaque RGBA": ("odd.png", lambda: encoded(Image.new("RGBA", (12, 12), (128, 128, 128, 255)), "PNG")),
+    "16-bit colours": ("odd.png", lambda: array_png(np.stack([HALF] * 3, axis=-1), 2)),
+    "16-bit colours in TIFF": ("odd.tif", lambda: tiff(np.stack([HALF] * 3, axis=-1), photometric="rgb")),
+    "grey of 12 bits that says so": (
+        "odd.ppm",
+        lambda: b"P5\n9 9\n4095\n" + np.full(81, 2056, ">u2").tobytes(),
+    ),
+    "photograph of a phone": ("odd.jpg", lambda: encoded(GREY, "MPO", save_all=True, append_images=[GREY])),
+    "AVIF": ("odd.png", lambda: encoded(GREY, "AVIF", quality=95)),
+    "black on transparent": ("odd.png", lambda: on_nothing("PNG")),
+    "transparent GIF": ("odd.gif", lambda: on_nothing("GIF")),
+    "transparent WebP": ("odd.webp", lambda: on_nothing("WEBP", lossless=True)),
+    "12 bits of 16": ("odd.png", lambda: array_png(ramp(0, 3900), 0)),
+    "12 bits of 16 in colours": ("odd.png", lambda: array_png(ramp(0, 3900, channels=(3,)), 2)),
+    "12 bits of 16 in TIFF": ("odd.tif", lambda: tiff(ramp(0, 3900))),
+    "float to 255": ("odd.tif", lambda: tiff(ramp(0, 255, np.float32))),
+    "float to 1": ("odd.tif", lambda: tiff(ramp(0, 1, np.float32))),
+    "float to 1000": ("odd.tif", lambda: tiff(ramp(0, 1000, np.float32))),
+    "signed 16 bits": ("odd.tif", lambda: tiff(ramp(-300, 300, np.int16))),
+    "NaN": ("odd.tif", lambda: hole(np.nan)),
+    "infinity": ("odd.tif", lambda: hole(np.inf)),
+    "signed bytes": ("odd.tif", lambda: tiff(ramp(-100, 100, np.int8))),
+    "white at zero": ("odd.tif", lambda: tiff(ramp(0, 65535), photometric="miniswhite")),
+    "colours as floats": ("odd.tif", lambda: tiff(ramp(0, 1, np.float32, (3,)), photometric="rgb")),
+    "EPS called png": ("odd.png", lambda: EPS),
+    "SVG called png": ("odd.png", lambda: SVG),
+    "text of a gigabyte": ("odd.png", text_bomb),
+    "no pixels": ("odd.png", lambda: encoded(GREY, "PNG")[:16] + bytes(8) + encoded(GREY, "PNG")[24:]),
     "truncated JPEG": ("odd.jpg", lambda: encoded(noise(), "JPEG")[:1500]),
     "zero bytes": ("odd.png", lambda: b""),
     "text called png": ("odd.png", lambda: b"no picture at all"),
@@ -253,6 +330,8 @@ def replaced(make):
     return change
 
 
+GIGABYTES = np.broadcast_to(np.uint8(9), (8, 4096, 4096, 3))  # 384 MiB that a file holds in 400 kB
+
 DATASETS = {
     "an empty class": lambda root: a_folder(root, cats=0),
     "one image": lambda root: a_folder(root, cats=1),
@@ -271,6 +350,33 @@ DATASETS = {
     "fewer labels than images": a_file(labels=np.arange(7) % 2),
     "no class names": a_file(lambda file, train: file.attrs.pop("class_names")),
     "a text file called h5": lambda root: root.write_text("no HDF5"),
+    "signed images": a_file(images=np.zeros((8, 9, 9, 3), np.int16)),
+    "a group for images": a_file(replaced(lambda train: train.create_group("images"))),
+    "a group for labels": a_file(lambda file, train: (train.pop("labels"), train.create_group("labels"))),
+    "an array for train": a_file(lambda file, train: (file.pop("train"), file.create_dataset("train", data=[1, 2]))),
+    "a group that holds itself": a_file(replaced(lambda train: train.__setitem__("images", train))),
+    "labels that are words": a_file(labels=["cat", "dog"] * 4),
+    "labels that point elsewhere": a_file(
+        lambda file, train: (
+            train.pop("labels"),
+            train.create_dataset("labels", data=[file.ref] * 8, dtype=h5py.ref_dtype),
+        )
+    ),
+    "labels in two columns": a_file(labels=np.zeros((8, 2), int)),
+    "images of one number": a_file(images=np.uint8(7)),
+    "images with fields": a_file(images=np.zeros((8, 9, 9, 3), [("r", "u1"), ("g", "u1")])),
+    "a class name in place of several": a_file(lambda file, train: file.attrs.__setitem__("class_names", "cat")),
+    "class names that are numbers": a_file(lambda file, train: file.attrs.__setitem__("class_names", [0, 1])),
+    "a class name twice": a_file(lambda file, train: file.attrs.__setitem__("class_names", ["cat", "cat"])),
+    "gigabytes in a chunk": a_file(
+        replaced(
+            lambda train: train.create_dataset(
+                "images", (8, 4096, 4096, 3), "u1", chunks=(8, 4096, 4096, 3), compression="gzip", data=GIGABYTES
+            )
+        )
+    ),
+    "a pipe called h5": os.mkfifo,
+    "a file that gives errors": lambda root: root.symlink_to("/proc/self/mem"),
     "an external link": a_file(
         replaced(lambda train: train.__setitem__("images", h5py.ExternalLink("/etc/passwd", "/x")))
     ),
@@ -302,6 +408,27 @@ def test_a_data_set_that_will_not_do_is_one_line(steps, tmp_path, case):
     out = tmp_path / "out" / "0.h5"
     code, said = extract(steps, out, root, kind, case.get("split", "train"))
     one_line(code, said, case["says"], out)
+
+
+# --- configs of base models -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", named("configs"))
+def test_an_absurd_config_of_a_base_model_is_one_line_before_any_job(tmp_path, base_model, case):
+    model = tmp_path / "model"
+    shutil.copytree(base_model, model)
+    path = model / case["file"]
+    if case["set"] is None:
+        path.unlink()
+        os.mkfifo(path)
+    else:
+        path.write_text(json.dumps({**json.loads(path.read_text()), **case["set"]}))
+    with pytest.raises(ValueError, match=re.escape(case["says"])) as caught:
+        base_model_check.check(model, 16)
+    said = str(caught.value)
+    assert str(model) in said
+    assert said.isprintable()
+    assert len(said) < 500
 
 
 # --- base models ------------------------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ OF_EACH_KIND = {
     "predictions/real/seed-0.h5": "evaluate",
     "accuracies.csv": "tabulate",
     "table.csv": "tabulate",
+    "verdicts.csv": "tabulate",
+    "pairs.csv": "tabulate",
     "figures/accuracy.png": "plot",
     "figures/accuracy.svg": "plot",
     "report.html": "report",
@@ -130,13 +132,13 @@ def finish(folder, graph):
 
     predictions = [name for name in graph if name.startswith("predictions/")]
     opened = [shards.read(folder / name, "predictions") for name in predictions]
-    accuracies = tables.accuracies([{**one.arrays, **one.attributes} for one in opened])
-    (folder / "accuracies.csv").write_text(tables.as_csv(accuracies))
-    (folder / "table.csv").write_text(tables.as_csv(tables.table(accuracies)))
+    said = [{**one.arrays, **one.attributes} for one in opened]
+    for name, frame in verification.TABLES.items():
+        (folder / name).write_text(tables.as_csv(frame(said, 0.02)))
     figures.save(pyplot.figure(), folder / "figures/accuracy.png", folder / "figures/accuracy.svg")
     (folder / "report.html").write_text("<!doctype html><html><body>all of it</body></html>\n")
-    products = ("accuracies.csv", "table.csv", "figures/accuracy.png", "figures/accuracy.svg", "report.html")
-    return folder, {**graph, **{name: verification.Made(OF_EACH_KIND[name], None, {}) for name in products}}
+    products = (*verification.TABLES, "figures/accuracy.png", "figures/accuracy.svg", "report.html")
+    return folder, {**graph, **{name: verification.Made(OF_EACH_KIND[name], {"margin": 2}, {}) for name in products}}
 
 
 def test_a_whole_study_has_no_problem(study):

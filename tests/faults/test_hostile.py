@@ -102,15 +102,23 @@ def test_yaml_runs_nothing():
 
 @pytest.mark.parametrize("source", ["/etc/hostname", "../../outside.h5", "a/../../../outside.h5", "../a/../../x.h5"])
 def test_a_union_that_points_out_of_its_study_is_refused_without_a_look(tmp_path, images_shard, source, monkeypatch):
-    (tmp_path / "study" / "sets").mkdir(parents=True)
+    (tmp_path / "study" / "training_sets").mkdir(parents=True)
     inside = images_shard("study/real.h5")
-    shards.write_union(tmp_path / "study/sets/u.h5", [inside], {})
+    shards.write_union(tmp_path / "study/training_sets/u.h5", [inside], {})
     opened = []
     monkeypatch.setattr(shards, "checksum", lambda path: opened.append(path))
-    forge(tmp_path / "study/sets/u.h5", source)
+    forge(tmp_path / "study/training_sets/u.h5", source)
     with pytest.raises(ValueError, match="lies outside of the study"):
-        shards.read(tmp_path / "study/sets/u.h5", "images")
+        shards.read(tmp_path / "study/training_sets/u.h5", "images")
     assert opened == []
+
+
+def test_a_union_in_place_of_a_shard_does_not_look_into_the_study_beside_its_own(tmp_path, images_shard):
+    images_shard("other/test.h5")
+    (tmp_path / "study").mkdir()
+    shards.write_union(tmp_path / "study/test.h5", [tmp_path / "other/test.h5"], {})
+    with pytest.raises(ValueError, match=r"\.\./other/test\.h5 lies outside of the study"):
+        shards.read(tmp_path / "study/test.h5", "images")
 
 
 def forge(path, source):

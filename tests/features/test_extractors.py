@@ -1,8 +1,17 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, Dinov2Config, Dinov2Model
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    CLIPTextConfig,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+    Dinov2Config,
+    Dinov2Model,
+)
 
 from realgap.classifier import networks, training
 from realgap.features.extractors import extract, load, penultimate
@@ -75,6 +84,34 @@ def test_transformers_see_the_image_at_their_size_and_scale(tmp_path, name, conf
     features = extract(load(name, tmp_path, CPU), x, batch_size=2, device=CPU)
     np.testing.assert_allclose(features, expected.detach(), rtol=1e-4, atol=1e-4)
     assert extract(load(name, tmp_path, CPU), images(1), batch_size=2, device=CPU).shape == (1, features.shape[1])
+
+
+@pytest.mark.parametrize("change", ["a layer more", "a layer less", "a weight gone", "a weight of another shape"])
+def test_a_network_that_would_run_on_random_weights_is_refused(tmp_path, change):
+    width = {"hidden_size": 32, "num_attention_heads": 2, "image_size": 224, "patch_size": 56}
+    Dinov2Model(Dinov2Config(num_hidden_layers=2, **width)).save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    state = load_file(file)
+    if change == "a weight gone":
+        del state["layernorm.weight"]
+    elif change == "a weight of another shape":
+        state["layernorm.weight"] = torch.ones(5)
+    else:
+        layers = 3 if change == "a layer more" else 1
+        Dinov2Config(num_hidden_layers=layers, **width).save_pretrained(tmp_path)
+    save_file(state, file, metadata={"format": "pt"})
+    with pytest.raises(
+        ValueError, match=f"{tmp_path}: must hold the weights of a Dinov2Model; (missing|unexpected|of an)"
+    ):
+        load("dinov2", tmp_path, CPU)
+
+
+def test_a_whole_clip_serves_though_its_text_half_is_not_used(tmp_path):
+    layers = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    vision = CLIPVisionConfig(image_size=224, patch_size=56, **layers)
+    text = CLIPTextConfig(vocab_size=50, bos_token_id=0, eos_token_id=1, **layers)
+    CLIPModel(CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict())).save_pretrained(tmp_path)
+    assert extract(load("clip", tmp_path, CPU), images(1), batch_size=1, device=CPU).shape[0] == 1
 
 
 def test_a_wrong_extractor_is_named(tmp_path):

@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from realgap.report import comparison, figures, sections, tables
+from realgap.report import comparison, figures, sections
 from realgap.store import provenance
 from tests import checkout, pages
 
@@ -19,9 +19,8 @@ def studies(tmp_path):
     for study, by_seed in {"a": pages.ACCURACIES, "b": {"real": [0.5, 0.6, 0.7], "vae_only": [0.4, 0.5, 0.6]}}.items():
         folder = folders[study] = tmp_path / study
         folder.mkdir()
-        observed = pages.accuracies(by_seed)
-        observed.to_csv(folder / "accuracies.csv", index=False)
-        tables.table(observed).to_csv(folder / "table.csv", index=False)
+        pages.verdicts(by_seed).to_csv(folder / "verdicts.csv", index=False)
+        pages.pairs(by_seed).to_csv(folder / "pairs.csv", index=False)
         (folder / "report.html").write_text("")
         for name in ["fidelity", *(["transfer"] if study == "b" else [])]:
             sections.save(folder / f"sections/{name}.json", pages.analysis(folder, name, name.title(), f"{study} <b>"))
@@ -31,10 +30,10 @@ def studies(tmp_path):
 def test_tables_are_joined_with_their_study(studies):
     joined = comparison.join(studies)
     assert joined.groupby("study", sort=False).size().to_dict() == {"a": 6, "b": 2}
-    assert list(joined.columns[:3]) == ["study", "n_test", "training_set"]
+    assert list(joined.columns[:2]) == ["study", "training_set"]
 
 
-@pytest.mark.parametrize("file", ["table.csv", "accuracies.csv", "report.html"])
+@pytest.mark.parametrize("file", ["verdicts.csv", "pairs.csv", "report.html"])
 def test_a_study_that_is_not_finished_is_named(studies, file):
     (studies["b"] / file).unlink()
     with pytest.raises(ValueError, match=f"must be finished studies; 'b' has no .*{file}"):
@@ -58,6 +57,7 @@ def test_the_page_holds_the_answer_of_each_and_escapes_it(studies, tmp_path):
     assert "Real images set the mark:" in html
     assert "a &lt;b&gt;" in html
     assert '<td data-sort="-21.3">\N{MINUS SIGN}21.3<span class="interval">' in html
+    assert "▼ worse</td>" in html
     assert "<b>" not in html
 
 
@@ -66,14 +66,14 @@ def test_the_figure_shows_each_studys_differences(studies):
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]
     lines = [container.lines[0].get_xdata() for container in axes.containers]
     assert [len(line) for line in lines] == [5, 1]
-    assert lines[1][0] == pytest.approx(-10)
+    assert lines[1][0] == pytest.approx(-10, abs=0.05)
 
 
 @pytest.mark.xdist_group("study")
 def test_snakemake_compare_makes_one_page_and_runs_no_study_again(finished_study):
     results = finished_study / "results"
     shutil.copytree(results / "reduced", results / "other")
-    (results / "other/table.csv").touch()
+    (results / "other/verdicts.csv").touch()
     compare = ["--config", "studies=[reduced,other]"]
     run = checkout.snakemake(finished_study, *compare, target="compare")
     assert run.returncode == 0, run.stdout + run.stderr
@@ -83,7 +83,7 @@ def test_snakemake_compare_makes_one_page_and_runs_no_study_again(finished_study
     assert "Study “other”" in (made / "report.html").read_text()
     again = checkout.snakemake(finished_study, *compare, target="compare")
     assert "Nothing to be done" in again.stdout + again.stderr
-    (results / "other/table.csv").write_text((results / "reduced/table.csv").read_text() + "\n")
+    (results / "other/verdicts.csv").write_text((results / "reduced/verdicts.csv").read_text() + "\n")
     changed = checkout.snakemake(finished_study, "-n", *compare, target="compare")
     assert "compare" in changed.stdout
     shutil.rmtree(results / "other")

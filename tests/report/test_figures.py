@@ -22,7 +22,7 @@ TABLE = pd.DataFrame(
         "training_set": ["real", "real+diffusion_inversion", "vae_only"],
         "n_real": [100, 100, 0],
         "n_generated": [0, 1000, 100],
-        "n_seeds": [3, 3, 1],
+        "n_units": [3, 3, 1],
         "accuracy_mean": [0.92, 0.97, 0.5],
         "accuracy_low": [0.85, 0.945, np.nan],
         "accuracy_high": [0.99, 0.995, np.nan],

@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from realgap.report import tables
+from realgap.statistics.verdicts import Verdict
 
 COLUMNS = ["training_set", "n_real", "n_generated", "n_seeds", "accuracy_mean", "accuracy_low", "accuracy_high"]
 COLUMNS += ["difference_to_real", "difference_low", "difference_high"]
@@ -93,6 +95,40 @@ def test_one_seed_has_no_interval():
     assert bounds.isna().all().all()
 
 
+def test_verdicts_stand_beside_the_same_means_and_count_the_test_images_in():
+    predictions = PREDICTIONS[::-1]  # seeds in another order, the reference last
+    table, judged = tables.table(tables.accuracies(PREDICTIONS)), tables.verdicts(predictions, margin=0.02)
+    assert judged.training_set.tolist() == ["real+stable_diffusion", "real"]
+    judged = judged.set_index("training_set").loc[table.training_set].reset_index()
+    for column in ("training_set", "n_real", "n_generated", "accuracy_mean"):
+        assert judged[column].tolist() == pytest.approx(table[column].tolist()), column
+    both = judged.iloc[1]
+    assert both.difference_to_real == pytest.approx(0.8 / 3)
+    assert (both.n_units, both.n_test, both.margin) == (3, 10, 0.02)
+    seeds_alone = table.difference_high[1] - table.difference_low[1]
+    assert both.difference_high - both.difference_low > seeds_alone
+    assert both.verdict == Verdict.BETTER
+    assert pd.isna(judged.verdict[0])
+
+
+def test_every_two_training_sets_are_compared_once():
+    found = tables.pairs([*PREDICTIONS, *({**one, "training_set": "vae_only"} for one in PREDICTIONS[:3])], 0.02)
+    assert list(zip(found.training_set, found.reference, strict=True)) == [
+        ("real+stable_diffusion", "real"),
+        ("vae_only", "real"),
+        ("vae_only", "real+stable_diffusion"),
+    ]
+    assert found.difference.tolist() == pytest.approx([0.8 / 3, 0, -0.8 / 3])
+
+
+@pytest.mark.parametrize("other", [{"seed": 5}, {"labels": np.zeros(9), "logits": np.zeros((9, 3))}])
+def test_training_sets_of_other_seeds_or_other_images_are_refused(other):
+    with pytest.raises(
+        ValueError, match=r"must be of the seeds \[0, 1, 2\] and of the same test images, got 'vae_only'"
+    ):
+        tables.hits([*PREDICTIONS, *({**one, "training_set": "vae_only", **other} for one in PREDICTIONS[:3])])
+
+
 def test_rows_stand_in_the_order_of_the_study():
     names = ["vae_only", "real", "diffusion_inversion"]
     frame = pd.concat([tables.accuracies([prediction(name, 0, 5, REAL)]) for name in names])
@@ -115,16 +151,27 @@ def test_over_seeds_pairs_by_seed_whatever_the_order_of_rows():
     half = T_TWO * difference.std(ddof=1) / 3**0.5
     assert (row.difference, row.difference_low, row.difference_high) == pytest.approx((0.2, 0.2 - half, 0.2 + half))
     assert row["mean"] == pytest.approx(0.7)
-    assert row.p_value == pytest.approx(0.25)
+    assert row.p_value == pytest.approx(stats.ttest_1samp(difference, 0).pvalue, rel=1e-3)
     assert math.isnan(table.loc["real"].difference)
 
 
-def test_over_seeds_averages_images_within_a_seed_first():
-    """A seed with many images weighs as much as one with few: the seed is the unit."""
+def test_over_seeds_counts_the_sampling_of_images_in_and_keeps_shares_in_bounds():
+    """Three seeds with the same mistakes agree, and yet another five images would have given another number."""
+    right = [
+        (key, seed, x) for key, hits in (("real", "11110"), ("generated", "11100")) for seed in range(3) for x in hits
+    ]
+    frame = pd.DataFrame(right, columns=["training_set", "seed", "x"]).astype({"x": float})
+    table = tables.over_seeds(frame, "x").set_index("training_set")
+    assert table["mean"].to_dict() == pytest.approx({"real": 0.8, "generated": 0.6})
+    assert 0 <= table.low["real"] < 0.5 < 0.9 < table.high["real"] <= 1
+    assert table.difference_low["generated"] < -0.2 < 0 < table.difference_high["generated"]
+    assert table.p_value["generated"] > 0.05
+
+
+def test_over_seeds_refuses_seeds_of_unequally_many_images():
     few, many = observed(real=[0.0, 1.0]), observed(real=[0.0])
-    table = tables.over_seeds(pd.concat([few, many, many, many]), "x")
-    assert table["mean"].item() == pytest.approx(0.5)
-    assert table.n_seeds.item() == 2
+    with pytest.raises(ValueError, match=r"x: must be of as many items for each seed, got \[2, 1\]"):
+        tables.over_seeds(pd.concat([few, many]), "x")
 
 
 def test_over_seeds_keeps_groups_apart_and_says_nothing_of_a_seed_without_value():

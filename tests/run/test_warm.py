@@ -1,5 +1,6 @@
 """workflow/warm.py: a step run by the server is the step that the plain interpreter runs, only sooner."""
 
+import contextlib
 import json
 import os
 import re
@@ -33,7 +34,7 @@ STEPS = {
     "die": "import os; os.kill(os.getpid(), 9)",
     "catch": """
         import signal, sys, time
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
             signal.signal(number, lambda number, _: sys.exit(number))
         print("ready", flush=True)
         time.sleep(60)
@@ -140,12 +141,55 @@ def test_a_step_that_is_killed_looks_as_a_shell_would_say_it(server, steps):
     assert run(steps, server, "die").returncode == 128 + signal.SIGKILL
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP])
 def test_a_signal_to_the_client_reaches_the_step(server, steps, number):
     client, line = begin(steps, server, "catch")
     assert line == "ready"
     client.send_signal(number)
     assert client.wait(30) == number
+
+
+def test_a_hang_up_is_ignored_under_nohup(server, steps):
+    client = subprocess.Popen(
+        ["nohup", *command("sleep")], env=environment(steps, server), stdout=subprocess.PIPE, text=True
+    )
+    client.stdout.readline()
+    client.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert client.poll() is None
+    client.kill()
+    client.wait()
+
+
+@pytest.mark.parametrize("ends", ["before the answer", "with the signal", "without a word"])
+def test_a_client_whose_server_ends_says_so_in_one_line(steps, tmp_path, ends):
+    """A group of processes is told to stop: the server goes while its client waits, or before it can pass it on."""
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        client = subprocess.Popen(command("sleep"), env=environment(steps, str(path)), **settings)
+        connection, _ = listener.accept()
+        connection.recv(4)
+        wait_for(lambda: len(connection.recv(1 << 20, socket.MSG_PEEK)) > 100)
+        time.sleep(0.3)  # the client waits for an answer by now
+        if ends == "before the answer":
+            client.terminate()
+            time.sleep(0.3)
+        connection.close()  # unread bytes make it a reset
+        if ends == "with the signal":
+            with contextlib.suppress(ProcessLookupError):
+                client.terminate()
+        out, said = client.communicate(timeout=30)
+    assert "Traceback" not in said
+    assert len(said.splitlines()) <= 1
+    assert out == ""
+    if ends == "before the answer":
+        assert (client.returncode, said) == (128 + signal.SIGTERM, "")
+    elif ends == "without a word":
+        assert client.returncode == 1
+        assert said.startswith("error: the process that ran this step is gone")
 
 
 def test_the_step_is_killed_when_its_client_dies(server, steps):
@@ -197,7 +241,7 @@ def test_a_step_writes_the_bytes_that_the_plain_interpreter_writes(server, tmp_p
 
 
 def test_a_step_told_to_stop_goes_on_to_the_same_bytes(server, tmp_path, invert_arguments, run_step):
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)}
     run_step("scripts.inversion_invert", *invert_arguments(tmp_path / "reference.h5"))
     for number, handler in handlers.items():
         signal.signal(number, handler)

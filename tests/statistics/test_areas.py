@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from realgap.statistics.areas import mean_auc
+from realgap.statistics.areas import difference, mean_auc
 from realgap.statistics.intervals import auc
 
 
@@ -51,3 +51,30 @@ def test_units_that_do_not_match_are_refused():
         mean_auc(np.ones((2, 4)), np.ones((3, 4)))
     with pytest.raises(ValueError, match="positive: must be finite scores"):
         mean_auc([[np.nan, 1]], [[1, 2]])
+
+
+def scores(seed, units=3, members=80, others=200, shift=0.0):
+    """Scores of two classifiers of each unit on the same images, which are easy or hard for both."""
+    random = np.random.default_rng(seed)
+    image = random.normal(size=members + others) + np.repeat([shift, 0.0], [members, others])
+    both = image + 0.7 * random.normal(size=(2, units, members + others))
+    return [side for own in both for side in (own[:, :members], own[:, members:])]
+
+
+def test_the_difference_of_two_areas_is_that_of_their_means():
+    own, others, reference, others_of_reference = scores(0, shift=1.0)
+    found = difference(own, others, reference, others_of_reference)
+    assert found.value == pytest.approx(mean_auc(own, others)[0] - mean_auc(reference, others_of_reference)[0])
+    assert found.low < found.value < found.high
+
+
+def test_classifiers_that_give_away_the_same_are_told_apart_in_a_twentieth_of_the_studies():
+    told = [not found.low <= 0 <= found.high for found in (difference(*scores(seed, shift=1.0)) for seed in range(400))]
+    assert 0.005 <= np.mean(told) <= 0.075
+
+
+def test_images_that_both_share_make_a_difference_surer():
+    sides = scores(1, units=1)
+    shared, apart = (difference(*sides, paired=paired) for paired in (True, False))
+    assert shared.value == apart.value
+    assert shared.high - shared.low < 0.8 * (apart.high - apart.low)

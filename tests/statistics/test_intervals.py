@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -10,7 +8,6 @@ from realgap.statistics import (
     holm,
     mean_interval,
     paired_difference,
-    permutation_test,
     share_interval,
 )
 
@@ -92,33 +89,6 @@ def test_bootstrap_depends_on_its_seed_alone():
     values = normal(7, 30)
     assert bootstrap_interval(values, np.mean, 1, 99) == bootstrap_interval(values, np.mean, 1, 99)
     assert bootstrap_interval(values, np.mean, 1, 99) != bootstrap_interval(values, np.mean, 2, 99)
-
-
-def test_paired_permutation_of_few_seeds_is_exact():
-    differences = np.array([0.3, -0.1, 0.5, 0.2, 0.4])
-    flipped = [np.mean(differences * signs) for signs in itertools.product([1, -1], repeat=5)]
-    expected = np.mean([abs(value) >= abs(differences.mean()) - 1e-12 for value in flipped])
-    assert permutation_test(differences, np.zeros(5)) == pytest.approx(expected)
-
-
-def test_three_seeds_never_give_less_than_a_quarter():
-    assert permutation_test([1, 2, 3], [0, 0, 0]) == pytest.approx(0.25)
-    assert permutation_test([1], [0]) == 1.0
-
-
-def test_unpaired_permutation_agrees_with_an_exact_count():
-    x, y = normal(9, 4) + 1, normal(10, 5)
-    pooled, observed = np.concatenate([x, y]), x.mean() - y.mean()
-    firsts = [pooled[list(chosen)].sum() for chosen in itertools.combinations(range(9), 4)]
-    differences = np.array([first / 4 - (pooled.sum() - first) / 5 for first in firsts])
-    one_sided = min((differences >= observed - 1e-12).mean(), (differences <= observed + 1e-12).mean())
-    assert permutation_test(x, y, paired=False) == pytest.approx(min(1, 2 * one_sided))
-
-
-def test_permutation_rejects_as_often_as_it_says_when_nothing_differs():
-    draws = normal(11, 250, 2, 8)
-    rejected = np.mean([permutation_test(x, y) <= 0.1 for x, y in draws])
-    assert rejected == pytest.approx(0.1, abs=0.05)
 
 
 def test_wilson_and_exact_intervals_of_known_shares():

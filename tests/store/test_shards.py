@@ -1,6 +1,8 @@
 """realgap.store.shards: what is read is what was written, or an error that names the file."""
 
+import fcntl
 import json
+import os
 import subprocess
 import sys
 import time
@@ -32,8 +34,8 @@ def assert_same(one, other):
 @pytest.fixture
 def union(tmp_path, images_shard):
     paths = [images_shard("real/a.h5", n=3), images_shard("sd/b.h5", n=2, first_id=3, source="sd")]
-    shards.write_union(tmp_path / "sets" / "both.h5", paths, {"training_set": "both"})
-    return tmp_path / "sets" / "both.h5"
+    shards.write_union(tmp_path / "training_sets" / "both.h5", paths, {"training_set": "both"})
+    return tmp_path / "training_sets" / "both.h5"
 
 
 @pytest.mark.parametrize("kind", shards.LAYOUT)
@@ -233,8 +235,8 @@ def test_a_union_shows_the_rows_of_its_shards_one_after_another(union, tmp_path)
 def test_a_union_copies_nothing(tmp_path, images_shard):
     sizes = []
     for side in (4, 64):
-        source = images_shard(f"{side}.h5", n=20, size=side)
-        shards.write_union(tmp_path / "u.h5", [source, source], {})
+        sources = [images_shard(f"{side}-{n}.h5", n=20, size=side) for n in range(2)]
+        shards.write_union(tmp_path / "u.h5", sources, {})
         sizes.append((tmp_path / "u.h5").stat().st_size)
     assert sizes[1] < sizes[0] + 1000  # 491,520 bytes of images
     with h5py.File(tmp_path / "u.h5") as file:
@@ -246,7 +248,7 @@ def test_a_union_survives_moving_the_results_folder(union, tmp_path, monkeypatch
     moved = tmp_path.with_name(tmp_path.name + " moved to ü")
     tmp_path.rename(moved)
     monkeypatch.chdir(moved)
-    for path in (moved / "sets" / "both.h5", "sets/both.h5"):
+    for path in (moved / "training_sets" / "both.h5", "training_sets/both.h5"):
         assert_same(shards.read(path, "images"), before)
         with h5py.File(path) as file:
             np.testing.assert_array_equal(file["images"][()], before["images"])
@@ -255,7 +257,7 @@ def test_a_union_survives_moving_the_results_folder(union, tmp_path, monkeypatch
 def test_a_union_written_by_relative_paths_is_the_same(union, tmp_path, monkeypatch):
     before = union.read_bytes()
     monkeypatch.chdir(tmp_path / "real")
-    shards.write_union("../sets/both.h5", ["a.h5", "../sd/b.h5"], {"training_set": "both"})
+    shards.write_union("../training_sets/both.h5", ["a.h5", "../sd/b.h5"], {"training_set": "both"})
     assert union.read_bytes() == before
 
 
@@ -299,10 +301,95 @@ def test_a_union_of_nothing_is_refused(tmp_path):
         shards.write_union(tmp_path / "u.h5", [], {})
 
 
-def test_a_union_of_unions_reads_through_to_the_shards(union, tmp_path):
-    shards.write_union(tmp_path / "top.h5", [union, union], {})
-    once, twice = shards.read(union, "images"), shards.read(tmp_path / "top.h5", "images")
-    np.testing.assert_array_equal(twice["images"], np.concatenate([once["images"]] * 2))
+def test_a_union_of_unions_reads_through_to_the_shards(union, tmp_path, images_shard):
+    other = images_shard("c.h5", n=2)
+    shards.write_union(tmp_path / "training_sets/top.h5", [union, other], {})
+    parts = [shards.read(path, "images")["images"] for path in (union, other)]
+    np.testing.assert_array_equal(
+        shards.read(tmp_path / "training_sets/top.h5", "images")["images"], np.concatenate(parts)
+    )
+
+
+def test_a_union_shows_each_file_once(union, tmp_path, images_shard):
+    """Else forty files of a few bytes that show each other twice stand for terabytes."""
+    source = images_shard("a.h5")
+    with pytest.raises(ValueError, match="each of them once"):
+        shards.write_union(tmp_path / "u.h5", [source, tmp_path / "x/../a.h5"], {})
+    (tmp_path / "x").mkdir()
+    shards.write_union(tmp_path / "training_sets/top.h5", [union, tmp_path / "real/a.h5"], {})
+    with pytest.raises(ValueError, match=r"top\.h5: must show the rows of a file once, shows .*real/a\.h5 again"):
+        shards.read(tmp_path / "training_sets/top.h5", "images")
+
+
+def test_a_shard_is_read_while_another_process_locks_it(images_shard):
+    path = images_shard("a.h5")
+    with open(path, "rb+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert len(shards.read(path, "images")) == 3
+        assert shards.kind(path) == "images"
+
+
+READ = "from realgap.store import shards; import sys; shards.read(sys.argv[1], 'images')"
+
+
+def test_a_file_system_that_cannot_lock_is_no_damage(images_shard):
+    """With locking forced by the user's environment; the same words come with errno 37, 524 and 5."""
+    path = images_shard("a.h5")
+    with open(path, "rb+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        environment = {**os.environ, "HDF5_USE_FILE_LOCKING": "TRUE", "PYTHONPATH": "workflow"}
+        run = subprocess.run([sys.executable, "-c", READ, path], env=environment, capture_output=True, text=True)
+    said = run.stderr.splitlines()[-1]
+    assert f"{path}: could not be read: Resource temporarily unavailable (errno 11); it may be whole" in said
+    assert "delete" not in run.stderr
+
+
+def test_what_the_system_cannot_read_is_no_damage(tmp_path):
+    (tmp_path / "a.h5").symlink_to("/proc/self/mem")  # a file that opens and gives EIO
+    for read in (lambda path: shards.read(path, "images"), shards.kind, shards.checksum):
+        with pytest.raises(OSError, match=rf"{tmp_path}/a\.h5: could not be read: .* \(errno 5\)") as caught:
+            read(tmp_path / "a.h5")
+        assert caught.value.errno == 5
+        assert "delete" not in str(caught.value)
+
+
+def test_a_shard_in_other_chunks_is_refused_before_it_is_read(images_shard):
+    """A file of 9 MB may hold a million pieces, which take most of a minute."""
+    path = images_shard("a.h5", n=200)
+    labels = np.zeros(200, np.int64)
+    with h5py.File(path, "r+") as file:
+        del file["labels"]
+        file.create_dataset("labels", data=labels, chunks=(1,))
+    with pytest.raises(ValueError, match="labels must be in chunks of 128 rows"):
+        shards.read(path, "images")
+
+
+@pytest.mark.parametrize("make", ["a group", "a loop", "text", "references", "floats", "a kind of a megabyte", "names"])
+def test_what_stands_in_place_of_an_array_is_one_short_line(images_shard, make):
+    path = images_shard("a.h5")
+    with h5py.File(path, "r+") as file:
+        if make in ("a kind of a megabyte", "names"):
+            if make == "names":
+                for n in range(2000):
+                    file[f"a name that is long enough {n}"] = 0
+            else:
+                file.attrs.create("kind", b"x" * 60000, dtype=h5py.string_dtype("utf-8", 60000))
+        else:
+            del file["labels"]
+        if make in ("a group", "a loop"):
+            file.create_group("labels")
+            if make == "a loop":
+                file["labels/labels"] = file["labels"]
+        elif make == "text":
+            file["labels"] = ["a", "b", "c"]
+        elif make == "references":
+            file.create_dataset("labels", data=[file["images"].ref] * 3, dtype=h5py.ref_dtype)
+        elif make == "floats":
+            file["labels"] = np.zeros(3)
+    with pytest.raises(ValueError, match=f"{path}: ") as caught:
+        shards.read(path, "images")
+    assert len(str(caught.value)) < 700
+    assert "\n" not in str(caught.value)
 
 
 def test_the_written_contract_names_every_array_dtype_and_attribute():

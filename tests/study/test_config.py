@@ -74,7 +74,7 @@ WRONG = [
     (
         "geometry.detector",
         "no.pt",
-        "config: geometry.detector: must be lsd or a TorchScript file; got 'no.pt', no such",
+        "config: geometry.detector: must be lsd or an ONNX file; got 'no.pt', no such",
     ),
     ("geometry.controls.resample", 2, "config: geometry.controls.resample: must be at most 1; got 2"),
     ("geometry.controls.blur", 2, "config: geometry.controls: unknown key 'blur'; allowed: blur_px, resample, warp"),
@@ -163,9 +163,21 @@ def test_one_image_a_class_is_right_without_mixing():
 
 def test_frozen_stages_need_a_resnet():
     config = changed("classifier.architecture", "vgg11")
+    config["dataset"]["image_size"], config["saliency"]["layer"] = 32, "features"
     configuration.check(config)
     config["analyses"].append("transfer")
     with pytest.raises(ValueError, match="must leave out transfer unless the classifier is a ResNet; got 'vgg11'"):
+        configuration.check(config)
+
+
+def test_a_classifier_that_does_not_fit_is_found_before_anything_is_made():
+    config = changed("classifier.architecture", "vgg11")  # halves its input five times
+    with pytest.raises(ValueError, match="must take images of dataset.image_size 16; got 'vgg11', which does not"):
+        configuration.check(config)
+    config["dataset"]["image_size"] = 32
+    with pytest.raises(
+        ValueError, match="saliency.layer: must be a module of vgg11, such as features, .* got 'layer3'"
+    ):
         configuration.check(config)
 
 

@@ -76,6 +76,11 @@ def test_changing_the_classifiers_steps_trains_only(study):
     assert after(study, classifier={"steps": 4}) == {**OF_CLASSIFIERS, "tune_transfer": 6}
 
 
+def test_changing_the_margin_judges_again_and_trains_nothing(study):
+    judging = ("tabulate", "diagnose_errors", "compare_scaling", "compare_reported", "plot", "account", "report")
+    assert after(study, margin=3) == dict.fromkeys(judging, 1)
+
+
 def test_changing_the_share_of_real_images_trains_mixed_sets_only(study):
     assert after(study, classifier={"real_share": 0.25})["train"] == 4
 

@@ -18,7 +18,7 @@ from realgap.code import changes
 from realgap.cost import plan, resources, sizes
 from realgap.cost.analyses import Analyses
 from realgap.data import catalog
-from realgap.run import cards, failures, takeover
+from realgap.run import cards, failures, machine, takeover
 from realgap.store import files, provenance
 from realgap.study import config as configuration
 from realgap.study import sources
@@ -31,6 +31,7 @@ try:
     configuration.check_files(workflow.configfiles)
     configuration.give_types(config, workflow.config_settings.config)
     configuration.check(config)
+    machine.check()
 except ValueError as error:
     sys.exit(str(error))
 
@@ -98,13 +99,16 @@ os.environ.update(REALGAP_COMMIT=provenance.commit())
 # A cluster warns the whole job before it kills it; Snakemake must outlive its step's last checkpoint. (It waits for
 # running steps after SIGTERM by itself.)
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+# a terminal that closes asks for the same; under nohup it asks for nothing
+if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
 
 # A step is `python -m scripts.<topic>_<verb>`; relative, so that two checkouts of the same code agree.
 # workflow/warm.py runs the same command in an interpreter that has its imports behind it.
 # Steps measure themselves (--benchmark): Snakemake would measure the client that waits for that interpreter.
 # The shell too waits for a step that was told to stop, which exits with 143 when it has saved its state.
 shell.prefix(
-    "set -euo pipefail; export PYTHONPATH=workflow; trap : TERM; "
+    "set -euo pipefail; export PYTHONPATH=workflow; trap : TERM HUP; "
     "trap '[ $? -ne 143 ] || eval ${{REALGAP_HAND_BACK:-:}}' EXIT; "
     'python() {{ if [ -n "${{REALGAP_WARM:-}}" ]; then command python -I workflow/warm.py "$@"; '
     'else command python "$@"; fi; }}; '
@@ -193,6 +197,11 @@ def dataset_files(wildcards):
     return [ancient(DATASET["root"])] if DATASET["name"] in ("image_folder", "hdf5") else []
 
 
+def reading_options():
+    """How the user's files are read, where the study says so: another key would run all other studies again."""
+    return {key: DATASET[key] for key in ("value_range", "background") if DATASET[key] is not None}
+
+
 def extraction_options(split, classes, start, stop, image_size=DATASET["image_size"]):
     return options(
         split=split,
@@ -205,6 +214,7 @@ def extraction_options(split, classes, start, stop, image_size=DATASET["image_si
         test_images_per_class=None if split == "train" else DATASET["test_images_per_class"],
         image_size=image_size,
         seed=config["seed"],
+        **reading_options(),
     )
 
 
@@ -327,7 +337,7 @@ COMPARED = f"results/comparisons/{'+'.join(config['studies']) or 'none'}"
 
 def comparison_options(wildcards):
     """The studies and what they hold, by digest: as inputs, rules of this study could run one of them again."""
-    made = [f"results/{study}/{name}" for study in config["studies"] for name in ("table.csv", "report.html")]
+    made = [f"results/{study}/{name}" for study in config["studies"] for name in ("verdicts.csv", "report.html")]
     digests = [files.sha256(file) if Path(file).is_file() else "" for file in made]
     return options(studies=config["studies"], digests=digests)
 

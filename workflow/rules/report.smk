@@ -14,6 +14,8 @@ rule tabulate:
     output:
         accuracies=report(f"{OUT}/accuracies.csv", caption="../report/accuracies.rst", category="Table"),
         table=report(f"{OUT}/table.csv", caption="../report/table.rst", category="Table"),
+        verdicts=report(f"{OUT}/verdicts.csv", caption="../report/verdicts.rst", category="Table"),
+        pairs=report(f"{OUT}/pairs.csv", caption="../report/pairs.rst", category="Table"),
     log:
         f"{OUT}/logs/tabulate.log",
     conda:
@@ -22,18 +24,20 @@ rule tabulate:
         mem_mb=memory_for("tabulate"),
         runtime=minutes_for("tabulate"),
     params:
+        options=options(margin=config["margin"]),
         code=provenance.code("scripts.report_tabulate"),
         benchmark=f"{OUT}/benchmarks/tabulate.tsv",
     message:
-        "Tabulate accuracies with intervals"
+        "Tabulate accuracies with intervals and verdicts"
     shell:
-        "python -m scripts.report_tabulate --predictions {input:q}"
-        " --accuracies {output.accuracies:q} --table {output.table:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
+        "python -m scripts.report_tabulate --predictions {input:q} --options {params.options:q}"
+        " --accuracies {output.accuracies:q} --table {output.table:q} --verdicts {output.verdicts:q}"
+        " --pairs {output.pairs:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule plot:
     input:
-        table=rules.tabulate.output.table,
+        verdicts=rules.tabulate.output.verdicts,
         accuracies=rules.tabulate.output.accuracies,
         shards=shown_shards,
     output:
@@ -82,7 +86,7 @@ rule plot:
     message:
         "Plot the table and images of every class"
     shell:
-        "python -m scripts.report_plot --table {input.table:q} --accuracies {input.accuracies:q} --shards {params.shards:q}"
+        "python -m scripts.report_plot --verdicts {input.verdicts:q} --accuracies {input.accuracies:q} --shards {params.shards:q}"
         " --options {params.options:q} --accuracy {output.accuracy:q} --narrow {output.narrow:q}"
         " --strip {output.strip:q} --samples {output.samples:q} --overview {output.overview:q}"
         " --gallery {output.gallery:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
@@ -90,8 +94,8 @@ rule plot:
 
 rule account:
     input:
-        table=rules.tabulate.output.table,
-        accuracies=rules.tabulate.output.accuracies,
+        tables=rules.tabulate.output,
+        verdicts=rules.tabulate.output.verdicts,
         shards=[f"{OUT}/test.h5", *expand(f"{OUT}/training_sets/{{name}}.h5", name=config["training_sets"])],
         # whose costs are counted as well
         after=lambda w: [*rules.plot.output.strip, *section_files()],
@@ -126,13 +130,14 @@ rule account:
     message:
         "Account for what the study cost and what was run"
     shell:
-        "python -m scripts.report_account --table {input.table:q} --accuracies {input.accuracies:q} --shards {input.shards:q}"
+        "python -m scripts.report_account --tables {input.tables:q} --verdicts {input.verdicts:q} --shards {input.shards:q}"
         " --options {params.options:q} --figure {output.figure:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule report:
     input:
-        table=rules.tabulate.output.table,
+        verdicts=rules.tabulate.output.verdicts,
+        pairs=rules.tabulate.output.pairs,
         accuracies=rules.tabulate.output.accuracies,
         figures=[f"{OUT}/figures/{name}.svg" for name in ("accuracy", "accuracy-narrow", "strip", "samples")],
         gallery=expand(f"{OUT}/figures/gallery/{{class_name}}.png", class_name=IN_GALLERY),
@@ -156,6 +161,6 @@ rule report:
     message:
         "Write the report"
     shell:
-        "python -m scripts.report_write --table {input.table:q} --accuracies {input.accuracies:q}"
+        "python -m scripts.report_write --verdicts {input.verdicts:q} --pairs {input.pairs:q} --accuracies {input.accuracies:q}"
         " --figures {input.figures:q} --gallery {input.gallery:q} --sections {input.sections:q} {input.account:q}"
         " --template {input.template:q} --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

@@ -27,11 +27,12 @@ rule reported_numbers:
         runtime=10,
     params:
         studies=PUBLISHED,
+        margin=config["margin"],
         code=provenance.code("scripts.reported_compare"),
         # tracked by git, so no output: Snakemake deletes outputs
         page="workflow/docs/reported-numbers.md",
     message:
         "Write the page of reported and measured accuracies"
     shell:
-        "python -m scripts.reported_compare --reported {input.reported:q} --studies {params.studies:q}"
+        "python -m scripts.reported_compare --reported {input.reported:q} --studies {params.studies:q} --margin {params.margin}"
         " --template {input.template:q} --default {input.default:q} --page {params.page:q} > {log:q} 2>&1"

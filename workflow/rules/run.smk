@@ -68,7 +68,12 @@ def choose_when_jobs_end():
 
 
 def passed_over():
-    """A line, if files of the study are missing that were not asked for because what was made of them is there."""
+    """A line, if files of the study are missing that were not asked for because what was made of them is there.
+
+    None after an error: where an input is missing, Snakemake leaves its graph half made.
+    """
+    if FAILURES.any:
+        return ""
     dag = getattr(workflow, "_dag", None)
     settled = [] if dag is None else [job for job in dag.jobs if not dag.needrun(job)]
     made = sorted(file for job in settled for file in job.output if file.startswith(f"{OUT}/"))

@@ -93,6 +93,7 @@ rule import_shard:
             shard=int(w.shard),
             shards=shard_count(),
             image_size=DATASET["image_size"],
+            **reading_options(),
         ),
         code=provenance.code("scripts.sampling_import"),
         benchmark=f"{OUT}/benchmarks/import_shard/{{source}}-{{class_name}}-{{shard}}.tsv",

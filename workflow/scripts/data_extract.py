@@ -1,7 +1,7 @@
 """Write real images of a data set as a shard: a slice of one class, the validation set or the test set."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,8 @@ class Options:
     test_images_per_class: int | None
     image_size: int
     seed: int
+    value_range: list[float] | None = None  # as realgap.data.reading takes them
+    background: str | None = None
 
 
 def main() -> None:
@@ -33,7 +35,8 @@ def extract(loader: Callable[[str], Callable]) -> None:
     """The step with the loader that `loader` gives for the name of a data set."""
     args, options = steps.parse(__doc__, Options, out={})
     dataset, rows = _choose(loader(options.dataset), options)
-    made = {"step": "extract", "source": "real", "options": {**asdict(options), "root": None}}
+    dataset = loaders.read_by(dataset, value_range=options.value_range, background=options.background)
+    made = {"step": "extract", "source": "real", "options": {**steps.said(options), "root": None}}
     arrays = splits.take(dataset, rows, options.image_size)
     if len(rows) > 1 and (arrays["images"] == arrays["images"][0]).all():
         raise ValueError(f"dataset: the {len(rows)} images of {', '.join(options.classes)} are all the same")

@@ -20,7 +20,6 @@ class Options(devices.Compute):
     images_per_class: int | None  # None: as many as the smallest class of any set has
     folds: int
     steps: int
-    resamples: int
     seed: int
 
 
@@ -49,9 +48,7 @@ def main() -> None:
         "pixels": partial(measures.on_pixels, steps=options.steps, device=devices.pick(options)),
     }
     extractor = shards.read(args.test_features, "features").attributes["extractor"]
-    found = analysis.detections(
-        test, sets, detectors, extractor, options.seed, min(options.folds, len(test.labels)), options.resamples
-    )
+    found = analysis.detections(test, sets, detectors, extractor, options.seed, min(options.folds, len(test.labels)))
     tables.save(args.table, found)
     figures.save(drawing.areas(found), *args.figure)
     sections.save(args.section, analysis.section(found))

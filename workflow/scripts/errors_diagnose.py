@@ -19,6 +19,7 @@ from realgap.store import shards
 class Options:
     confidence_bins: int
     distance_bins: int
+    margin: float  # points of accuracy
 
 
 def main() -> None:
@@ -31,13 +32,14 @@ def main() -> None:
     names = class_names([shards.read(path, "images") for path in args.real])
     distances = _distances(shards.read(args.test, "features"), shards.read(args.train, "features"))
     bins = min(options.distance_bins, smallest_class([runs[0]["labels"]]))
+    margin = options.margin / 100
     bin_of = measures.distance_bins(distances, runs[0]["labels"], bins)
     observed = analysis.observations(runs, names, distances, bin_of)
     by_class = analysis.by_class(observed, names)
-    by_distance = tables.over_seeds(observed, "correct", ["distance_bin"])
+    by_distance = analysis.by_distance(observed, margin)
     confused = analysis.confusions(observed, names)
     reliability = analysis.reliability(runs, options.confidence_bins)
-    answered = analysis.answer(observed, runs, options.confidence_bins)
+    answered = analysis.answer(observed, runs, options.confidence_bins, margin)
     for path, frame in (
         (args.table, answered),
         (args.images, observed),
@@ -51,7 +53,7 @@ def main() -> None:
     figures.save(drawing.confusion(confused, names), *args.confusion_figure)
     figures.save(drawing.edge(by_distance), *args.edge_figure)
     figures.save(drawing.reliability(reliability), *args.calibration_figure)
-    sections.save(args.section, analysis.section(answered, by_class, confused, bins))
+    sections.save(args.section, analysis.section(answered, by_class, confused, bins, margin))
 
 
 def _distances(test: shards.Shard, train: shards.Shard) -> np.ndarray:

@@ -52,9 +52,8 @@ def main() -> None:
     for path, frame in ((args.table, answered), (args.measurements, measured), (args.subsets, published)):
         tables.save(path, frame)
     figures.save(drawing.metrics(answered), *args.figure)
-    figures.save(
-        charts.by_class_heat(measured[measured.reference == "test"], ["density", "coverage"], names), *args.classes
-    )
+    by_class = measured[measured.reference == "test"].assign(sure=lambda frame: frame.family_p <= 0.05)
+    figures.save(charts.by_class_heat(by_class, ["density", "coverage"], names), *args.classes)
     sections.save(args.section, analysis.section(answered, extractor, per_class, neighbours))
 
 

@@ -13,7 +13,7 @@ from realgap.store import shards
 class Options:
     per_image: dict[str, int]  # training set -> generated images of each real one
     pool: int  # real images of each class that the draws are taken from
-    margin: float
+    margin: float  # points of accuracy
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     read = (shards.read(path, "predictions") for path in args.predictions)
     runs = [{**one.arrays, **one.attributes, **one.attributes["options"]} for one in read]
     right = analysis.correct(runs)
-    table, worths = analysis.compared(right, options.margin), analysis.worths(right, options.per_image)
+    table, worths = analysis.compared(right, options.margin / 100), analysis.worths(right, options.per_image)
     for path, frame in ((args.table, table), (args.worth, worths), (args.accuracies, analysis.accuracies(runs))):
         tables.save(path, frame)
     figures.save(drawing.curves(table), *args.figure)

@@ -17,7 +17,6 @@ from realgap.store import shards
 @dataclass(frozen=True)
 class Options(devices.Compute):
     members_per_class: int
-    resamples: int
     seed: int
 
 
@@ -30,7 +29,7 @@ def main() -> None:
     rows = training_sets.equal_rows(labels, np.zeros_like(labels), ids, count, options.seed)
     members = images[rows], np.searchsorted(np.unique(labels), labels[rows])
     runs = _runs(args.classifiers, args.predictions, *members, options)
-    tables.save(args.out, analysis.membership(runs, options.seed, options.resamples))
+    tables.save(args.out, analysis.membership(runs))
 
 
 def _runs(

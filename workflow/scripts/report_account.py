@@ -26,18 +26,19 @@ class Options:
 
 
 def main() -> None:
-    args, options = steps.parse(__doc__, Options, table={}, accuracies={}, shards={"nargs": "+"}, figure={"nargs": 2})
-    folder, table = Path(args.table).parent, pd.read_csv(args.table)
+    many = {"nargs": "+"}
+    args, options = steps.parse(__doc__, Options, tables=many, verdicts={}, shards=many, figure={"nargs": 2})
+    folder, verdicts = Path(args.verdicts).parent, pd.read_csv(args.verdicts)
     jobs = accounting.read_jobs(folder, options.stages, AFTER_ALL)
     stages = accounting.stages(jobs, options.images)
-    points = accounting.accuracy_points(table, jobs, options.stages, chance=1 / options.n_classes)
+    points = accounting.accuracy_points(verdicts, jobs, options.stages, chance=1 / options.n_classes)
     written = {
         cost_and_run.STAGES.path: stages.assign(stage=stages.stage.map(cost_and_run.readable)),
         cost_and_run.POINTS.path: points,
         "run/jobs.csv": jobs,
         cost_and_run.MACHINES.path: accounting.machines(jobs),
         cost_and_run.SETTINGS.path: cost_and_run.settings_frame(options.settings),
-        cost_and_run.CHECKSUMS.path: _checksums(folder, [args.table, args.accuracies], args.shards),
+        cost_and_run.CHECKSUMS.path: _checksums(folder, args.tables, args.shards),
     }
     for path, frame in written.items():
         with whole(folder / path) as beside:

@@ -26,7 +26,7 @@ def main() -> None:
     args, options = steps.parse(
         __doc__,
         Options,
-        table={},
+        verdicts={},
         accuracies={},
         shards={"nargs": "+"},
         accuracy=pair,
@@ -36,7 +36,7 @@ def main() -> None:
         overview=pair,
         gallery=pairs,
     )
-    table, accuracies = pd.read_csv(args.table), pd.read_csv(args.accuracies)
+    verdicts, accuracies = pd.read_csv(args.verdicts), pd.read_csv(args.accuracies)
     by_source = shards.by_source(options.columns, args.shards)
     opened = {
         figures.name(source): [shards.read(path, "images") for path in paths] for source, paths in by_source.items()
@@ -47,12 +47,12 @@ def main() -> None:
         for title, of in opened.items()
     }
     classes = options.classes
-    figures.save(figures.accuracy(table, accuracies), *args.accuracy)
-    figures.save(figures.accuracy_narrow(table, accuracies), *args.narrow)
+    figures.save(figures.accuracy(verdicts, accuracies), *args.accuracy)
+    figures.save(figures.accuracy_narrow(verdicts, accuracies), *args.narrow)
     strip = {title: images[:IN_STRIP, 0] for title, images in columns.items()}
     figures.save(figures.strip(strip, classes[:IN_STRIP]), *args.strip)
     figures.save(figures.samples(columns, classes), *args.samples)
-    figures.save(figures.overview(columns, classes, table, accuracies), *args.overview)
+    figures.save(figures.overview(columns, classes, verdicts, accuracies), *args.overview)
     for number, files in enumerate(zip(args.gallery[::2], args.gallery[1::2], strict=True)):
         rows = slice(IN_GALLERY["images"])
         shown = {

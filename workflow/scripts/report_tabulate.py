@@ -1,15 +1,30 @@
-"""Tabulate accuracies: one row per training set and seed, and the study's table with intervals."""
+"""Tabulate accuracies: a row per training set and seed, the study's table, and every verdict on a difference."""
+
+from dataclasses import dataclass
 
 from realgap.report import tables
 from realgap.run import steps
 from realgap.store import files, shards
 
 
+@dataclass(frozen=True)
+class Options:
+    margin: float  # points of accuracy
+
+
 def main() -> None:
-    args, _ = steps.parse(__doc__, predictions={"nargs": "+"}, accuracies={}, table={})
+    args, options = steps.parse(
+        __doc__, Options, predictions={"nargs": "+"}, accuracies={}, table={}, verdicts={}, pairs={}
+    )
     opened = [shards.read(path, "predictions") for path in args.predictions]
-    accuracies = tables.accuracies([{**one.arrays, **one.attributes} for one in opened])
-    for path, frame in ((args.accuracies, accuracies), (args.table, tables.table(accuracies))):
+    predictions, margin = [{**one.arrays, **one.attributes} for one in opened], options.margin / 100
+    accuracies = tables.accuracies(predictions)
+    for path, frame in (
+        (args.accuracies, accuracies),
+        (args.table, tables.table(accuracies)),
+        (args.verdicts, tables.verdicts(predictions, margin)),
+        (args.pairs, tables.pairs(predictions, margin)),
+    ):
         files.write(path, tables.as_csv(frame).encode())
 
 

@@ -18,14 +18,15 @@ class Options:
 
 
 def main() -> None:
-    many = {"nargs": "*"}
+    files, many = {"verdicts": {}, "pairs": {}, "accuracies": {}}, {"nargs": "*"}
     args, options = steps.parse(
-        __doc__, Options, table={}, accuracies={}, figures=many, gallery=many, sections=many, template={}, out={}
+        __doc__, Options, **files, figures=many, gallery=many, sections=many, template={}, out={}
     )
     page = pages.render(
         args.template,
-        table=pd.read_csv(args.table),
-        accuracies=pd.read_csv(args.accuracies),
+        verdicts=pd.read_csv(args.verdicts),
+        pairs=pd.read_csv(args.pairs),
+        seeds=pd.read_csv(args.accuracies).seed.unique().tolist(),
         figures={Path(path).stem: path for path in args.figures},
         gallery={Path(path).stem: path for path in args.gallery},
         analyses=[sections.load(path) for path in args.sections],

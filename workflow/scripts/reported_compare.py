@@ -16,10 +16,12 @@ def main() -> None:
     args, _ = steps.parse(
         __doc__,
         **{"reported": {}, "studies": {"nargs": "+", "type": Path, "metavar": "FOLDER"}, "table": optional},
-        **{"section": optional, "page": optional, "template": optional, "default": optional},
+        **{"margin": {"type": float}, "section": optional, "page": optional, "template": optional, "default": optional},
     )
     studies = {folder.name: pd.read_csv(folder / "accuracies.csv") for folder in args.studies}
-    joined = analysis.beside(pd.read_csv(args.reported), studies)
+    judged = {folder.name: folder / "verdicts.csv" for folder in args.studies}
+    judged = {study: pd.read_csv(path) for study, path in judged.items() if path.exists()}
+    joined = analysis.beside(pd.read_csv(args.reported), studies, args.margin / 100, judged)
     if args.table:
         tables.save(args.table, joined)
     if args.section:

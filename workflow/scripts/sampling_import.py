@@ -1,6 +1,6 @@
 """Import images that are there already, of any generator, as the shard of a source: a slice of one class."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,8 @@ class Options:
     shard: int
     shards: int  # of a class: its images are cut into so many equal parts, in the order of their ids
     image_size: int
+    value_range: list[float] | None = None  # as realgap.data.reading takes them
+    background: str | None = None
 
 
 def main() -> None:
@@ -37,6 +39,7 @@ def main() -> None:
             f"sources.{options.source}.root: must hold at least {options.shards} images of {options.class_name}, one a "
             f"shard; got {len(rows)}"
         )
+    dataset = loaders.read_by(dataset, value_range=options.value_range, background=options.background)
     taken = splits.take(dataset, rows[own], options.image_size)
     arrays = {
         "images": taken["images"],
@@ -47,7 +50,7 @@ def main() -> None:
         # so that "the first n of each real image" are as many as there are real images
         "variants": (np.arange(len(own)) // len(real)).astype(np.int32),
     }
-    about = {"step": "import", "source": options.source, "options": {**asdict(options), "root": None}}
+    about = {"step": "import", "source": options.source, "options": {**steps.said(options), "root": None}}
     shards.write(args.out, "images", arrays, {**about, "inputs": {"images": real.attributes["checksum"]}})
 
 

@@ -10,6 +10,7 @@ from realgap.store import shards
 def main() -> None:
     pair = {"nargs": 2, "metavar": ("PNG", "SVG")}
     files = {"real": {"nargs": "+"}, "full": {"nargs": "*"}, "scaled": {"nargs": "*"}, "variants": {"type": int}}
+    files |= {"margin": {"type": float}}
     outputs = {"table": {}, "gains": {}, "accuracies": {}, "figure": pair, "section": {}}
     args, _ = steps.parse(__doc__, **files, **outputs)
     runs = []
@@ -20,11 +21,12 @@ def main() -> None:
             runs.append({**one.arrays, **one.attributes, "multiple": multiple})
     multiples = sorted({run["multiple"] for run in runs if run["training_set"] != "real"})
     observed = analysis.accuracies(runs, multiples)
-    table, gained = tables.over_seeds(observed, "accuracy", ["multiple"]), analysis.gains(observed)
+    correct, margin = analysis.hits(runs), args.margin / 100
+    table, gained = analysis.table(correct, margin), analysis.gains(correct, margin)
     for path, frame in ((args.table, table), (args.gains, gained), (args.accuracies, observed)):
         tables.save(path, frame)
     figures.save(drawing.accuracy(table), *args.figure)
-    sections.save(args.section, analysis.section(table, gained))
+    sections.save(args.section, analysis.section(table, gained, margin))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ from realgap.run import steps
 def main() -> None:
     pair = {"nargs": 2, "metavar": ("PNG", "SVG")}
     args, _ = steps.parse(__doc__, tuned={"nargs": "+"}, table={}, accuracies={}, figure=pair, section={})
-    observed = pd.concat([pd.read_csv(path) for path in args.tuned], ignore_index=True)
+    observed = pd.concat([pd.read_csv(path, dtype={"hits": str}) for path in args.tuned], ignore_index=True)
     table = analysis.compare(observed)
     tables.save(args.table, table)
-    tables.save(args.accuracies, observed)
+    tables.save(args.accuracies, observed.drop(columns="hits"))
     figures.save(drawing.accuracy(table), *args.figure)
     sections.save(args.section, analysis.section(table))
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from realgap import devices
+from realgap.analyses.transfer.hits import packed
 from realgap.classifier import networks, storage, training
 from realgap.data import training_sets
 from realgap.run import steps
@@ -32,17 +33,18 @@ def main() -> None:
             model = copy.deepcopy(start)
             fixed = [module for stage in networks.stages(model)[:frozen] for module in stage] if model else []
             model, _ = train.fit(data, options, model, fixed)
-            accuracy = _accuracy(model, test, np.unique(real["labels"]), options)
-            rows.append((options.pretrained, options.seed, frozen, fraction, len(data), accuracy, len(test)))
-    columns = ["training_set", "seed", "frozen_stages", "fraction", "n_real", "accuracy", "n_test"]
+            right = _right(model, test, np.unique(real["labels"]), options)
+            setting = options.pretrained, options.seed, frozen, fraction, len(data)
+            rows.append((*setting, right.mean(), len(test), packed(right)))
+    columns = ["training_set", "seed", "frozen_stages", "fraction", "n_real", "accuracy", "n_test", "hits"]
     files.write(args.out, pd.DataFrame(rows, columns=columns).to_csv(index=False, float_format="%.6g").encode())
 
 
-def _accuracy(model, test: shards.Shard, classes: np.ndarray, options: Options) -> float:
+def _right(model, test: shards.Shard, classes: np.ndarray, options: Options) -> np.ndarray:
     device = devices.pick(options)
     dtype = devices.pick_dtype(options.precision, device)
     logits = training.predict(model, test["images"], batch_size=128, device=device, dtype=dtype)
-    return float((classes[logits.argmax(axis=1)] == test["labels"]).mean())
+    return classes[logits.argmax(axis=1)] == test["labels"]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import norm
 
-from realgap.analyses.detection.measures import on_features, on_pixels, out_of_fold_ranks
+from realgap.analyses.detection.measures import beyond, on_features, on_pixels, out_of_fold_ranks
 from realgap.statistics import auc, bootstrap_interval
 
 
@@ -75,3 +75,20 @@ def test_detection_repeats():
 def test_wrong_groups_are_named():
     with pytest.raises(ValueError, match="groups: must be one per item, 20, got 3"):
         detect(normal(0, 10), normal(1, 10), on_features, 0, groups=np.arange(3))
+
+
+def test_sets_alike_are_told_from_each_other_in_a_twentieth_of_the_studies_though_detectors_were_fitted_anew():
+    told = 0
+    for seed in range(60):
+        test, own, control = np.random.default_rng(seed).normal(size=(3, 80, 6))
+        ranks = [out_of_fold_ranks(test, one, on_features, 0) for one in (own, control)]
+        _, low, high = beyond(*(side for of_test, one in ranks for side in (one, of_test)), folds=5)
+        told += not low <= 0 <= high
+    assert told <= 5
+
+
+def test_a_set_that_is_told_better_than_the_control_is_found():
+    test, own, control = np.random.default_rng(0).normal(size=(3, 150, 6))
+    ranks = [out_of_fold_ranks(test, one, on_features, 0) for one in (own + 1.0, control)]
+    difference, low, _ = beyond(*(side for of_test, one in ranks for side in (one, of_test)), folds=5)
+    assert difference > low > 0.2

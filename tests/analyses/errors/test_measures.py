@@ -4,14 +4,12 @@ from scipy.special import log_softmax
 from sklearn.metrics import confusion_matrix
 
 from realgap.analyses.errors.measures import (
-    bin_accuracy,
     calibration_error,
+    calibration_parts,
+    cells,
     class_accuracy,
     confusion,
     distance_bins,
-    edge_loss,
-    edge_verdict,
-    paired_differences,
     reliability,
 )
 
@@ -40,16 +38,33 @@ def test_a_class_without_images_has_no_accuracy():
     np.testing.assert_array_equal(accuracy, [[0.5, np.nan, 1.0]])
 
 
-def test_a_planted_confusion_is_the_only_one_found():
+def test_a_planted_confusion_is_the_only_one_that_stands_out():
     labels = np.repeat(np.arange(3), 400)
     accuracy = np.full(len(labels), 0.9)
-    real = confusion(labels, predictions(2, labels, accuracy, n_seeds=6), 3)
+    real = predictions(2, labels, accuracy, n_seeds=8)
     accuracy[labels == 1] = 0.6  # class 1 is called 2 more often
-    generated = confusion(labels, predictions(3, labels, accuracy, n_seeds=6), 3)
-    difference, low, high = paired_differences(generated, real, confidence=0.999)
-    assert (low > 0).tolist() == [[False, False, False], [False, False, True], [False, False, False]]
-    assert (high < 0).tolist() == [[False, False, False], [False, True, False], [False, False, False]]
-    assert difference[1, 2] == pytest.approx(0.3, abs=0.03)
+    found = cells(labels, predictions(3, labels, accuracy, n_seeds=8), real, 3)
+    assert (found.family_p <= 0.05).tolist() == [[False, False, False], [False, True, True], [False, False, False]]
+    assert found.difference[1, 2] == pytest.approx(0.3, abs=0.03)
+    assert found.low[1, 2] > 0 > found.high[1, 1]
+
+
+def test_no_interval_is_of_width_zero_however_equal_the_counts():
+    """Three seeds that name the same image, or none, do not make a count certain."""
+    labels = np.repeat(np.arange(2), 50)
+    own = np.repeat(labels[None], 3, axis=0)
+    own[:, 0] = 1
+    found = cells(labels, own, np.repeat(labels[None], 3, axis=0), 2)
+    assert (found.low < found.difference).all()
+    assert (found.difference < found.high).all()
+    assert not (found.family_p <= 0.05).any()
+
+
+def test_the_cells_of_one_seed_have_no_intervals():
+    labels = np.repeat(np.arange(2), 20)
+    found = cells(labels, labels[None], 1 - labels[None], 2)
+    assert found.difference.tolist() == [[1, -1], [-1, 1]]
+    assert np.isnan([found.low, found.high, found.family_p]).all()
 
 
 def test_calibrated_confidence_has_no_error():
@@ -76,6 +91,15 @@ def test_calibration_of_a_hand_made_case():
     assert np.isnan(bins.accuracy[0])
 
 
+def test_what_the_images_add_to_the_calibration_error_has_it_for_its_mean():
+    logits = np.random.default_rng(1).normal(size=(500, 5)) * 3
+    labels = logits.argmax(axis=1) % 4
+    found, parts = reliability(logits, labels), calibration_parts(logits, labels)
+    by_bins = np.nansum(np.abs(found.confidence - found.accuracy) * found.count) / 500
+    assert parts.shape == (500,)
+    assert parts.mean() == pytest.approx(by_bins)
+
+
 def test_calibration_does_not_depend_on_a_shift_of_logits():
     logits = np.random.default_rng(6).normal(size=(100, 5)) * 3
     labels = logits.argmax(axis=1) % 4
@@ -99,27 +123,6 @@ def test_distance_bins_hold_equal_numbers_of_every_class():
         assert (np.diff(ordered) >= 0).all()
 
 
-def test_losing_the_edge_cases_is_found():
-    labels = np.repeat(np.arange(3), 300)
-    bins = distance_bins(np.random.default_rng(8).random(900), labels)
-    real = predictions(9, labels, 0.95 - 0.05 * bins) == labels
-    even = predictions(10, labels, 0.85 - 0.05 * bins) == labels  # worse everywhere by as much
-    narrow = predictions(11, labels, 0.95 - 0.12 * bins) == labels  # worse at the edge only
-    assert bin_accuracy(narrow, bins).mean(axis=0) == pytest.approx(0.95 - 0.12 * np.arange(5), abs=0.05)
-
-    loss, low, high = edge_loss(narrow, real, bins)
-    assert loss == pytest.approx(0.28, abs=0.05)
-    sentence = f"{loss:.3f} ± {(high - low) / 2:.3f} further behind at the edge"
-    assert edge_verdict(loss, low, high) == f"{sentence} of the real training data than near it"
-    loss, low, high = edge_loss(even, real, bins)
-    assert low < 0 < high
-    assert edge_verdict(loss, low, high).startswith("as far behind at the edge")
-
-
-def test_one_seed_decides_nothing():
-    assert edge_verdict(*edge_loss([[True, False]], [[True, True]], [0, 1])).startswith("undecided: one seed, +1.000")
-
-
 def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match=r"predictions: must be \(seeds, 2\), got shape \(2,\)"):
         confusion(np.array([0, 1]), np.array([0, 1]), 2)
@@ -127,5 +130,3 @@ def test_wrong_arguments_are_named():
         confusion(np.array([0, 2]), np.array([[0, 1]]), 2)
     with pytest.raises(ValueError, match="bins: must be at most 2, the images of class 0, got 5"):
         distance_bins(np.zeros(2), np.zeros(2, dtype=int))
-    with pytest.raises(ValueError, match="reference: must have the shape of values"):
-        paired_differences(np.zeros((2, 3)), np.zeros((2, 2)))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from realgap.analyses.errors import section
+from realgap.report import tables
 from realgap.store.shards import Shard
 
 SEEDS = range(4)
@@ -40,38 +41,52 @@ def failing():
 
 def test_losing_the_edge_and_losing_a_class_are_told_apart(failing):
     runs, observed = failing
-    answered = section.answer(observed, runs, bins=10).set_index(["training_set", "metric"])
-    assert answered.verdict["edge", "edge_loss"].endswith(
-        "further behind at the edge of the real training data than near it"
-    )
-    assert answered.difference["edge", "edge_loss"] == pytest.approx(0.45, abs=0.12)
-    assert answered.verdict["edge", "edge_kept"].startswith(
-        "keeps less than real of its accuracy above chance at the edge"
-    )
+    answered = section.answer(observed, runs, bins=10, margin=0.02).set_index(["training_set", "metric"])
+    assert answered.verdict["edge", "edge_kept"] == "worse"
     assert answered["mean"]["edge", "edge_kept"] == pytest.approx((0.5 - 1 / 3) / (0.95 - 1 / 3), abs=0.12)
-    assert answered.verdict["edge", "nearest"].startswith("no difference to real: ")
-    assert answered.verdict["edge", "edge"].startswith("worse than real by 0.4")
-    assert answered.verdict["lost", "edge_loss"].startswith("as far behind at the edge")
-    assert answered.verdict["lost", "calibration_error"].startswith("worse than real by 0.1")
+    assert answered.verdict["edge", "nearest"] == "equivalent"
+    assert answered.verdict["edge", "edge"] == "worse"
+    assert answered.difference["edge", "edge"] == pytest.approx(-0.45, abs=0.06)
+    assert answered.verdict["lost", "edge_kept"] == "undecided"
+    assert answered.verdict["lost", "calibration_error"] == "worse"
+    assert answered.difference["lost", "calibration_error"] == pytest.approx(0.15, abs=0.05)
     assert answered.verdict["real", "accuracy"] == "reference"
 
 
-def test_the_section_names_the_class_and_the_confusion(failing):
+def test_the_accuracy_of_the_section_is_that_of_the_study_s_table(failing):
+    runs, observed = failing
+    answered = section.answer(observed, runs, bins=10, margin=0.02).query("metric == 'accuracy'")
+    judged = tables.verdicts([{**run.arrays, **run.attributes, "parts": [["real", 3]]} for run in runs], 0.02)
+    assert answered["mean"].tolist() == judged.accuracy_mean.tolist()
+    np.testing.assert_array_equal(answered.difference_low, judged.difference_low)
+
+
+def made_of(failing, **changes):
     runs, observed = failing
     by_class, confused = section.by_class(observed, NAMES), section.confusions(observed, NAMES)
-    made = section.section(section.answer(observed, runs, 10), by_class, confused, 3)
-    (lost,) = (sentence for sentence in made.sentences if sentence.startswith("lost: "))
+    answered = section.answer(observed, runs, 10, 0.02)
+    return section.section(answered, by_class.assign(**changes), confused.assign(**changes), 3, 0.02)
+
+
+def test_the_section_names_the_class_and_the_confusion(failing):
+    (lost,) = (sentence for sentence in made_of(failing).sentences if sentence.startswith("lost: "))
     assert "Most is lost on b (-4" in lost
     assert "b is called c more often by 4" in lost
-    quiet = section.section(
-        section.answer(observed, runs, 10), by_class.assign(family_p=0.06), confused.assign(family_p=0.06), 3
-    )
+    quiet = made_of(failing, family_p=0.06)
     assert all(sentence.endswith("No class and no confusion stands out.") for sentence in quiet.sentences)
-    cells = confused.set_index(["training_set", "class", "predicted"])
+    runs, observed = failing
+    cells = section.confusions(observed, NAMES).set_index(["training_set", "class", "predicted"])
     assert cells.share["lost", "b", "c"] == pytest.approx(0.5, abs=0.08)
     assert np.isnan(cells.difference["real", "a", "a"])
     bins = section.reliability(runs, 10)
     assert bins.groupby(["training_set", "seed"]).n_images.sum().tolist() == [300] * 12
+
+
+def test_the_sentences_say_verdicts_one_way(failing):
+    edge, lost = made_of(failing).sentences
+    assert edge.startswith("edge: keeps less than real of its accuracy above chance at the edge of the real")
+    assert "worse calibrated than real (+" in lost
+    assert "what it keeps of its accuracy above chance at the edge of the real training data is not told apart" in lost
 
 
 def test_the_largest_of_many_cells_that_differ_by_chance_is_not_named():
@@ -83,7 +98,7 @@ def test_the_largest_of_many_cells_that_differ_by_chance_is_not_named():
         ]
         observed = section.observations(runs, NAMES, np.arange(600), np.arange(600) // 300)
         classes, confused = section.by_class(observed, NAMES), section.confusions(observed, NAMES)
-        made = section.section(section.answer(observed, runs, 10), classes, confused, 2)
+        made = section.section(section.answer(observed, runs, 10, 0.02), classes, confused, 2, 0.02)
         named.append("No class and no confusion stands out." not in made.sentences[0])
         alone.append((classes.difference_high < 0).any() or (confused.low > 0).any())
     assert sum(named) <= 3

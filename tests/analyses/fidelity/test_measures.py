@@ -56,6 +56,26 @@ def test_a_set_like_the_control_differs_in_nothing_more_often_than_chance():
     assert sum(claims.values()) <= 0.08 * 30 * 7, claims  # 5 % expected at most
 
 
+def test_of_the_metrics_of_a_set_and_of_the_classes_of_a_metric_hardly_any_stands_out_by_chance():
+    said = {"all": 0, "classes": 0}
+    for seed in range(40):
+        sets = {"real": images(100 + seed, 80, classes=4), "generated": images(200 + seed, 80, classes=4)}
+        rows = measure(images(seed, 120, classes=4), sets, "real", "resnet18", seed=seed, k=3, resamples=20)
+        rows = [row for row in rows if row.source == "generated"]
+        said["all"] += min(row.family_p for row in rows if row.label == "all") <= 0.05
+        said["classes"] += min(row.family_p for row in rows if row.metric == "coverage" and row.label != "all") <= 0.05
+    assert max(said.values()) <= 5, said  # 2 of 40 expected
+
+
+def test_a_class_that_a_set_lacks_stands_out_among_all_and_no_other_does():
+    reference, control = images(1, 200, classes=4), images(2, 120, classes=4)
+    lacking = images(3, 120, classes=4)
+    lacking.features[lacking.labels == 2] += 4
+    rows = list(measure(reference, {"real": control, "other": lacking}, "real", "resnet18", seed=0, k=3, resamples=20))
+    found = {row.label for row in rows if row.metric == "coverage" and row.label != "all" and row.family_p <= 0.05}
+    assert found == {2}
+
+
 def test_planted_differences_are_found_in_their_metric_and_direction():
     reference, control = images(1, 400), images(2, 200)
     narrow, far = images(3, 200, scale=0.2), images(4, 200, shift=1.5)

@@ -18,10 +18,13 @@ def test_fidelity_says_what_a_collapsed_and_a_shifted_set_lack():
     )
     assert set(measured["class"]) == {"all", "a", "b"}
     answered = section.answer(measured).set_index(["source", "metric"])
-    assert answered.verdict["narrow", "coverage"].startswith("covering fewer of the real images, by 0.")
-    assert answered.verdict["narrow", "recall"].startswith("reaching fewer of the real images, by 0.")
-    assert answered.verdict["alike", "kd_resnet18"].startswith("no difference to real images: ")
+    assert answered.verdict["narrow", "coverage"].startswith("covering fewer of the real images (\N{MINUS SIGN}0.")
+    assert answered.verdict["narrow", "recall"].startswith("reaching fewer of the real images (\N{MINUS SIGN}0.")
+    assert answered.verdict["alike", "kd_resnet18"].startswith("not told apart from real images (")
     assert set(answered.verdict["real"]) == {"control"}
+    assert (answered.family_p["narrow"] <= 0.05).any()
+    (among_others,) = answered.loc[[("narrow", "coverage")]].assign(family_p=0.06).reset_index().itertuples()
+    assert section.verdict(among_others).startswith("not told apart from real images (")
     made = section.section(answered.reset_index(), "resnet18", 75, 3)
     assert [sentence.split(":")[0] for sentence in made.sentences] == ["narrow", "alike"]
     assert "They are not FID and KID" in made.notes[0]

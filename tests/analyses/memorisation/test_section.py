@@ -32,25 +32,28 @@ def losing(seed, sure, n=150):
 
 
 def test_an_area_above_a_half_gives_nothing_away_while_its_interval_holds_a_half():
-    members = pd.DataFrame({"training_set": "real", "seed": range(3), "auc": [0.45, 0.55, 0.68]})
-    members = members.assign(mean_low=0.3, mean_high=0.8)
+    members = pd.DataFrame({"training_set": "real", "seed": range(3), "auc": [0.45, 0.55, 0.68], "mean": 0.56})
+    members = members.assign(
+        mean_low=0.3, mean_high=0.8, difference=np.nan, difference_low=np.nan, difference_high=np.nan
+    )
     table = section.over_seeds(members).set_index("training_set")
-    assert table["mean"]["real"] > 0.5
-    assert table.low["real"] < 0.5
-    assert table.verdict["real"].startswith("its losses don't tell real training images from others")
+    assert table.verdict["real"] == "not told apart from chance by its losses (AUC 0.560, 0.300 to 0.800)"
 
 
 def test_membership_is_a_verdict_over_seeds():
     runs = [
-        {"training_set": key, "seed": seed, "members": losing(10 * seed, sure), "others": losing(10 * seed + 5, 1)}
+        {"training_set": key, "seed": seed, "members": losing(10 * seed + 1, sure), "others": losing(10 * seed + 5, 1)}
         for key, sure in (("real", 3), ("generated", 1))
         for seed in SEEDS
     ]
-    members = section.membership(runs, seed=0, resamples=50)
+    members = section.membership(runs)
     table = section.over_seeds(members).set_index("training_set")
     assert table.verdict["real"].startswith("its losses give away real training images (AUC 0.")
-    assert table.verdict["generated"].startswith("its losses don't tell real training images from others")
-    assert table.difference["generated"] < -0.2
+    assert table.verdict["generated"].startswith("not told apart from chance by its losses (AUC 0.")
+    assert table.difference_high["generated"] < -0.2
+    assert table.difference["generated"] == pytest.approx(table["mean"]["generated"] - table["mean"]["real"])
+    few = section.over_seeds(section.membership([run for run in runs if run["seed"] < 2]))
+    assert few.verdict.str.startswith("too few to say (AUC 0.").all()
     assert members.n_members.tolist() == [150] * 8
 
 
@@ -69,7 +72,7 @@ def test_seeds_that_agree_on_images_that_are_easier_by_chance_give_nothing_away(
         }
         for seed in range(10)
     ]
-    members = section.membership(runs, seed=0, resamples=20)
+    members = section.membership(runs)
     assert members.auc.min() > 0.5, "every seed alone would say so"
     table = section.over_seeds(members).set_index("training_set")
     assert table.low["real"] < 0.5 < table["mean"]["real"] < table.high["real"]

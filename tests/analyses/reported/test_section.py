@@ -11,16 +11,20 @@ from scipy import stats
 
 from realgap.analyses.reported import section
 from realgap.report import sections
-from tests.pages import accuracies
+from tests.pages import accuracies, verdicts
 
 ROOT = Path(__file__).resolve().parents[3]
 CSV = ROOT / "resources" / "reported" / "cifar10.csv"
 REPORTED = pd.read_csv(CSV)
 
 
+def beside(studies, **judged):
+    return section.beside(REPORTED, studies, 0.02, judged)
+
+
 @pytest.fixture
 def joined():
-    return section.beside(REPORTED, {"digits": accuracies()})
+    return beside({"digits": accuracies()})
 
 
 def cell(joined, study, training_set):
@@ -48,7 +52,7 @@ def test_a_ratio_is_the_mean_of_each_seed_s_own_with_student_s_interval(joined):
 
 def test_only_reported_rows_are_compared_and_missing_ones_are_left_out():
     few = accuracies({"real": [0.9, 0.8], "vae_only": [0.9, 0.9], "stable_diffusion": [0.5, 0.4]})
-    joined = section.beside(REPORTED, {"few": few})
+    joined = beside({"few": few})
     assert joined[joined.study == "few"].training_set.tolist() == ["real", "stable_diffusion"]
     said = section.verdicts(joined)
     assert "real + Diffusion Inversion was reported above real and is not part of this study" in "\n".join(said)
@@ -61,27 +65,37 @@ def test_sentences_follow_the_intervals():
         "stable_diffusion": [0.90, 0.91, 0.92],
         "real+diffusion_inversion": [0.86, 0.80, 0.83],
     }
-    said = section.verdicts(section.beside(REPORTED, {"here": accuracies(measured)}))
+    said = section.verdicts(beside({"here": accuracies(measured)}))
     assert said[0].startswith(
         "here: Diffusion Inversion was reported below real; so it is here, below real (−2.0 points"
     )
     assert "Stable Diffusion was reported below real; the other way round here (+10.0 points" in said[1]
-    assert "real + Diffusion Inversion was reported above real; not told apart here (+2.0 points" in said[2]
-    one = section.verdicts(section.beside(REPORTED, {"one": accuracies({k: v[:1] for k, v in measured.items()})}))
-    assert "one seed cannot tell (−2.0 points to real)" in one[0]
+    assert "real + Diffusion Inversion was reported above real; not told apart from real here (+2.0 points" in said[2]
+    one = section.verdicts(beside({"one": accuracies({k: v[:1] for k, v in measured.items()})}))
+    assert "too few to say here (−2.0 points to real, one seed)" in one[0]
+
+
+def test_a_study_that_has_its_verdicts_is_shown_with_them_and_no_others():
+    own, judged = accuracies(), verdicts()
+    joined = beside({"mine": own, "other": own}, mine=judged)
+    mine, other = (cell(joined, study, "real+stable_diffusion") for study in ("mine", "other"))
+    row = judged.set_index("training_set").loc["real+stable_diffusion"]
+    assert (mine.difference_low, mine.difference_high) == (row.difference_low, row.difference_high)
+    assert mine.difference_high - mine.difference_low > other.difference_high - other.difference_low
+    assert mine.verdict == row.verdict
 
 
 def test_the_section_s_sentences_are_of_the_study_itself():
     studies = {"mine": accuracies(), "another": accuracies()}
-    written = section.section(section.beside(REPORTED, studies))
+    written = section.section(beside(studies))
     assert [sentence.split(":")[0] for sentence in written.sentences] == ["mine"] * 4
-    assert len(section.verdicts(section.beside(REPORTED, studies))) == 8
+    assert len(section.verdicts(beside(studies))) == 8
 
 
 def test_seeds_that_do_not_pair_are_refused():
     uneven = accuracies({"real": [0.9, 0.8], "stable_diffusion": [0.5]})
     with pytest.raises(ValueError, match="seeds: must be those of real"):
-        section.beside(REPORTED, {"uneven": uneven})
+        beside({"uneven": uneven})
 
 
 def test_the_page_says_what_differs(joined, tmp_path):
@@ -108,7 +122,7 @@ def test_the_step_writes_table_and_section(tmp_path, run_step):
     accuracies().to_csv(study / "accuracies.csv", index=False)
     outputs = {"table": study / "reported.csv", "section": study / "reported.json"}
     run_step(
-        *("scripts.reported_compare", "--reported", CSV, "--studies", study),
+        *("scripts.reported_compare", "--reported", CSV, "--studies", study, "--margin", 2),
         *(text for name, path in outputs.items() for text in (f"--{name}", path)),
     )
     written = sections.load(outputs["section"])
@@ -124,7 +138,7 @@ def test_the_page_of_the_docs_is_what_its_command_writes(tmp_path, run_step):
     run_step(
         *("scripts.reported_compare", "--reported", CSV, "--studies", *(path.parent for path in studies)),
         *("--template", ROOT / "workflow" / "report" / "reported-numbers.md", "--default", ROOT / "config.yaml"),
-        *("--page", tmp_path / "page.md"),
+        *("--page", tmp_path / "page.md", "--margin", 2),
     )
     assert (tmp_path / "page.md").read_text() == page.read_text()
     assert "digits" in page.read_text()

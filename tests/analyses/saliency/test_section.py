@@ -60,12 +60,23 @@ def test_a_narrower_focus_is_said_and_error_rate_alone_is_not():
         )
     )
     assert len(made.sentences) == 2
-    assert made.sentences[0].startswith("narrow: narrower by 0.")
-    assert made.sentences[1].startswith("clumsy: no difference beyond error rate: ")
+    assert made.sentences[0].startswith("narrow: in effective area, narrower (\N{MINUS SIGN}0.")
+    assert made.sentences[1].startswith("clumsy: in effective area, not told apart from real (")
+    assert "on images both get right; narrower (\N{MINUS SIGN}0." in made.sentences[1]
     assert "on all images, error rate included" in made.sentences[1]
     area = answered[answered.metric == "effective_area"].set_index("training_set")
     assert area.difference["narrow"] < -0.05
     assert len(answered) == 2 * 5
+
+
+def test_a_metric_is_told_only_where_it_stands_out_among_all():
+    compared = section.comparison(section.observations(looks(real={"width": 0.25}, narrow={"width": 0.18})))
+    by_map = compared.groupby(["training_set", "target", "stratum"])
+    assert (by_map.family_p.min() >= 5 * by_map.p_value.min() - 1e-12).all()
+    row = compared[(compared.metric == "effective_area") & (compared.stratum == "both_right")].iloc[:1]
+    (alone,), (among_others,) = (list(row.assign(family_p=p).itertuples()) for p in (0.04, 0.06))
+    assert section._verdict(alone).startswith("narrower (")
+    assert section._verdict(among_others).startswith("not told apart from real (")
 
 
 def test_observations_are_a_row_per_classifier_image_and_target():

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from realgap.analyses.scaling import section
-from realgap.report import tables
 
 SEEDS = range(4)
 
@@ -24,14 +23,24 @@ def test_gains_of_more_generated_images_are_paired_by_seed():
     runs = [run("real", seed, 4, 150 + wobble[seed]) for seed in SEEDS]
     runs += [run("growing", s, m, 100 + 8 * m + wobble[s] + s % 2) for s in SEEDS for m in (4, 1, 2)]
     runs += [run("flat", s, m, 120 + wobble[s] + (-1) ** (s + m)) for s in SEEDS for m in (1, 2, 4)]
-    observed = section.accuracies(runs, [1, 2, 4])
-    gained = section.gains(observed).set_index("training_set")
+    correct = section.hits(runs)
+    gained = section.gains(correct, 0.02).set_index("training_set")
     assert gained.gain["growing"] == pytest.approx(0.12)
-    assert gained.low["growing"] > 0.11
-    assert gained.verdict["growing"].startswith("gains +12.0 points")
-    assert gained.verdict["flat"].startswith("no gain that the seeds can see")
-    table = tables.over_seeds(observed, "accuracy", ["multiple"])
+    assert gained.low["growing"] > 0.05
+    assert gained.verdict.to_dict() == {"growing": "better", "flat": "equivalent"}
+    table = section.table(correct, 0.02)
     assert table[table.training_set == "real"]["mean"].nunique() == 1
-    made = section.section(table, gained.reset_index())
-    assert made.sentences[0].startswith("growing: gains +12.0 points (95 % interval ")
-    assert "from 1 to 4 generated images per real one" in made.sentences[0]
+    assert table[table.training_set == "real"].multiple.tolist() == [1, 2, 4]
+    made = section.section(table, gained.reset_index(), 0.02)
+    assert made.sentences[0].startswith("growing: from 1 to 4 generated images per real one it gains (+12.0 points, ")
+    assert made.sentences[1].startswith("flat: from 1 to 4 generated images per real one it stays within ±2 points (")
+    assert made.sentences[0].endswith("against real: ▼ worse.")
+    observed = section.accuracies(runs, [1, 2, 4])
+    assert len(observed) == 4 * (3 + 3 + 3)
+
+
+def test_one_seed_says_no_direction():
+    runs = [run("real", 0, 4, 150), run("growing", 0, 1, 100), run("growing", 0, 4, 190)]
+    correct = section.hits(runs)
+    (sentence,) = section.section(section.table(correct, 0.02), section.gains(correct, 0.02), 0.02).sentences
+    assert "it moves, too few to say which way (+45.0 points, one seed)" in sentence

@@ -22,7 +22,7 @@ def test_transfer_shows_scratch_below_the_frozen_stages():
         for fraction, n in ((1.0, 100), (0.5, 50))
     ]
     table = pd.DataFrame(rows, columns=["training_set", "frozen_stages", "fraction", "n_real", "mean"])
-    table = table.assign(difference_low=np.where(table.frozen_stages == 5, 0.1, -0.1), difference_high=0.2)
+    table = table.assign(family_p=np.where(table.frozen_stages == 5, 0.01, 0.2))
     axes = figures.accuracy(table).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "5", "scratch"]
     assert [text.get_text() for text in axes.texts][:4] == ["70", "70", "70•", "70•"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from realgap.base_model import layout
+from realgap.base_model import layout, usual
 
 SUPPORTED = "Stable Diffusion 1.x or 2.x for text to image, in diffusers' layout (workflow/docs/base-models.md)"
 
@@ -42,7 +42,7 @@ _NUMBERS = {
     "scheduler": {"num_train_timesteps": 100_000},
     "tokenizer": {},
 }
-_MOST_LEVELS, _WIDEST = 8, 8192
+_MOST_LEVELS, _WIDEST, _LARGEST_PX = 8, 8192, 8192
 # what asks for inputs, code or kernels of others
 _NULL = {
     "unet": ("class_embed_type", "num_class_embeds", "addition_embed_type", "encoder_hid_dim", "encoder_hid_dim_type")
@@ -127,12 +127,27 @@ def _check_part(folder: Path, part: str, config: Mapping[str, Any]) -> None:
     for key, most in _NUMBERS[part].items():
         if not _whole(config[key], most):
             raise _refusal(folder, f"{part}/: {key} must be a whole number from 1 to {most}, is {_said(config[key])}")
+    if found := usual.wrong(part, config):
+        key, allowed = found
+        raise _refusal(folder, f"{part}/: {key} must be {' or '.join(map(str, allowed))}, is {_said(config[key])!r}")
     if part in ("unet", "vae"):
         _check_levels(folder, part, config)
+    if part == "tokenizer":
+        _check_special_tokens(folder, config)
+
+
+def _check_special_tokens(folder: Path, config: Mapping[str, Any]) -> None:
+    for key in ("bos_token", "eos_token", "pad_token", "unk_token"):
+        token = config.get(key)
+        token = token.get("content") if isinstance(token, dict) else token
+        if token is not None and not (isinstance(token, str) and 0 < len(token) <= 100):
+            raise _refusal(folder, f"tokenizer/: {key} must be a word, is {_said(token)!r}")
 
 
 def _check_levels(folder: Path, part: str, config: Mapping[str, Any]) -> None:
-    widths, groups = config["block_out_channels"], config["norm_num_groups"]
+    widths, groups, size = config["block_out_channels"], config["norm_num_groups"], config.get("sample_size")
+    if size is not None and not _whole(size, _LARGEST_PX):
+        raise _refusal(folder, f"{part}/: sample_size must be a whole number up to {_LARGEST_PX}, is {_said(size)!r}")
     if not isinstance(widths, list) or not 1 <= len(widths) <= _MOST_LEVELS:
         raise _refusal(folder, f"{part}/: block_out_channels must list 1 to {_MOST_LEVELS} widths")
     for width in widths:
@@ -144,6 +159,10 @@ def _check_levels(folder: Path, part: str, config: Mapping[str, Any]) -> None:
     if part == "vae":
         if not isinstance(config["scaling_factor"], int | float) or not 0 < config["scaling_factor"] < math.inf:
             raise _refusal(folder, f"vae/: scaling_factor must be above 0, is {_said(config['scaling_factor'])}")
+        for key, kind in (("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D")):
+            kinds = config.get(key, [kind])
+            if not isinstance(kinds, list) or not 1 <= len(kinds) <= _MOST_LEVELS or set(map(str, kinds)) != {kind}:
+                raise _refusal(folder, f"vae/: {key} must be of {kind} alone, is {_said(kinds)}")
         return
     for key, allowed in _BLOCKS.items():
         kinds = [config[key]] if key == "mid_block_type" else config[key]
@@ -202,6 +221,8 @@ def _check_scheduler(folder: Path, scheduler: Mapping[str, Any]) -> None:
         )
     if betas is not None and not (isinstance(betas, list) and len(betas) == scheduler["num_train_timesteps"]):
         raise _refusal(folder, "scheduler/: trained_betas must be as many as num_train_timesteps")
+    if betas is not None and not all(isinstance(beta, int | float) and 0 < beta < 1 for beta in betas):
+        raise _refusal(folder, "scheduler/: trained_betas must be between 0 and 1")
     ends = [scheduler["beta_start"], scheduler["beta_end"]]
     if not all(isinstance(end, int | float) and 0 < end < 1 for end in ends):
         raise _refusal(folder, f"scheduler/: beta_start and beta_end must be between 0 and 1, are {_said(ends)}")

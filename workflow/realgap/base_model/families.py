@@ -4,13 +4,14 @@ SDXL or a flow-matching transformer joins as one entry of FAMILIES; what is new 
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from realgap.base_model import layout
+from realgap.base_model import layout, usual
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def of(folder: str | Path) -> Family:
         name = json.loads(index.read_text(encoding="utf-8"))["_class_name"]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{index}: must be a pipeline's index in diffusers' layout; {error}") from error
-    if name not in FAMILIES:
+    if not isinstance(name, str) or name not in FAMILIES:
         raise ValueError(f"{index}: _class_name must be one of {', '.join(FAMILIES)}; got {name!r}")
     return FAMILIES[name]
 
@@ -58,18 +59,43 @@ def load(folder: str | Path, name: str, **settings: Any) -> Any:
     settings |= {"use_safetensors": True, "local_files_only": True, "variant": layout.variant(folder, name)}
     settings["ignore_mismatched_sizes"] = True  # they are told of, and named below
     try:
+        if name == "text_encoder":
+            settings["config"] = _text_config(folder)
         loaded, found = part.from_pretrained(where, output_loading_info=True, **settings)
-    except (OSError, ValueError, RuntimeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # libraries raise whatever comes of an odd config
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{where}: could not be loaded as {part.__name__}: {first}") from error
+    check_whole(where, loaded, found)
+    return loaded
+
+
+def _text_config(folder: str | Path) -> Any:
+    """The sizes of a text encoder, and nothing else of its config: other keys choose kernels, heads and files."""
+    from transformers import CLIPTextConfig
+
+    given = layout.part_config(folder, "text_encoder")
+    known = (*layout.DEFAULTS["text_encoder"], *usual.ALLOWED["text_encoder"])
+    words = dict.fromkeys(
+        ("bos_token_id", "eos_token_id", "pad_token_id"), 0
+    )  # for the pooled output, which is not used
+    return CLIPTextConfig(**{key: given[key] for key in known if key in given}, **words)
+
+
+def check_whole(where: str | Path, loaded: Any, found: Mapping[str, Any]) -> None:
+    """Raise ValueError unless a network of diffusers or transformers has every weight from its file, and finite ones.
+
+    found: what `from_pretrained` tells of the loading. Where weights are missing it goes on with random numbers.
+    """
+    part = type(loaded).__name__
     for kind, keys in {"missing": "missing", "unexpected": "unexpected", "of another shape": "mismatched"}.items():
         if weights := sorted(key if isinstance(key, str) else key[0] for key in found[f"{keys}_keys"]):
             others = f" and {len(weights) - 1} more" if len(weights) > 1 else ""
-            raise ValueError(f"{where}: must hold the weights of a {part.__name__}; {kind}: {weights[0]}{others}")
+            raise ValueError(f"{where}: must hold the weights of a {part}; {kind}: {weights[0]}{others}")
     for weight, values in loaded.named_parameters():
         if not values.isfinite().all():
             raise ValueError(f"{where}: weights must be finite numbers, {weight} is not; fetch it again")
-    return loaded
 
 
 def require(folder: str | Path, name: str) -> None:

@@ -57,6 +57,8 @@ def part_config(folder: str | Path, part: str) -> dict[str, Any]:
 
 def read_json(path: str | Path) -> dict[str, Any]:
     """The JSON object in a file. Raises ValueError naming the file when there is none."""
+    if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
+        raise ValueError(f"{path}: must be a file, is none")
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:

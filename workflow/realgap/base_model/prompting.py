@@ -22,8 +22,17 @@ def embed(folder: str | Path, prompts: Sequence[str], device: torch.device) -> t
     """Last hidden state of the text encoder, float32 (n, tokens, width), padded to the model's full length."""
     families.require(folder, "tokenizer")
     library = families.library_class(families.of(folder).tokenizer)
-    tokenizer = library.from_pretrained(Path(folder) / "tokenizer", local_files_only=True)
+    try:
+        tokenizer = library.from_pretrained(Path(folder) / "tokenizer", local_files_only=True)
+        ids = tokenizer(list(prompts), padding="max_length", truncation=True, return_tensors="pt").input_ids
+    except Exception as error:  # of the tokenizer's own kinds, which share no class
+        said = " ".join(str(error).split())[:200]
+        raise ValueError(f"{folder}/tokenizer: could not be loaded as {library.__name__}: {said}") from error
     # whatever it is stored in, as diffusers does with the other two
     encoder = families.load(folder, "text_encoder", dtype=torch.float32).to(device).eval()
-    tokens = tokenizer(list(prompts), padding="max_length", truncation=True, return_tensors="pt")
-    return encoder(tokens.input_ids.to(device))[0].float()
+    tokens, longest = encoder.config.vocab_size, encoder.config.max_position_embeddings
+    if int(ids.max()) >= tokens or ids.shape[1] > longest:
+        raise ValueError(
+            f"{folder}/tokenizer: must give {longest} tokens below {tokens}, got {ids.shape[1]} up to {int(ids.max())}"
+        )
+    return encoder(ids.to(device))[0].float()

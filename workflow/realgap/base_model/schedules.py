@@ -11,7 +11,7 @@ from realgap.base_model.samplers import SAMPLERS
 
 def noise(folder: str | Path) -> tuple[torch.Tensor, str]:
     """Cumulative alphas, float32 (num_train_timesteps,), and what the UNet predicts: "epsilon" or "v_prediction"."""
-    scheduler = families.library_class("DDPMScheduler").from_config(_scheduler_config(folder))
+    scheduler = _made(folder, "DDPMScheduler", {})
     kind = scheduler.config.prediction_type
     if kind not in ("epsilon", "v_prediction"):
         raise ValueError(f"{folder}/scheduler: prediction_type must be epsilon or v_prediction, got {kind}")
@@ -21,7 +21,15 @@ def noise(folder: str | Path) -> tuple[torch.Tensor, str]:
 def sampler(folder: str | Path, name: str) -> Any:
     """A sampling scheduler, one of SAMPLERS, with the base model's noise schedule."""
     own = SAMPLERS[name]
-    return families.library_class(own.kind).from_config(_scheduler_config(folder), **own.settings)
+    return _made(folder, own.kind, dict(own.settings))
+
+
+def _made(folder: str | Path, kind: str, settings: dict[str, Any]) -> Any:
+    config = _scheduler_config(folder)
+    try:
+        return families.library_class(kind).from_config(config, **settings)
+    except Exception as error:  # libraries raise whatever comes of an odd config
+        raise ValueError(f"{folder}/scheduler: could not be read as {kind}: {' '.join(str(error).split())}") from error
 
 
 def _scheduler_config(folder: str | Path) -> dict[str, Any]:

@@ -13,14 +13,26 @@ def build(architecture: str, num_classes: int, image_size: int) -> nn.Module:
     """
     from torchvision import models
 
-    try:
-        model = models.get_model(architecture, weights=None, num_classes=num_classes)
-    except ValueError as error:
-        raise ValueError(f"classifier.architecture: must be a torchvision classifier, got {architecture!r}") from error
+    if architecture not in models.list_models(module=models):  # others fetch weights for their backbones
+        raise ValueError(f"classifier.architecture: must be a torchvision classifier, got {architecture!r}")
+    model = models.get_model(architecture, weights=None, num_classes=num_classes)
     if image_size < CIFAR_STEM_BELOW and isinstance(model, models.ResNet):
         model.conv1 = nn.Conv2d(3, model.conv1.out_channels, 3, stride=1, padding=1, bias=False)
         model.maxpool = nn.Identity()
     return model
+
+
+def no_map(output: object) -> str:
+    """Why the output of a layer for square images is no map of channels (n, channels, h, w); empty where it is one.
+
+    Vision transformers have tokens, and Swin keeps channels last: taken for channels, its rows would give maps.
+    """
+    if not isinstance(output, torch.Tensor):
+        return "which gives no tensor"
+    shape = "x".join(map(str, output.shape[1:]))
+    if output.ndim != 4:
+        return f"which gives {shape}"
+    return "" if output.shape[2] == output.shape[3] else f"which gives {shape}, channels last"
 
 
 def stages(model: nn.Module) -> list[list[nn.Module]]:

@@ -32,6 +32,8 @@ def load(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     except FileNotFoundError:
         raise
     except (SafetensorError, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        if system := files.system_error(path, error):
+            raise system from error
         raise ValueError(
             f"{path}: not a complete classifier of this project ({error}); {files.make_again()}"
         ) from error

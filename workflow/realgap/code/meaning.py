@@ -18,7 +18,7 @@ SAYS: dict[str, str] = {
     "realgap.store.files.make_again": "what to do about a damaged file, as part of an error",
     "realgap.store.shards._damaged": "how a damaged shard is worded",
     "realgap.store.checkpoints._differences": "how a checkpoint of other options is worded",
-    "realgap.data.loaders._range": "how a wrong label is worded",
+    "realgap.store.files.brief": "how what a foreign file says is cut short in an error",
     "scripts.inversion_invert._failure": "how a failed inversion is worded",
 }
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from realgap import statistics
 from realgap.run import job_log
+from realgap.statistics.verdicts import Verdict
 
 
 def read_jobs(folder: str | Path, sources: Iterable[str] = (), without: Iterable[str] = ()) -> pd.DataFrame:
@@ -64,19 +65,19 @@ def stages(jobs: pd.DataFrame, images: Mapping[str, int]) -> pd.DataFrame:
 
 
 def accuracy_points(
-    table: pd.DataFrame, jobs: pd.DataFrame, stages: Mapping[str, Sequence[str]], chance: float
+    verdicts: pd.DataFrame, jobs: pd.DataFrame, stages: Mapping[str, Sequence[str]], chance: float
 ) -> pd.DataFrame:
     """A row per training set: what its images and a classifier took, and that per point of accuracy.
 
-    table: realgap.report.tables.table. stages: source -> the stages that its images went through.
+    verdicts: realgap.report.tables.verdicts. stages: source -> the stages that its images went through.
     chance: accuracy of guessing, a fraction. Seconds per point above chance hold
     images and training, with the bounds that the accuracy's interval gives; seconds per point gained over real
-    images hold the generated images alone, and stand only where the gain's interval excludes zero.
+    images hold the generated images alone, and stand only for training sets that are better than real.
     """
     seconds = jobs.groupby("stage").wall_s.sum()
     training = jobs[jobs.rule == "train"]
     rows = []
-    for row in table.itertuples():
+    for row in verdicts.itertuples():
         needed = sorted({stage for part in row.training_set.split("+") for stage in stages.get(part, ())})
         generation_s = float(sum(seconds.get(stage, np.nan) for stage in needed))
         mine = training[training["item"].str.startswith(f"{row.training_set}-")].wall_s
@@ -85,7 +86,7 @@ def accuracy_points(
             100 * (value - chance) for value in (row.accuracy_mean, row.accuracy_low, row.accuracy_high)
         )
         spent = generation_s + training_s
-        gained = 100 * row.difference_to_real if row.difference_low > 0 else np.nan
+        gained = 100 * row.difference_to_real if row.verdict == Verdict.BETTER else np.nan
         rows.append(
             {
                 "training_set": row.training_set,

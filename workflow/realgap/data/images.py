@@ -1,25 +1,9 @@
 """Images at rest: uint8 NHWC RGB. What is done to them before a model sees them."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
-
-
-def read(path: str | Path) -> np.ndarray:
-    """A picture file as uint8 (h, w, 3): upright, the first frame, grey repeated, 16 bits scaled, alpha dropped.
-
-    Raises ValueError naming a file that is no picture, is cut off or is too large to be one (Pillow's limit).
-    """
-    try:
-        with Image.open(path) as file:
-            upright = ImageOps.exif_transpose(file)
-            if upright.mode.startswith(("I", "F")):
-                return _scaled(np.asarray(upright, dtype=np.float64), path)
-            return np.asarray(upright.convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: must be a picture that Pillow can read; {error}") from error
+from PIL import Image
 
 
 def resize(images: Sequence[np.ndarray], size: int) -> np.ndarray:
@@ -38,6 +22,11 @@ def resampled(images: np.ndarray, factor: int = 2) -> np.ndarray:
     return np.stack([np.asarray(image.resize((width, height), Image.Resampling.BICUBIC)) for image in small])
 
 
+def from_unit(images: np.ndarray) -> np.ndarray:
+    """Floats in [0, 1] to uint8, rounded, clipped."""
+    return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
+
+
 def _resize_one(image: np.ndarray, size: int) -> np.ndarray:
     height, width = image.shape[:2]
     side = min(height, width)
@@ -46,15 +35,3 @@ def _resize_one(image: np.ndarray, size: int) -> np.ndarray:
     if side == size:
         return np.ascontiguousarray(square)
     return np.asarray(Image.fromarray(square).resize((size, size), Image.Resampling.BICUBIC))
-
-
-def _scaled(grey: np.ndarray, path: str | Path) -> np.ndarray:
-    """16-bit grey values to uint8 RGB."""
-    if grey.min() < 0 or grey.max() > 65535:
-        raise ValueError(f"{path}: grey values must be from 0 to 65535, got {grey.min():g} to {grey.max():g}")
-    return np.repeat(from_unit(grey / 65535)[..., None], 3, axis=-1)
-
-
-def from_unit(images: np.ndarray) -> np.ndarray:
-    """Floats in [0, 1] to uint8, rounded, clipped."""
-    return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)

@@ -6,13 +6,14 @@ folder is named by a hash of its path, so that adding images renames none.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import h5py
 import numpy as np
 
-from realgap.data import catalog
+from realgap.data import arrays, catalog, reading
 from realgap.data import images as imaging
 from realgap.data.splits import Dataset
 
@@ -82,22 +83,19 @@ def hdf5(root: Path, split: str) -> Dataset | None:
     The attribute class_names of the file gives the labels' names. Links to other files and filters that
     need plugins are refused.
     """
-    if not root.is_file():
-        raise ValueError(f"dataset.root: must be an HDF5 file; got {root}")
-    try:
-        with h5py.File(root, "r") as file:
-            if split not in file and split == "test":
-                return None
-            images, labels = (_own_array(file, f"{split}/{name}", root) for name in ("images", "labels"))
-            first = 0 if split == "train" else len(file["train/labels"])
-            names = tuple(_text(name) for name in file.attrs["class_names"])
-    except (OSError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{root}: must hold {split}/images, {split}/labels and class_names ({error})") from error
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or labels.shape != images.shape[:1]:
-        raise ValueError(f"{root}: {split}/images must be uint8 (n, h, w, 3) with a label each, got {images.shape}")
-    if len(labels) and not (np.issubdtype(labels.dtype, np.integer) and 0 <= labels.min() <= labels.max() < len(names)):
-        raise ValueError(f"{root}: {split}/labels must be integers from 0 to {len(names) - 1}, got {_range(labels)}")
-    return Dataset(images, labels.astype(np.int64), first + np.arange(len(labels)), names)
+    if (train := arrays.read(root, "train")) is None:
+        raise ValueError(f"{root}: must hold train/images, train/labels and class_names; it has no train")
+    if (own := train if split == "train" else arrays.read(root, split)) is None:
+        return None
+    images, labels, names = own
+    first = 0 if split == "train" else len(train[1])
+    return Dataset(images, labels, first + np.arange(len(labels)), names)
+
+
+def read_by(dataset: Dataset, **how: Any) -> Dataset:
+    """The data set with its files, where it is one of files, read as the keywords of reading.read say."""
+    files = dataset.images
+    return replace(dataset, images=ImageFiles(files.paths, how)) if isinstance(files, ImageFiles) else dataset
 
 
 LOADERS: dict[str, Callable[[Path, str], Dataset | None]] = {
@@ -112,16 +110,16 @@ LOADERS: dict[str, Callable[[Path, str], Dataset | None]] = {
 
 
 class ImageFiles(Sequence):
-    """The images of files, each decoded when it is asked for: uint8 (h, w, 3)."""
+    """The images of files, each decoded when it is asked for: uint8 (h, w, 3). how: keywords of reading.read."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.paths = paths
+    def __init__(self, paths: Sequence[Path], how: Mapping[str, Any] | None = None) -> None:
+        self.paths, self.how = paths, dict(how or {})
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, row: int) -> np.ndarray:
-        return imaging.read(self.paths[row])
+        return reading.read(self.paths[row], **self.how)
 
 
 def _cifar(kind: str, root: Path, split: str) -> Dataset:
@@ -157,26 +155,3 @@ def _of_folders(part: Path, folders: Sequence[str], names: tuple[str, ...]) -> D
 def _path_id(path: Path) -> int:
     """63 bits of the SHA-256 of a path: two of a million images share one with a chance of 1 in 10 million."""
     return int.from_bytes(hashlib.sha256(path.as_posix().encode()).digest()[:8], "big") >> 1
-
-
-def _own_array(file: h5py.File, name: str, root: Path) -> np.ndarray:
-    group, array = name.split("/")
-    for holder, key in ((file, group), (file[group], array)):
-        if not isinstance(holder.get(key, getlink=True), h5py.HardLink):
-            raise ValueError(f"{root}: {name} is a link to elsewhere")
-    data = file[name]
-    filters = data.id.get_create_plist()
-    foreign = [filters.get_filter(i)[0] for i in range(filters.get_nfilters()) if filters.get_filter(i)[0] > 3]
-    if data.external or data.is_virtual or foreign:  # 1 to 3: deflate, shuffle, checksum, which HDF5 has itself
-        raise ValueError(f"{root}: {name} lives in other files or needs a filter plugin")
-    if data.id.get_storage_size() * 2000 < data.nbytes:  # deflate reaches 1032 to 1; what is not stored reads as zeros
-        raise ValueError(f"{root}: {name} is not all there")
-    return data[()]
-
-
-def _range(labels: np.ndarray) -> str:
-    return f"{labels.min()} to {labels.max()}" if len(set(labels.tolist())) > 1 else str(labels[0])
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else str(name)

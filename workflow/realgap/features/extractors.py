@@ -4,6 +4,7 @@ The embedded default is the penultimate layer of the classifier trained on real 
 it sees what that classifier sees. The others need weights that the user has put into a folder.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from realgap.base_model import families
 from realgap.classifier import training
+from realgap.store import files
 
 
 def penultimate(
@@ -88,12 +91,20 @@ _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CLIP = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
+_UNUSED = re.compile(r"^text_|^logit_scale$|\.position_ids$")
+
+
 def _network(part: type, weights: Path, device: torch.device) -> nn.Module:
+    whole = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
     try:
-        network = part.from_pretrained(weights, local_files_only=True, use_safetensors=True)
+        network, found = part.from_pretrained(
+            weights, ignore_mismatched_sizes=True, **whole
+        )  # told of, and named below
     except (OSError, ValueError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ValueError(f"{weights}: could not be loaded as {part.__name__}: {first}") from error
+        raise ValueError(f"{weights}: could not be loaded as {part.__name__}: {files.brief(error)}") from error
+    # a CLIP holds its text half as well, and older ones numbers that are now counted
+    found["unexpected_keys"] = [key for key in found["unexpected_keys"] if not _UNUSED.search(key)]
+    families.check_whole(weights, network, found)
     return network.to(device).eval()
 
 

@@ -26,8 +26,8 @@ def intervals(
     """Values with their intervals: a row per training set, a panel per value of the column `facet`.
 
     frame: training_set, value, low, high, `facet`, and a column `series` if a row has several marks (the first
-    open, the last filled). facets: value -> label of the axis with its unit. zero: where "no difference" is, in
-    all panels or in each.
+    open, the last filled). facets: value -> label of the axis with its unit. zero: where the reference is, in all
+    panels or in each.
     """
     sns.set_theme(style="whitegrid", context="notebook")
     rows = list(dict.fromkeys(frame.training_set))
@@ -56,9 +56,9 @@ def intervals(
 
 
 def by_class_heat(measured: pd.DataFrame, metrics: Sequence[str], class_names: Sequence[str]) -> plt.Figure:
-    """Differences to the control per class: a heat map a metric, of source, class, metric, difference, its bounds.
+    """Differences to the control per class: a heat map a metric, of source, class, metric, difference, sure.
 
-    A dot marks cells whose interval excludes zero.
+    A dot marks cells that are `sure`: they stand out among all classes.
     """
     sns.set_theme(style="white", context="notebook")
     chosen = measured[measured.difference.notna() & (measured["class"] != "all")]
@@ -66,7 +66,7 @@ def by_class_heat(measured: pd.DataFrame, metrics: Sequence[str], class_names: S
     size = (max(6, 0.75 * len(class_names) + 2), (0.5 * n_sets + 1.2) * len(metrics) + 0.3)
     figure, all_axes = plt.subplots(len(metrics), 1, figsize=size, squeeze=False)
     for axes, metric in zip(all_axes[:, 0], metrics, strict=True):
-        rows = chosen[chosen.metric == metric].assign(sure=lambda x: (x.difference_low > 0) | (x.difference_high < 0))
+        rows = chosen[chosen.metric == metric]
         order = list(dict.fromkeys(rows.source))
         values, sure = (
             rows.pivot(index="source", columns="class", values=what).loc[order, list(class_names)]
@@ -78,7 +78,7 @@ def by_class_heat(measured: pd.DataFrame, metrics: Sequence[str], class_names: S
 
 
 def heat(axes: plt.Axes, values: pd.DataFrame, sure: pd.DataFrame, label: str) -> None:
-    """A heat map of differences, each cell with its number, one whose interval excludes zero with a dot."""
+    """A heat map of differences, each cell with its number, one that is sure with a dot."""
     texts = values.map(lambda v: f"{v:+.2f}") + sure.map(lambda s: "\n•" if s else "")
     limit = float(np.nanmax(np.abs(values.to_numpy()))) or 1.0
     sns.heatmap(

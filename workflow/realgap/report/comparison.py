@@ -8,24 +8,27 @@ import pandas as pd
 
 from realgap import analyses
 from realgap.report import pages, sections, summary
+from realgap.report.wording import mark
 
 LAST = ("cost", "run")  # the sections that every page ends with
 
 
+NEEDED = ("verdicts.csv", "pairs.csv", "report.html")
+
+
 def join(folders: Mapping[str, Path]) -> pd.DataFrame:
-    """The studies' tables one below the other, with columns study and n_test in front; study -> its folder.
+    """The studies' verdicts one below the other, with the column study in front; study -> its folder.
 
     Raises ValueError naming a study that has not been run to its report.
     """
     frames = []
     for study, folder in folders.items():
-        for file in ("table.csv", "accuracies.csv", "report.html"):
+        for file in NEEDED:
             if not (folder / file).is_file():
                 raise ValueError(f"config: studies: must be finished studies; {study!r} has no {folder / file}")
-        frame, n_test = pd.read_csv(folder / "table.csv"), pd.read_csv(folder / "accuracies.csv").n_test
-        frames.append(frame.assign(study=study, n_test=n_test.max()))
+        frames.append(pd.read_csv(folder / "verdicts.csv").assign(study=study))
     joined = pd.concat(frames, ignore_index=True)
-    return joined[["study", "n_test", *joined.columns.drop(["study", "n_test"])]]
+    return joined[["study", *joined.columns.drop("study")]]
 
 
 def render(template: str | Path, joined: pd.DataFrame, figure: str | Path, folders: Mapping[str, Path]) -> str:
@@ -43,17 +46,21 @@ def render(template: str | Path, joined: pd.DataFrame, figure: str | Path, folde
 
 TABLE = sections.Table(
     path="table.csv",
-    caption="Accuracy on real test images, mean over classifier seeds; differences paired by seed. "
-    "In brackets: 95 % Student t intervals.",
+    caption="Accuracy on real test images, mean over classifier seeds; differences within a seed. In brackets: 95 % "
+    "intervals over seeds and test images. Detectable: a difference that a study would tell from zero four times in "
+    "five; then the seeds that an interval of ±1 point takes. Undecided: not told apart from real.",
     columns={
         "study": "Study",
         "training_set": "Training set",
         "n_real": "Real images",
         "n_generated": "Generated images",
         "n_test": "Test images",
-        "n_seeds": "Seeds",
+        "n_units": "Seeds",
         "accuracy_mean": "Accuracy, %",
         "difference_to_real": "Difference to real, points",
+        "judged": "Verdict",
+        "detectable": "Detectable, points",
+        "units_needed": "Seeds for ±1 point",
     },
     intervals={
         "accuracy_mean": ("accuracy_low", "accuracy_high"),
@@ -85,11 +92,14 @@ def merged(by_study: Mapping[str, Sequence[sections.Section]], folders: Mapping[
 
 
 def _in_percent(joined: pd.DataFrame) -> pd.DataFrame:
-    """Fractions as the page's table shows them; `real` is not compared to itself."""
-    shown = joined.copy()
-    accuracies, differences = ([c for c in joined if c.startswith(what)] for what in ("accuracy_", "difference_"))
-    shown[accuracies + differences] = (100 * joined[accuracies + differences]).round(1)
-    shown.loc[shown.training_set == "real", differences] = float("nan")
+    """Fractions as the page's table shows them, and the verdict with its margin; `real` is not compared to itself."""
+    fractions = [c for c in joined if c.startswith(("accuracy_", "difference_")) or c == "detectable"]
+    shown = joined.assign(**{column: (100 * joined[column]).round(1) for column in fractions})
+    shown["units_needed"] = joined.units_needed.map(lambda n: "more test images" if n == float("inf") else n)
+    shown["judged"] = [
+        "–" if row.training_set == "real" else mark(row.verdict, row.margin, row.within_margin)
+        for row in joined.itertuples()
+    ]
     return shown
 
 
@@ -121,4 +131,4 @@ def _place(section: str) -> tuple[int, str]:
 
 
 def _answer(joined: pd.DataFrame, study: str, folder: Path) -> list[summary.Sentence]:
-    return summary.answer(joined[joined.study == study], pd.read_csv(folder / "accuracies.csv"))
+    return summary.answer(joined[joined.study == study], pd.read_csv(folder / "pairs.csv"))

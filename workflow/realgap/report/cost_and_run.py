@@ -83,7 +83,7 @@ def cost(stages: pd.DataFrame, points: pd.DataFrame) -> Section:
     ]
     sentences += [_priced(row) for row in points[points.s_per_point_gained.notna()].to_dict("records")]
     if points.s_per_point_gained.isna().all():
-        sentences.append("No training set is better than real outside its interval, so no gained point has a price.")
+        sentences.append("No training set is shown to be better than real, so no gained point has a price.")
     energy = stages.energy_j.sum(min_count=1)
     if pd.notna(energy):
         sentences.append(f"The GPUs used {energy / 3.6e6:.3g} kWh in the stages for which it is known.")

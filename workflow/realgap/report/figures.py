@@ -13,6 +13,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
+from realgap.report.wording import seeds
 from realgap.store.files import whole
 from realgap.study import sources
 
@@ -44,7 +45,7 @@ def save(figure: plt.Figure, png: str | Path, svg: str | Path) -> None:
 
 
 def accuracy(table: pd.DataFrame, accuracies: pd.DataFrame) -> plt.Figure:
-    """Accuracy of each training set: every seed as a dot, mean and 95 % interval beside them."""
+    """Accuracy of each training set (tables.verdicts): every seed as a dot, mean and 95 % interval beside them."""
     sns.set_theme(style="whitegrid", context="notebook")
     figure, axes = plt.subplots(figsize=(6.4, 0.55 * len(table) + 1.2))
     _draw_accuracy(axes, table, accuracies)
@@ -120,7 +121,9 @@ def comparison(joined: pd.DataFrame) -> plt.Figure:
     axes.axvline(0, color=COLOURS["real"], linestyle=":", linewidth=1)
     axes.set_yticks(range(len(training_sets)), [name(one) for one in training_sets], fontsize=10)
     axes.invert_yaxis()
-    axes.set_xlabel("difference to real, percentage points (bar: 95 % interval over seeds)", fontsize=10)
+    axes.set_xlabel(
+        "difference to real, percentage points (bar: 95 % interval over seeds and test images)", fontsize=10
+    )
     axes.legend(title="study", fontsize=9, title_fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
     sns.despine(ax=axes, left=True)
     return figure
@@ -175,8 +178,8 @@ def _draw_accuracy(axes: plt.Axes, table: pd.DataFrame, accuracies: pd.DataFrame
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     for row, entry in enumerate(table.itertuples()):
         colour = COLOURS.get(entry.training_set, "#009E73")
-        seeds = 100 * accuracies.loc[accuracies.training_set == entry.training_set, "accuracy"]
-        axes.plot(seeds, np.full(len(seeds), row - 0.18), "o", color=colour, alpha=0.5, markersize=4)
+        each = 100 * accuracies.loc[accuracies.training_set == entry.training_set, "accuracy"]
+        axes.plot(each, np.full(len(each), row - 0.18), "o", color=colour, alpha=0.5, markersize=4)
         low, mean, high = 100 * entry.accuracy_low, 100 * entry.accuracy_mean, 100 * entry.accuracy_high
         if np.isfinite(low):
             axes.plot([low, high], [row, row], color=colour, linewidth=2)
@@ -190,12 +193,10 @@ def _draw_accuracy(axes: plt.Axes, table: pd.DataFrame, accuracies: pd.DataFrame
     labels = [f"{name(e.training_set)}, n = {e.n_real + e.n_generated:,}" for e in table.itertuples()]
     axes.set_yticks(range(len(table)), labels, fontsize=10)
     axes.set_ylim(len(table) - 0.4, -0.5)
-    low, high = axes.get_xlim()
-    axes.set_xlim(max(low, -1), min(high, 101))  # bounds of few seeds may lie where no accuracy does
-    n_seeds, n_test = int(table.n_seeds.max()), int(accuracies.n_test.max())
+    n_units, n_test = int(table.n_units.max()), int(accuracies.n_test.max())
     axes.set_xlabel(
         f"accuracy on {n_test:,} real test images, %; n: training images\n"
-        f"(diamond: mean of {n_seeds} seeds; bar: 95 % interval; dots: seeds; dotted line: mean of real)",
+        f"(diamond: mean of {seeds(n_units)}; bar: 95 % interval; dots: seeds; dotted line: mean of real)",
         fontsize=10,
     )
     sns.despine(ax=axes, left=True)

@@ -14,7 +14,7 @@ import yaml
 from markupsafe import Markup
 from PIL import Image
 
-from realgap.report import sections, summary
+from realgap.report import sections, summary, wording
 from realgap.report.figures import name
 from realgap.study import sources
 
@@ -25,8 +25,9 @@ LOSSLESS_BYTES = 150_000
 def render(
     template: str | Path,
     *,
-    table: pd.DataFrame,
-    accuracies: pd.DataFrame,
+    verdicts: pd.DataFrame,
+    pairs: pd.DataFrame,
+    seeds: Sequence[int],
     figures: Mapping[str, str | Path],
     gallery: Mapping[str, str | Path],
     analyses: Sequence[sections.Section],
@@ -36,26 +37,26 @@ def render(
 ) -> str:
     """The page as HTML with everything inside it.
 
-    figures: name -> SVG, those that the template asks for. gallery: class -> PNG of its images. analyses: in the
-    order of the page, their paths relative to `folder`.
+    verdicts, pairs: of realgap.report.tables. seeds: of the classifiers. figures: name -> SVG, those that the template
+    asks for. gallery: class -> PNG of its images. analyses: in the order of the page, their paths relative to `folder`.
     """
     ends = [("limits", "What the numbers are not"), ("config", "All settings")]
-    used = dict.fromkeys(part for training_set in table.training_set for part in training_set.split("+"))
+    used = dict.fromkeys(part for training_set in verdicts.training_set for part in training_set.split("+"))
     return page(
         template,
         study=config["study"],
-        sentences=summary.answer(table, accuracies),
-        rows=table.to_dict("records"),
-        n_test=int(accuracies.n_test.iloc[0]),
+        sentences=summary.answer(verdicts, pairs),
+        rows=verdicts.to_dict("records"),
+        n_test=int(verdicts.n_test.iloc[0]),
         n_classes=n_classes,
-        seeds=sorted(accuracies.seed.unique().tolist()),
+        seeds=sorted(seeds),
         sources=list(used),
         descriptions=sources.descriptions(config, used),
         figures={key: data_uri(path) for key, path in figures.items()},
         gallery={key: data_uri(path) for key, path in gallery.items()},
         analyses=[shown(section, folder) for section in analyses],
         links=[("images", "The images"), *((section.name, section.title) for section in analyses), *ends],
-        limits=summary.limits(table, config),
+        limits=summary.limits(verdicts, config),
         settings=config,
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
     )
@@ -72,10 +73,11 @@ def page(template: str | Path, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=summary.percent,
-        points=summary.points,
-        bare=summary.bare,
-        verdict=summary.verdict,
+        percent=wording.percent,
+        points=wording.points,
+        bare=wording.bare,
+        needed=wording.needed,
+        mark=lambda row: wording.mark(row["verdict"], row["margin"], row["within_margin"]),
         readable=name,
         cell=cell,
     )

@@ -1,6 +1,7 @@
 """The answer that a report begins with, and its limits. Every sentence follows from the numbers.
 
-A verdict needs an interval that excludes zero. Any other difference is "not told apart", in these words alone.
+A verdict is that of realgap.statistics.verdicts, on the difference that the sentence is about: no row is judged by how
+it and another one stand to a third.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from realgap import statistics
+from realgap.report.wording import amount, bare, interval, percent, points, seeds, within
+from realgap.statistics.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -21,38 +23,38 @@ class Sentence:
     rest: str
 
 
-def answer(table: pd.DataFrame, accuracies: pd.DataFrame) -> list[Sentence]:
-    """At most three sentences from tables.table and .accuracies: prompts, inversion, and both added to real.
+def answer(verdicts: pd.DataFrame, pairs: pd.DataFrame) -> list[Sentence]:
+    """At most three sentences from tables.verdicts and .pairs: prompts, inversion, and both added to real.
 
     A sentence whose training set is not there gives its place to the control, and to what real images reach.
     """
-    rows = {row["training_set"]: row for row in table.to_dict("records")}
+    rows = {row["training_set"]: row for row in verdicts.to_dict("records")}
     said = [
-        *([_alone(rows["stable_diffusion"], rows["real"], accuracies)] if "stable_diffusion" in rows else []),
-        *([_inverted(rows, accuracies)] if "diffusion_inversion" in rows else []),
+        *([_alone(rows["stable_diffusion"], rows["real"])] if "stable_diffusion" in rows else []),
+        *([_inverted(rows, pairs)] if "diffusion_inversion" in rows else []),
         *_added(rows),
     ]
     if len(said) < 3 and "vae_only" in rows:
         said.insert(0, _control(rows["vae_only"]))
     if len(said) < 3 and "stable_diffusion" not in rows:
-        said.insert(0, Sentence("Real images set the mark:", f"{_trained(rows['real'], accuracies, 'real images')}."))
+        said.insert(0, Sentence("Real images set the mark:", f"{_trained(rows['real'], 'real images')}."))
     return said[:3]
 
 
-def verdict(row: Mapping[str, Any]) -> str:
-    """A row of the table against real: "better", "worse", "not told apart", or "one seed" that cannot tell."""
-    return _judged(row["difference_low"], row["difference_high"])
-
-
-def limits(table: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
+def limits(verdicts: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
     """What the numbers of this study cannot say, in plain words."""
-    rows = {row["training_set"]: row for row in table.to_dict("records")}
-    real, n_seeds = rows["real"], int(table.n_seeds.min())
-    most = int((table.n_generated / real["n_real"]).max())
+    rows = {row["training_set"]: row for row in verdicts.to_dict("records")}
+    real, n_units = rows["real"], int(verdicts.n_units.min())
+    most = int((verdicts.n_generated / real["n_real"]).max())
     said = [
-        f"Intervals cover the classifier's seed only ({_seeds(n_seeds)}). Another choice of the {real['n_real']:,} "
-        "real images is not in them, nor is another base model.",
-        "Not told apart does not mean equal. A difference smaller than the interval stays hidden.",
+        f"Intervals of accuracies and of their differences cover the classifier's seed ({_none_of(n_units)}) and the "
+        f"choice of the {real['n_test']:,} test images. Another choice of the {real['n_real']:,} real images is not in "
+        "them, nor is another base model.",
+        "Not told apart does not mean equal. Equivalent means that the difference is shown to be within "
+        f"{within(real['margin'])} (margin in the settings; two one-sided tests at 5 %).",
+        *_power(verdicts),
+        "Each row has its own verdict, wrong in at most 5 % of studies. That one of several rows is wrong happens more "
+        "often.",
         "This run chose no setting by looking at test images. The project's defaults were chosen on earlier studies of "
         "this kind, so small differences between rows deserve a study of their own.",
         f"Classifiers see images of {config['dataset']['image_size']} px. Larger images may show other differences.",
@@ -76,70 +78,73 @@ def limits(table: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def percent(value: float) -> str:
-    """A fraction as percent, e.g. 93.5 %."""
-    return f"{100 * value:.1f} %"
-
-
-def bare(value: float) -> str:
-    """A fraction in percent without the sign of it, where a heading has it."""
-    return f"{100 * value:.1f}".replace("-", "\N{MINUS SIGN}")
-
-
-def points(value: float) -> str:
-    """A difference of fractions in percentage points with its sign, e.g. +2.3."""
-    return f"{100 * value:+z.1f}".replace("-", "\N{MINUS SIGN}")
-
-
-def interval(low: float, high: float, shown: Any) -> str:
-    """ "91.9 to 94.3", or "one seed" where there is none."""
-    return "one seed" if pd.isna(low) else f"{shown(low)} to {shown(high)}"
-
-
 _AS_DATA = {
-    "better": "are better training data than real ones",
-    "worse": "are worse training data than real ones",
-    "not told apart": "are not told apart from real ones as training data",
-    "one seed": "cannot be judged by one seed",
+    Verdict.BETTER: "are better training data than real ones",
+    Verdict.WORSE: "are worse training data than real ones",
+    Verdict.EQUIVALENT: "are as good training data as real ones, within {margin}",
+    Verdict.UNDECIDED: "are not told apart from real ones as training data",
+    Verdict.TOO_FEW: "cannot be judged by {seeds}",
 }
 _GAP = {
-    "better": "more than closes the gap between prompts and real images",
-    "worse": "closes part of the gap between prompts and real images",
-    "not told apart": "is better training data than prompts, and not told apart from real images",
+    Verdict.BETTER: "more than closes the gap between prompts and real images",
+    Verdict.WORSE: "closes part of the gap between prompts and real images",
+    Verdict.UNDECIDED: "is better training data than prompts, and not told apart from real images",
 }
+_CLOSED = "closes the gap between prompts and real images to within {margin}"
+_NEITHER = "are told apart neither from real ones nor from prompts as training data"
 _ADDED = {
-    "better": "help",
-    "worse": "hurt",
-    "not told apart": "bring a change that is not told apart from zero",
-    "one seed": "cannot be judged by one seed",
+    Verdict.BETTER: "help",
+    Verdict.WORSE: "hurt",
+    Verdict.EQUIVALENT: "change the accuracy by no more than {amount}",
+    Verdict.UNDECIDED: "are not told apart from real ones alone",
+    Verdict.TOO_FEW: "cannot be judged by {seeds}",
+}
+_PASSED = {
+    Verdict.BETTER: "gains accuracy",
+    Verdict.WORSE: "costs accuracy",
+    Verdict.EQUIVALENT: "changes the accuracy by no more than {amount}",
+    Verdict.UNDECIDED: "is not told apart from leaving them as they are",
+    Verdict.TOO_FEW: "cannot be judged by {seeds}",
 }
 
 
-def _alone(row: Mapping[str, Any], real: Mapping[str, Any], accuracies: pd.DataFrame) -> Sentence:
+def _alone(row: Mapping[str, Any], real: Mapping[str, Any]) -> Sentence:
     return Sentence(
-        f"Images from text prompts {_AS_DATA[verdict(row)]}:",
-        f"{_trained(row, accuracies)}. Trained on {real['n_real']:,} real images it gets {_accuracy(real)}. "
+        f"Images from text prompts {_said(_AS_DATA, row)}:",
+        f"{_trained(row)}. Trained on {real['n_real']:,} real images it gets {_accuracy(real)}. "
         f"The difference is {_difference(row)} points.",
     )
 
 
-def _inverted(rows: Mapping[str, Mapping[str, Any]], accuracies: pd.DataFrame) -> Sentence:
+def _inverted(rows: Mapping[str, Mapping[str, Any]], pairs: pd.DataFrame) -> Sentence:
     row, prompts = rows["diffusion_inversion"], rows.get("stable_diffusion")
-    lead = f"Images from Diffusion Inversion {_AS_DATA[verdict(row)]}:"
+    lead = f"Images from Diffusion Inversion {_said(_AS_DATA, row)}:"
     rest = (
         f"a classifier trained on {row['n_generated']:,} of them gets {_accuracy(row)}. "
         f"Against real images that is {_difference(row)} points"
     )
     if prompts is None:
         return Sentence(lead, f"{rest}.")
-    mine, theirs = (
-        accuracies[accuracies.training_set == one].sort_values("seed").accuracy
-        for one in ("diffusion_inversion", "stable_diffusion")
-    )
-    difference, low, high = statistics.paired_difference(mine, theirs)
-    if verdict(prompts) == "worse" and _judged(low, high) == "better":
-        lead = f"Diffusion Inversion {_GAP[verdict(row)]}:"
-    return Sentence(lead, f"{rest}, and against prompts {points(difference)} ({interval(low, high, points)}).")
+    value, low, high, found = _against(pairs, "diffusion_inversion", "stable_diffusion")
+    if prompts["verdict"] == Verdict.WORSE and found == Verdict.BETTER:
+        closes = _CLOSED.format(margin=within(row["margin"])) if row["within_margin"] else _GAP[row["verdict"]]
+        lead = f"Diffusion Inversion {closes}:"
+    elif row["verdict"] == Verdict.UNDECIDED and found == Verdict.UNDECIDED:
+        lead = f"Images from Diffusion Inversion {_NEITHER}:"
+    return Sentence(lead, f"{rest}, and against prompts {points(value)} ({interval(low, high, points)}).")
+
+
+def _against(pairs: pd.DataFrame, training_set: str, other: str) -> tuple[float, float, float, str]:
+    """A training set minus another, with its interval and verdict, whichever of the two comes first in the study."""
+    for sign, one, reference in ((1, training_set, other), (-1, other, training_set)):
+        found = pairs[(pairs.training_set == one) & (pairs.reference == reference)]
+        if len(found):
+            row = found.iloc[0]
+            bounds = sorted((sign * row.difference_low, sign * row.difference_high))
+            opposite = {Verdict.BETTER: Verdict.WORSE, Verdict.WORSE: Verdict.BETTER}
+            judged = row.verdict if sign == 1 else opposite.get(row.verdict, row.verdict)
+            return sign * row.difference, *bounds, judged
+    raise ValueError(f"pairs: must hold {training_set} and {other}, got {pairs.training_set.tolist()}")
 
 
 def _added(rows: Mapping[str, Mapping[str, Any]]) -> list[Sentence]:
@@ -151,26 +156,45 @@ def _added(rows: Mapping[str, Mapping[str, Any]]) -> list[Sentence]:
     (what, row), *others = mixed
     rest = f"a classifier gets {_accuracy(row)}. Against the real images alone that is {_difference(row)} points."
     for other, its_row in others:
-        rest += f" Added in the same way, {other} {_ADDED[verdict(its_row)]}: {_difference(its_row)} points."
-    return [Sentence(f"Added to the real images, {what} {_ADDED[verdict(row)]}:", rest)]
+        rest += f" Added in the same way, {other} {_said(_ADDED, its_row)}: {_difference(its_row)} points."
+    return [Sentence(f"Added to the real images, {what} {_said(_ADDED, row)}:", rest)]
 
 
 def _control(row: Mapping[str, Any]) -> Sentence:
-    found = {
-        "better": "gains accuracy",
-        "worse": "costs accuracy",
-        "not told apart": "brings a change that is not told apart from zero",
-        "one seed": "cannot be judged by one seed",
-    }[verdict(row)]
     return Sentence(
-        f"Passing the real images through the VAE alone {found}:",
+        f"Passing the real images through the VAE alone {_said(_PASSED, row)}:",
         f"a classifier gets {_accuracy(row)}. Against real images that is {_difference(row)} points.",
     )
 
 
-def _trained(row: Mapping[str, Any], accuracies: pd.DataFrame, what: str = "of them") -> str:
-    n, n_test = row["n_real"] + row["n_generated"], int(accuracies.n_test.max())
-    return f"a classifier trained on {n:,} {what} gets {_accuracy(row)} of {n_test:,} real test images right"
+def _said(words: Mapping[Verdict, str], row: Mapping[str, Any]) -> str:
+    """A row's verdict in these words; one that is told from zero and yet small says so."""
+    said = words[row["verdict"]].format(
+        margin=within(row["margin"]), amount=amount(row["margin"]), seeds=seeds(int(row["n_units"]))
+    )
+    small = row["within_margin"] and row["verdict"] in (Verdict.BETTER, Verdict.WORSE)
+    return f"{said}, by less than {amount(row['margin'])}" if small else said
+
+
+def _power(verdicts: pd.DataFrame) -> list[str]:
+    """What the study could have seen, where it has the units to say so."""
+    known = verdicts[verdicts.detectable.notna()]
+    if known.empty:
+        return []
+    least, most = known.detectable.min(), known.detectable.max()
+    return [
+        "A difference below the table's column Detectable may well stay unseen. Four studies in five of this size see "
+        f"one of {_span(least, most)} points, by the row."
+    ]
+
+
+def _span(least: float, most: float) -> str:
+    return bare(least) if bare(least) == bare(most) else f"{bare(least)} to {bare(most)}"
+
+
+def _trained(row: Mapping[str, Any], what: str = "of them") -> str:
+    n = row["n_real"] + row["n_generated"]
+    return f"a classifier trained on {n:,} {what} gets {_accuracy(row)} of {row['n_test']:,} real test images right"
 
 
 def _accuracy(row: Mapping[str, Any]) -> str:
@@ -181,11 +205,5 @@ def _difference(row: Mapping[str, Any]) -> str:
     return f"{points(row['difference_to_real'])} ({interval(row['difference_low'], row['difference_high'], points)})"
 
 
-def _judged(low: float, high: float) -> str:
-    if pd.isna(low):
-        return "one seed"
-    return "better" if low > 0 else "worse" if high < 0 else "not told apart"
-
-
-def _seeds(n: int) -> str:
-    return "one seed, so there are none here" if n == 1 else f"{n} seeds"
+def _none_of(n: int) -> str:
+    return "one seed, so not in them here" if n == 1 else f"{n} seeds"

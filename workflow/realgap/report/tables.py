@@ -1,11 +1,16 @@
-"""From predictions to the study's table: seeds are the unit, differences are paired by seed."""
+"""From predictions to the study's tables: seeds are the unit, differences are paired by seed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from realgap import statistics
+from realgap.statistics import differences
+from realgap.statistics import rows as judging
+from realgap.statistics.differences import mean_of
+from realgap.statistics.shares import mean_share
 from realgap.store import files
 
 
@@ -36,7 +41,8 @@ def accuracies(predictions: list[dict]) -> pd.DataFrame:
 def table(accuracies: pd.DataFrame, reference: str = "real") -> pd.DataFrame:
     """A row per training set: mean accuracy and the paired difference to `reference`, with 95 % intervals.
 
-    Student t intervals over seeds; fractions, not percent. With one seed the bounds are empty.
+    Student t intervals over seeds, each row by itself and without the test images: `verdicts` has what a page says.
+    Fractions, not percent. With one seed the bounds are empty.
     """
     baseline = accuracies[accuracies.training_set == reference].sort_values("seed")
     rows = []
@@ -59,6 +65,72 @@ def table(accuracies: pd.DataFrame, reference: str = "real") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def hits(predictions: Sequence[dict]) -> dict[str, np.ndarray]:
+    """Right answers of each training set, (seeds, images) bool, seeds in rising order; predictions as `accuracies`.
+
+    ValueError if a training set has other seeds, or other test images, than the first.
+    """
+    found: dict[str, dict[int, np.ndarray]] = {}
+    for one in predictions:
+        right = one["logits"].argmax(axis=1) == one["labels"]
+        found.setdefault(one["training_set"], {})[int(one["seed"])] = right
+    seeds, n_test = sorted(next(iter(found.values()))), len(predictions[0]["labels"])
+    for name, own in found.items():
+        if sorted(own) != seeds or any(len(one) != n_test for one in own.values()):
+            raise ValueError(
+                f"predictions: must be of the seeds {seeds} and of the same test images, got {name!r} with others"
+            )
+    return {name: np.stack([own[seed] for seed in seeds]) for name, own in found.items()}
+
+
+def verdicts(predictions: Sequence[dict], margin: float, reference: str = "real") -> pd.DataFrame:
+    """A row per training set, as statistics.rows.study_rows judges it, test images included; what a page shows.
+
+    predictions: as `accuracies` takes them. margin: of accuracy. Columns: those of `table`, with n_units in place of
+    n_seeds, then verdict, within_margin, detectable, units_needed, n_test and margin. Fractions.
+    """
+    correct = hits(predictions)
+    counts = accuracies(predictions).drop_duplicates("training_set").set_index("training_set")
+    each = np.stack(list(correct.values()))
+    found = judging.study_rows(each.mean(axis=2), list(correct), each.shape[2], reference, each, margin)
+    frame = pd.DataFrame(found, columns=_NAMES).assign(n_test=each.shape[2], margin=margin)
+    for place, column in enumerate(("n_real", "n_generated"), start=1):
+        frame.insert(place, column, frame.training_set.map(counts[column]))
+    return frame
+
+
+def judged(correct: Mapping[str, np.ndarray], margin: float, reference: str = "real") -> pd.DataFrame:
+    """What `verdicts` has of hits (seeds, images) bool of each training set, in the columns of an analysis.
+
+    training_set, n_seeds, mean, low, high, difference, difference_low, difference_high, verdict, within_margin.
+    """
+    each = np.stack(list(correct.values()))
+    found = judging.study_rows(each.mean(axis=2), list(correct), each.shape[2], reference, each, margin)
+    return pd.DataFrame([row[:10] for row in found], columns=_JUDGED)
+
+
+def pairs(predictions: Sequence[dict], margin: float) -> pd.DataFrame:
+    """A row for each two training sets: the one minus its `reference`, which stands before it in the study.
+
+    Arguments as `verdicts` takes them. Each row has its own 95 % interval.
+    """
+    correct = hits(predictions)
+    each = np.stack(list(correct.values()))
+    found = judging.pairs(each.mean(axis=2), list(correct), each, margin)
+    return pd.DataFrame(found, columns=judging.Pair._fields).rename(columns={"name": "training_set"})
+
+
+_NAMES = [
+    *("training_set", "n_units", "accuracy_mean", "accuracy_low", "accuracy_high"),
+    *("difference_to_real", "difference_low", "difference_high"),
+    *("verdict", "within_margin", "detectable", "units_needed"),
+]
+
+
+_OVER_SEEDS = ["n_seeds", "mean", "low", "high", "difference", "difference_low", "difference_high"]
+_JUDGED = ["training_set", *_OVER_SEEDS, "verdict", "within_margin"]
+
+
 def as_csv(frame: pd.DataFrame) -> str:
     """The text of a table at rest: fractions to six digits."""
     return frame.to_csv(index=False, float_format="%.6f")
@@ -69,20 +141,23 @@ def over_seeds(
 ) -> pd.DataFrame:
     """Mean of `value` over seeds and its difference to `reference`, a row per training set and group.
 
-    observations: training_set, seed, value and the columns `within`, which name a group (a class, a bin);
-    several rows of a seed and group, e.g. images, are averaged first, and nan leaves that seed without a value.
-    Columns: training_set, *within, n_seeds, mean, low, high, difference, difference_low, difference_high,
-    p_value. 95 % Student t intervals, differences paired by seed, p by exact sign flips; nan where a seed has
-    no value, and for the reference's difference to itself.
+    observations: training_set, seed, value and the columns `within`, which name a group (a class, a bin). Several rows
+    of a seed and group are items, e.g. images, the same ones in the same order for all seeds and training sets: their
+    sampling is part of the intervals, as statistics.differences.paired has it. A nan leaves the group without a value.
+    Columns: training_set, *within, n_seeds, mean, low, high, difference, difference_low, difference_high, p_value; the
+    last of the difference by itself. nan for the reference's difference to itself. 95 % intervals; those of numbers in
+    [0, 1] stay there.
     """
     keys = ["training_set", *within]
-    seeds = observations.groupby([*keys, "seed"], sort=False, dropna=False)[value].mean().reset_index()
-    groups = {key: group.sort_values("seed") for key, group in seeds.groupby(keys, sort=False)}
+    groups = {key: _by_seed(group, value) for key, group in observations.groupby(keys, sort=False, dropna=False)}
     rows = []
-    for key, group in groups.items():
+    for key, (seeds, values) in groups.items():
         other = groups.get((reference, *key[1:])) if key[0] != reference else None
-        rows.append({**dict(zip(keys, key, strict=True)), **_over_seeds(group, other, value)})
-    return pd.DataFrame(rows)
+        if other is not None and other[0] != seeds:
+            raise ValueError(f"seeds: must be those of the reference, {other[0]}, got {seeds}")
+        compared = _over_seeds(values, None if other is None else other[1])
+        rows.append((*key, len(seeds), *compared))
+    return pd.DataFrame(rows, columns=[*keys, *_OVER_SEEDS, "p_value"])
 
 
 def save(path: str | Path, frame: pd.DataFrame) -> None:
@@ -90,18 +165,23 @@ def save(path: str | Path, frame: pd.DataFrame) -> None:
     files.write(path, frame.to_csv(index=False, float_format="%.6g").encode())
 
 
-def _over_seeds(group: pd.DataFrame, other: pd.DataFrame | None, value: str) -> dict[str, float]:
-    own, nothing = group[value].to_numpy(), (float("nan"),) * 3
-    known = bool(pd.notna(own).all())
-    mean, difference, p_value = statistics.mean_interval(own) if known else nothing, nothing, float("nan")
-    if known and other is not None and other[value].notna().all():
-        if other.seed.tolist() != group.seed.tolist():
-            raise ValueError(f"seeds: must be those of the reference, {other.seed.tolist()}, got {group.seed.tolist()}")
-        difference = statistics.paired_difference(own, other[value])
-        p_value = statistics.permutation_test(own, other[value])
-    return {
-        "n_seeds": len(group),
-        **dict(zip(("mean", "low", "high"), mean, strict=True)),
-        **dict(zip(("difference", "difference_low", "difference_high"), difference, strict=True)),
-        "p_value": p_value,
-    }
+def _by_seed(group: pd.DataFrame, value: str) -> tuple[list[int], np.ndarray]:
+    """Its seeds in rising order, and the values (seeds, items)."""
+    each = {int(seed): own[value].to_numpy(dtype=np.float64) for seed, own in group.groupby("seed")}
+    if len({len(own) for own in each.values()}) > 1:
+        raise ValueError(f"{value}: must be of as many items for each seed, got {[len(own) for own in each.values()]}")
+    return list(each), np.stack(list(each.values()))
+
+
+def _over_seeds(values: np.ndarray, other: np.ndarray | None) -> tuple[float, ...]:
+    nothing = (float("nan"),) * 3
+    if not np.isfinite(values).all():
+        return (*nothing, *nothing, float("nan"))
+    inside = values.min() >= 0 and values.max() <= 1
+    mean = mean_share(values) if inside and values.shape[1] > 1 else mean_of(values)
+    if inside:
+        mean = (mean[0], max(mean[1], 0.0), min(mean[2], 1.0))
+    if other is None or not np.isfinite(other).all():
+        return (*mean, *nothing, float("nan"))
+    found = differences.paired(values, other)
+    return (*mean, *found[:3], differences.p_of(found))

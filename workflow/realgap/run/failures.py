@@ -27,14 +27,16 @@ class Recorder(logging.Handler):
     """Remembers what Snakemake reports of failed jobs when it does: later SLURM forgets them.
 
     `attempts` maps a job's id in this run to its last failed attempt. A job of a group that failed is only
-    blamed when the group's log does, or blames none.
+    blamed when the group's log does, or blames none. `any` says whether there was any error at all.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.attempts: dict[int, Attempt] = {}
+        self.any = False
 
     def emit(self, record: logging.LogRecord) -> None:
+        self.any = self.any or record.levelno >= logging.ERROR
         event = str(getattr(record, "event", "")).rpartition(".")[2].lower()
         if event == "group_error":
             logs = getattr(record, "aux_logs", None) or []

@@ -28,10 +28,13 @@ def parse(description: str | None, options: type | None = None, **files: Any) ->
 
     A file's value is the keyword arguments of argparse's `add_argument`, e.g. `out={}` or
     `shards={"nargs": "+"}`; one is required unless it has a default. Options are refused when one is
-    missing or unknown, so that a rule and its step cannot drift apart. `@FILE` stands for the lines of FILE.
+    missing or unknown, so that a rule and its step cannot drift apart; one with a default may be left out. Where a file
+    may stand many times, `@FILE` stands for the lines of FILE.
     """
-    parser = argparse.ArgumentParser(description=description, fromfile_prefix_chars="@")
+    parser = argparse.ArgumentParser(description=description)
     for name, arguments in files.items():
+        if arguments.get("nargs") in ("+", "*"):
+            arguments = {"action": _Listed, **arguments}
         parser.add_argument(f"--{name.replace('_', '-')}", **{"required": "default" not in arguments, **arguments})
     if options is not None:
         parser.add_argument("--options", required=True, help=f"JSON: {', '.join(_names(options))}")
@@ -48,6 +51,12 @@ def parse(description: str | None, options: type | None = None, **files: Any) ->
     return arguments, _fill(options, arguments.options) if options is not None else None
 
 
+def said(options: Any) -> dict[str, Any]:
+    """Options as a file says them: those that have a default only where they are other."""
+    fields = dataclasses.fields(options)
+    return {field.name: value for field in fields if (value := getattr(options, field.name)) != field.default}
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a step; what the user can mend (a wrong value, a missing or damaged file) becomes one line, exit 1.
 
@@ -56,6 +65,10 @@ def run(main: Callable[[], None]) -> None:
     beginning = job_log.begin()
     try:
         main()
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):  # torch's word for it
+            raise
+        sys.exit("error: out of memory: this step needs more than it was given (a limit of the job, or `ulimit -v`)")
     except (ValueError, OSError) as error:
         if os.environ.get("REALGAP_TRACEBACK") == "1":
             traceback.print_exc()
@@ -64,6 +77,15 @@ def run(main: Callable[[], None]) -> None:
     job_log.log(beginning)
     for path in _BENCHMARKS:
         _benchmark(path)
+
+
+class _Listed(argparse.Action):
+    """Files of which there may be more than a command line holds: @ and a file that lists them."""
+
+    def __call__(self, parser: Any, namespace: Any, values: list[Any], option: str | None = None) -> None:
+        if len(values) == 1 and str(values[0]).startswith("@"):
+            values = Path(str(values[0])[1:]).read_text(encoding="utf-8").splitlines()
+        setattr(namespace, self.dest, values)
 
 
 def _require_gpu() -> None:
@@ -99,8 +121,9 @@ def _names(options: type) -> list[str]:
 
 def _fill(options: type, text: str) -> Any:
     values = json.loads(text)
-    if set(values) != set(_names(options)):
-        odd = ", ".join(sorted(set(values) ^ set(_names(options))))
+    usual = {field.name for field in dataclasses.fields(options) if field.default is not dataclasses.MISSING}
+    if set(values) | usual != set(_names(options)):
+        odd = ", ".join(sorted((set(values) | usual) ^ set(_names(options))))
         raise SystemExit(f"error: --options: must hold exactly {', '.join(_names(options))}; missing or unknown: {odd}")
     return options(**values)
 

@@ -45,7 +45,8 @@ class Study:
                     check(name)
                 except (ValueError, OSError) as error:
                     self.damaged.add(name)
-                    yield f"{' '.join(str(error).split())} (rule {self.graph[name].rule})"
+                    said = error.strerror if isinstance(error, OSError) and error.filename is None else error
+                    yield f"{' '.join(str(said).split())} (rule {self.graph[name].rule})"
 
     def _check_content(self, name: str) -> None:
         path = self.folder / name
@@ -74,19 +75,27 @@ class Study:
 
     def _check_table(self, name: str) -> None:
         predictions = [one for one in self.graph if one.startswith("predictions/")]
-        if name not in ("accuracies.csv", "table.csv") or not set(predictions) <= set(self.made) - self.damaged:
+        if name not in TABLES or not set(predictions) <= set(self.made) - self.damaged:
             return
         opened = [shards.read(self.folder / one, "predictions") for one in predictions]
-        frame = tables.accuracies([{**one.arrays, **one.attributes} for one in opened])
-        text = tables.as_csv(frame if name == "accuracies.csv" else tables.table(frame))
-        if (self.folder / name).read_text(encoding="utf-8", errors="replace") != text:
+        margin = (self.graph[name].options or {}).get("margin", 0) / 100
+        frame = TABLES[name]([{**one.arrays, **one.attributes} for one in opened], margin)
+        if (self.folder / name).read_text(encoding="utf-8", errors="replace") != tables.as_csv(frame):
             raise ValueError(_again(self.folder / name, "is not what the predictions say"))
+
+
+TABLES = {
+    "accuracies.csv": lambda predictions, margin: tables.accuracies(predictions),
+    "table.csv": lambda predictions, margin: tables.table(tables.accuracies(predictions)),
+    "verdicts.csv": tables.verdicts,
+    "pairs.csv": tables.pairs,
+}
 
 
 def _check_product(path: Path) -> None:
     """Tables, figures and pages carry no checksum of ours: PNG has its own, the others must be complete."""
-    content = path.read_bytes()
     try:
+        content = path.read_bytes()
         if path.suffix == ".png":
             Image.open(io.BytesIO(content)).load()
         elif path.suffix == ".svg":
@@ -98,6 +107,8 @@ def _check_product(path: Path) -> None:
         elif path.suffix == ".csv" and (pd.read_csv(path).columns.empty or not content.endswith(b"\n")):
             raise ValueError("its end is missing")
     except (ValueError, OSError, SyntaxError) as error:
+        if system := files.system_error(path, error):
+            raise system from error
         raise ValueError(_again(path, f"not complete ({error})")) from error
 
 

@@ -20,7 +20,6 @@ from realgap.statistics.intervals import (
     holm,
     mean_interval,
     paired_difference,
-    permutation_test,
     share_interval,
 )
 
@@ -30,6 +29,5 @@ __all__ = [
     "holm",
     "mean_interval",
     "paired_difference",
-    "permutation_test",
     "share_interval",
 ]

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from realgap.statistics.crossed import half_width, variances
+from realgap.statistics.differences import Difference, found
 
 
 def mean_auc(positive: ArrayLike, negative: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
@@ -33,6 +34,29 @@ def mean_auc(positive: ArrayLike, negative: ArrayLike, confidence: float = 0.95)
     half = float(half) / (inside * (1 - inside))
     low, high = special.expit(special.logit(inside) + np.array([-half, half]))
     return area, min(float(low), area), max(float(high), area)
+
+
+def difference(
+    positive: ArrayLike,
+    negative: ArrayLike,
+    positive_of_reference: ArrayLike,
+    negative_of_reference: ArrayLike,
+    paired: bool = True,
+) -> Difference:
+    """`mean_auc` of scores (units, n) above (units, m) minus that of a reference, over units and images.
+
+    paired: the images are the same ones for both; else all four sides are samples of their own. One unit: its interval
+    is of images alone, and n_units says so. Bounds are not clipped.
+    Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988), for AUCs of the same images.
+    """
+    sides = [_scores("positive", positive), _scores("negative", negative)]
+    others = [_scores("positive", positive_of_reference), _scores("negative", negative_of_reference)]
+    own, other = ([np.stack(side) for side in zip(*map(_placements, *two), strict=True)] for two in (sides, others))
+    each = own[0].mean(axis=1) - other[0].mean(axis=1)
+    of_units = float(each.var(ddof=1)) if len(each) > 1 else 0.0
+    parts = [one - two for one, two in zip(own, other, strict=True)] if paired else [*own, *other]
+    of_images = sum(float(variances(part)[1]) for part in parts)
+    return found(float(each.mean()), of_units, max(1, len(each) - 1), len(each), of_images, 2)
 
 
 def _placements(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

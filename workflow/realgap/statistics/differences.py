@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from realgap.statistics.crossed import half_width, variances
+from realgap.statistics.crossed import half_width, p_value, variances
 
 APART = 0.3  # a row leaves the pool where its extra scatter has a smaller p than this (Bonferroni over rows)
 OWN = 0.5  # two rows of the pool use their own variance where its excess over the rest's has a smaller p
@@ -51,26 +51,76 @@ def difference(accuracies: ArrayLike, row: int, other: int, correct: ArrayLike |
     return _difference(accuracies, correct, row, other, _pool(accuracies))
 
 
-def paired(values: ArrayLike, reference: ArrayLike, counted: ArrayLike | None = None) -> Difference:
-    """Mean of values - reference, both (units, images) of one number per image, over units and images.
+def paired(
+    values: ArrayLike,
+    reference: ArrayLike,
+    counted: ArrayLike | None = None,
+    counted_of_reference: ArrayLike | None = None,
+) -> Difference:
+    """Mean of values - mean of reference, both (units, images) of one number per image, over units and images.
 
     The same images for all units: correctness, a map's focus, or what an image adds to a calibration error.
-    counted: (units, images) bool, where a pair counts (both maps are there, both classifiers are right); a unit's
-    mean is over what counts in it. Bounds are not clipped. ValueError if a unit counts nothing.
+    counted: (units, images) bool, where a value counts (its map is there, its classifier is right), by default where
+    the reference's does as well; counted_of_reference: where that does. A unit's mean is over what counts in it.
+    Bounds are not clipped. ValueError if a unit counts nothing.
     """
     values, reference = (np.asarray(one, dtype=np.float64) for one in (values, reference))
     counted = np.ones(values.shape, bool) if counted is None else np.asarray(counted, dtype=bool)
-    if values.ndim != 2 or not values.shape == reference.shape == counted.shape or not counted.any(axis=1).all():
-        shapes = f"{values.shape}, {reference.shape}, {counted.shape}"
+    other = counted if counted_of_reference is None else np.asarray(counted_of_reference, dtype=bool)
+    shapes = {one.shape for one in (values, reference, counted, other)}
+    if len(shapes) > 1 or values.ndim != 2 or not (counted.any(axis=1) & other.any(axis=1)).all():
         raise ValueError(f"values, reference, counted: must be (units, images) with some counted, got {shapes}")
-    each = np.where(counted, values - reference, 0.0)
-    means = each.sum(axis=1) / counted.sum(axis=1)
-    weights = counted / counted.mean(axis=1, keepdims=True)
-    added = means[:, None] + weights * np.where(counted, values - reference - means[:, None], 0.0)
+    return _of_images(_added(values, counted) - _added(reference, other))
+
+
+def mean_of(values: ArrayLike) -> tuple[float, float, float]:
+    """Mean of (units, images) of one number per image with its 95 % interval over both: (mean, low, high).
+
+    One unit: its bounds are nan. One image, or one number of each unit: Student's t over units.
+    """
+    mean = _of_images(np.asarray(values, dtype=np.float64))
+    return mean.value, mean.low, mean.high
+
+
+def p_of(one: Difference) -> float:
+    """Two-sided p of a difference: below 0.05 where its interval excludes zero; nan for one unit."""
+    if one.n_units < 2:
+        return float("nan")
+    return float(p_value(one.value, one.unit_sd**2 / one.n_units, one.df, one.image_error**2))
+
+
+def _added(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """What each image adds to its unit's mean over what counts in it, (units, images) whose row means are these."""
+    means = (np.where(counted, values, 0).sum(axis=1) / counted.sum(axis=1))[:, None]
+    return means + counted / counted.mean(axis=1, keepdims=True) * np.where(counted, values - means, 0.0)
+
+
+def _of_images(added: np.ndarray) -> Difference:
+    """The mean of (units, images) with its intervals."""
+    means = added.mean(axis=1)
     if len(means) == 1:
         return _one_unit(float(means[0]))
     of_units, of_images = (float(part) for part in variances(added))
-    return _found(float(means.mean()), of_units * len(means), len(means) - 1, len(means), of_images, 2)
+    of_images = 0.0 if added.shape[1] == 1 else of_images
+    return found(float(means.mean()), of_units * len(means), len(means) - 1, len(means), of_images, 2)
+
+
+def found(value: float, unit_variance: float, unit_df: float, n_units: int, of_images: float, used: int) -> Difference:
+    """A Difference from the variance of one unit's difference, and what the images add to that of the mean."""
+    of_units = unit_variance / n_units
+    half, inner = (float(half_width(of_units, unit_df, of_images, confidence)) for confidence in (0.95, 0.9))
+    return Difference(
+        value,
+        value - half,
+        value + half,
+        (value - inner, value + inner),
+        float(np.sqrt(of_units + of_images)),
+        unit_df,
+        n_units,
+        float(np.sqrt(unit_variance)),
+        float(np.sqrt(of_images)),
+        used,
+    )
 
 
 def checked(accuracies: ArrayLike, correct: ArrayLike | None) -> tuple[np.ndarray, np.ndarray | None]:
@@ -92,32 +142,15 @@ def _difference(
         return _one_unit(value)
     variance, df, used = _unit_variance(accuracies, row, other, pool)
     of_images = 0.0 if correct is None else float(variances(correct[row].astype(np.int8) - correct[other])[1])
-    found = _found(value, variance, df, n_units, of_images, used)
-    clipped = np.clip([found.low, found.high, *found.inner], -1, 1).tolist()
-    return found._replace(low=clipped[0], high=clipped[1], inner=tuple(clipped[2:]))
+    difference = found(value, variance, df, n_units, of_images, used)
+    bounds = [difference.low, difference.high, *difference.inner]
+    clipped = np.clip(bounds, -1, 1).tolist()
+    return difference._replace(low=clipped[0], high=clipped[1], inner=tuple(clipped[2:]))
 
 
 def _one_unit(value: float) -> Difference:
     nan = float("nan")
     return Difference(value, nan, nan, (nan, nan), nan, nan, 1, nan, nan, 2)
-
-
-def _found(value: float, unit_variance: float, unit_df: float, n_units: int, of_images: float, used: int) -> Difference:
-    """From the variance of one unit's difference, and what the images add to that of the mean."""
-    of_units = unit_variance / n_units
-    half, inner = (float(half_width(of_units, unit_df, of_images, confidence)) for confidence in (0.95, 0.9))
-    return Difference(
-        value,
-        value - half,
-        value + half,
-        (value - inner, value + inner),
-        float(np.sqrt(of_units + of_images)),
-        unit_df,
-        n_units,
-        float(np.sqrt(unit_variance)),
-        float(np.sqrt(of_images)),
-        used,
-    )
 
 
 def _unit_variance(accuracies: np.ndarray, row: int, other: int, pool: list[int]) -> tuple[float, float, int]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from realgap.statistics.families import step_down
 from realgap.streams import stream
 
 
@@ -71,6 +72,17 @@ def summary(differences: np.ndarray, confidence: float = 0.95) -> Exchange:
     return Exchange(
         value, float(value - order[-k]), float(value - order[k - 1]), float(min(1.0, 2 * min(upper, lower)))
     )
+
+
+def family_p(differences: np.ndarray) -> np.ndarray:
+    """Adjusted p (cells,) of differences (1 + permutations, cells) by the same permutations, the observed ones first.
+
+    The largest of all cells in each permutation, each in units of its own scatter by chance (families.step_down).
+    Cells may be several metrics, or one metric of several classes that were dealt alike.
+    """
+    # of all arrangements, the observed one among them: what it is measured by must not know which one that is
+    centred, scatter = np.abs(differences - differences.mean(axis=0)), differences.std(axis=0)
+    return step_down(np.divide(centred, scatter, out=np.zeros_like(centred), where=scatter > 1e-12))
 
 
 def any_hit(hits: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -76,10 +76,19 @@ def sign_flip_p(cells: np.ndarray, image_variance: np.ndarray, seed: int = 0) ->
     shift[0] = 0
     statistics = np.abs(signs @ cells / n_units + shift)
     statistics = np.divide(statistics, scale, out=np.zeros_like(statistics), where=scale > 0)
-    order = np.argsort(statistics[0])  # the first arrangement is the observed one; clearest cell last
+    return step_down(statistics)
+
+
+def step_down(statistics: np.ndarray) -> np.ndarray:
+    """Adjusted p (cells,) of statistics (arrangements, cells), large ones against chance, the observed ones first.
+
+    A cell is compared with the largest of the cells that are no clearer than itself, in every arrangement.
+    Source: Westfall and Young, Resampling-based multiple testing (1993), algorithm 2.8.
+    """
+    order = np.argsort(statistics[0])  # clearest cell last
     largest = np.maximum.accumulate(statistics[:, order], axis=1)
     share = (largest >= statistics[0, order] - 1e-12).mean(axis=0)
-    adjusted = np.empty(cells.shape[1])
+    adjusted = np.empty(statistics.shape[1])
     adjusted[order] = np.maximum.accumulate(share[::-1])[::-1]
     return adjusted
 

@@ -1,4 +1,4 @@
-"""Intervals and tests for small studies: the seed is the unit, every number comes with an interval.
+"""Intervals of small samples: every number comes with an interval.
 
 Means over seeds use Student's t, since three to ten seeds are usual. Statistics of many items (images) use
 the bootstrap over items. All functions take arrays and plain arguments, and need numpy and scipy only.
@@ -67,33 +67,6 @@ def bootstrap_interval(
     return estimate, float(low), float(high)
 
 
-def permutation_test(
-    values: ArrayLike, reference: ArrayLike, paired: bool = True, seed: int = 0, resamples: int = 9999
-) -> float:
-    """Two-sided p of the difference in means, under exchange of `values` (n,) and `reference` (n,) or (m,).
-
-    paired: swap within pairs (the signs of the differences flip), else over the pooled sample. All
-    arrangements are tried when there are at most `resamples` of them, else that many drawn from `seed`.
-    The smallest p a paired test of n seeds can reach is 2 / 2**n: three seeds never give less than 0.25.
-    Source: Fisher, The design of experiments (1935), ch. 3; computed by scipy.
-    """
-    if paired:
-        values, reference = _pair(values, reference)
-    else:
-        values, reference = _sample("values", values), _sample("reference", reference)
-    if paired and len(values) == 1:
-        return 1.0  # both signs are equally far from zero; scipy wants two pairs
-    result = stats.permutation_test(
-        (values, reference),
-        lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis),
-        permutation_type="samples" if paired else "independent",
-        vectorized=True,
-        n_resamples=resamples,
-        rng=stream(seed, "permutation"),
-    )
-    return float(result.pvalue)
-
-
 def share_interval(
     successes: int, total: int, confidence: float = 0.95, method: str = "wilson"
 ) -> tuple[float, float, float]:
@@ -111,7 +84,7 @@ def share_interval(
 
 
 def auc(positive: ArrayLike, negative: ArrayLike) -> float:
-    """Chance that a score in `positive` (n,) exceeds one in `negative` (m,), ties half; 0.5: no difference.
+    """Chance that a score in `positive` (n,) exceeds one in `negative` (m,), ties half; 0.5: as by chance.
 
     Source: Mann and Whitney, Ann. Math. Statist. 18 (1947): the area under the ROC curve by ranks.
     """

@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 from numpy.typing import ArrayLike
 
-from realgap.statistics.differences import Difference, checked, differences
+from realgap.statistics.differences import Difference, checked, difference, differences
 from realgap.statistics.shares import mean_of_counts, mean_share
-from realgap.statistics.verdicts import MARGIN, Verdict, detectable, equivalent, units_needed, verdict
+from realgap.statistics.verdicts import FEWEST_UNITS, MARGIN, Verdict, detectable, equivalent, units_needed, verdict
+
+_OF_REFERENCE = (*(float("nan"),) * 3, None, False, *(float("nan"),) * 2)  # its difference to itself
 
 
 class Row(NamedTuple):
@@ -31,6 +33,21 @@ class Row(NamedTuple):
     units_needed: float  # for an interval of the difference within +-1 point; infinite: the test images forbid it
 
 
+class Pair(NamedTuple):
+    """One row of a study's table minus another; fields as in Row."""
+
+    name: str
+    reference: str
+    n_units: int
+    difference: float
+    difference_low: float
+    difference_high: float
+    verdict: Verdict
+    within_margin: bool
+    detectable: float
+    units_needed: float
+
+
 def study_rows(
     accuracies: ArrayLike,
     names: Sequence[str],
@@ -45,19 +62,34 @@ def study_rows(
         raise ValueError(f"names: must name the {len(accuracies)} rows, '{reference}' among them, got {list(names)}")
     found = differences(accuracies, list(names).index(reference), correct)
     rows = []
-    for i, (name, difference) in enumerate(zip(names, found, strict=True)):
+    for i, (name, one) in enumerate(zip(names, found, strict=True)):
         mean = mean_share(correct[i]) if correct is not None else mean_of_counts(accuracies[i] * n_test, n_test)
-        rows.append(Row(name, accuracies.shape[1], *mean, *_judged(difference, margin, name == reference)))
+        own = _OF_REFERENCE if name == reference else judged(one, margin)
+        rows.append(Row(name, accuracies.shape[1], *mean, *own))
     return rows
 
 
-def _judged(found: Difference, margin: float, is_reference: bool) -> tuple:
-    if is_reference:
-        return (float("nan"),) * 3 + (None, False, float("nan"), float("nan"))
+def pairs(
+    accuracies: ArrayLike, names: Sequence[str], correct: ArrayLike | None = None, margin: float = MARGIN
+) -> list[Pair]:
+    """A Pair for each two of `names`, the one that comes first as its reference; arguments as `study_rows` takes them.
+
+    Each pair has its own 5 %: a sentence that picks one of many pairs needs `families`.
+    """
+    accuracies, correct = checked(accuracies, correct)
+    return [
+        Pair(names[i], other, accuracies.shape[1], *judged(difference(accuracies, i, j, correct), margin))
+        for j, other in enumerate(names)
+        for i in range(j + 1, len(names))
+    ]
+
+
+def judged(found: Difference, margin: float = MARGIN) -> tuple[float, float, float, Verdict, bool, float, float]:
+    """A difference of accuracies as a Row or a Pair has it, from `difference` to `units_needed`."""
     return (
         *found[:3],
         verdict(found.low, found.high, found.n_units, margin, found.inner),
-        found.n_units > 1 and equivalent(*found.inner, margin),
+        found.n_units >= FEWEST_UNITS and equivalent(*found.inner, margin),
         detectable(found.unit_sd**2 / found.n_units, found.df, found.image_error**2),
         units_needed(found.unit_sd, 0.01, found.image_error, found.pooled_rows),
     )

@@ -28,8 +28,8 @@ EVERY_S = 60.0
 class Checkpoint:
     """The checkpoint of the step that makes `out` with what `made` says (options, inputs' checksums).
 
-    From its creation on, SIGTERM and SIGUSR1 (what clusters send before they kill) lead to a last
-    checkpoint at the next `offer` and to exit code 143.
+    From its creation on, SIGTERM and SIGUSR1 (what clusters send before they kill) and SIGHUP (a terminal that
+    closes; not under nohup) lead to a last checkpoint at the next `offer` and to exit code 143.
     """
 
     def __init__(self, out: str | Path, made: dict[str, Any], every_s: float = EVERY_S) -> None:
@@ -37,8 +37,9 @@ class Checkpoint:
         self.path = out.parent / f".{out.name}.checkpoint.safetensors"
         self.made, self.every_s, self.saved_at = made, every_s, time.monotonic()
         self.told_to_stop = False
-        for signum in (signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(signum, self._stop)
+        for signum in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
+            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:
+                signal.signal(signum, self._stop)
 
     def load(self, state_class: type[T]) -> T | None:
         """The state last saved, or None when there is none.
@@ -53,6 +54,8 @@ class Checkpoint:
                 made, plain, checksum = (card[name] for name in ("made", "plain", "checksum"))
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         except (SafetensorError, TypeError, KeyError, ValueError, OSError) as error:
+            if system := files.system_error(self.path, error):
+                raise system from error
             raise ValueError(f"{self.path}: not a complete checkpoint ({error}); delete it to start anew") from error
         if checksum != _digest(arrays, made, plain):
             raise ValueError(f"{self.path}: does not match its checksum; delete it to start anew")

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -54,6 +55,24 @@ def write(path: str | Path, content: bytes | memoryview) -> None:
 def make_again() -> str:
     """What to do about a damaged file: the end of every message about one."""
     return "delete it and run snakemake again: just this file is made again"
+
+
+def system_error(path: str | Path, error: Exception) -> OSError | None:
+    """What the system said behind the error of a library that reads `path`; None where the file's content is at fault.
+
+    A file that could not be read or locked may be whole: nothing must be deleted for it.
+    """
+    found = re.search(r"\b(?:errno =|os error) (\d+)", str(error))
+    code = (error.errno if isinstance(error, OSError) else None) or (int(found[1]) if found else None)
+    if not code:
+        return None
+    return OSError(code, f"{path}: could not be read: {os.strerror(code)} (errno {code}); it may be whole")
+
+
+def brief(text: object) -> str:
+    """What a foreign file says, short enough for a line."""
+    line = " ".join(str(text)[:400].split())
+    return line if len(line) <= 200 else f"{line[:197]}..."
 
 
 def sha256(path: str | Path) -> str:

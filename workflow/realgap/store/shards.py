@@ -23,6 +23,7 @@ from realgap.store import files
 
 FORMAT = 1
 HEADER = ("format", "kind", "attributes", "checksum")
+UNIONS = "training_sets"  # the folder of a study whose files may show rows of the shards beside it
 CHUNK_ITEMS = 128  # measured at 32 px: 566 k images/s written, 2 M/s read; compression gains 1.2x at best
 
 # kind -> {array: (dtype, rank)}; arrays in brackets of the contract may be absent
@@ -142,8 +143,8 @@ def write_union(path: str | Path, shards: Sequence[str | Path], attributes: Mapp
     Sources are stored relative to `path`, so a results folder can be moved as a whole.
     """
     path = Path(path)
-    if not shards:
-        raise ValueError(f"{path}: must be assembled from at least one shard, got none")
+    if not shards or len(set(map(os.path.abspath, shards))) < len(shards):
+        raise ValueError(f"{path}: must be assembled from at least one shard, each of them once, got {len(shards)}")
     opened = [read(shard, "images") for shard in shards]
     lengths = [len(shard) for shard in opened]
     sources = [
@@ -163,41 +164,24 @@ def read(path: str | Path, kind: str) -> Shard:
     """All arrays of a shard, after checking that it is whole, unaltered and of this kind.
 
     Raises ValueError naming the file when it is damaged, of another kind or format, or reaches
-    outside itself in a way the layout does not have; FileNotFoundError when it is missing.
+    outside itself in a way the layout does not have; FileNotFoundError when it is missing, another
+    OSError with its errno when it cannot be read.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(2, "No such file", str(path))
-    with _decoding(path), h5py.File(path, "r") as file:
-        header = {name: file.attrs[name] for name in HEADER}
-        text = header["attributes"].decode()
-        attributes = dict(json.loads(text))
-        sources = [(_source(path, s["file"]), s["checksum"]) for s in attributes.get("sources", [])]
-        wrong = _wrong_header(path, kind, header) or _wrong_storage(path, kind, file, bool(sources))
-        arrays = {name: file[name][()] for name in LAYOUT[kind]} if not (wrong or sources) else {}
-    if wrong:
-        raise ValueError(wrong)
-    digest = _digest_union(text) if sources else _digest(kind, text, arrays)
-    if digest.encode() != header["checksum"]:
-        raise ValueError(_damaged(path, "its content does not match its checksum"))
-    if sources:
-        arrays = _read_sources(path, kind, sources)
-    _check_layout(path, kind, arrays)
-    return Shard(arrays, {**attributes, "checksum": digest})
+    return _read(Path(path), kind, set())
 
 
 def checksum(path: str | Path) -> str:
     """The checksum a shard carries, without reading its arrays. Raises ValueError naming a damaged file."""
-    with _decoding(path), h5py.File(path, "r") as file:
+    with _opened(path) as file:
         return file.attrs["checksum"].decode()
 
 
 def kind(path: str | Path) -> str:
     """What kind of shard a file says it is, one of LAYOUT. Raises ValueError naming a damaged file."""
-    with _decoding(path), h5py.File(path, "r") as file:
+    with _opened(path) as file:
         found = file.attrs["kind"].decode()
     if found not in LAYOUT:
-        raise ValueError(_damaged(path, f"must be a shard of {', '.join(LAYOUT)}, got one of {found}"))
+        raise ValueError(_damaged(path, f"must be a shard of {', '.join(LAYOUT)}, got one of {files.brief(found)}"))
     return found
 
 
@@ -218,30 +202,50 @@ def by_source(sources: Sequence[str], paths: Sequence[str]) -> dict[str, list[st
     return {source: list(paths[n * each : (n + 1) * each]) for n, source in enumerate(sources)}
 
 
+def _read(path: Path, kind: str, shown: set[Path]) -> Shard:
+    """`read`; shown: the files whose rows a union around this one shows already."""
+    if not path.is_file():
+        raise FileNotFoundError(2, "No such file", str(path))
+    with _opened(path) as file:
+        header = {name: file.attrs[name] for name in HEADER}
+        text = header["attributes"].decode()
+        attributes = dict(json.loads(text))
+        sources = [(_source(path, s["file"]), s["checksum"]) for s in attributes.get("sources", [])]
+        wrong = _wrong_header(path, kind, header) or _wrong_storage(path, kind, file, bool(sources))
+        arrays = {name: file[name][()] for name in LAYOUT[kind]} if not (wrong or sources) else {}
+    if wrong:
+        raise ValueError(wrong)
+    digest = _digest_union(text) if sources else _digest(kind, text, arrays)
+    if digest.encode() != header["checksum"]:
+        raise ValueError(_damaged(path, "its content does not match its checksum"))
+    if sources:
+        arrays = _read_sources(path, kind, sources, shown)
+    _check_layout(path, kind, arrays)
+    return Shard(arrays, {**attributes, "checksum": digest})
+
+
 @contextlib.contextmanager
-def _decoding(path: str | Path) -> Iterator[None]:
-    """Whatever stops HDF5 or json from decoding a file, said as one ValueError that names it."""
+def _opened(path: str | Path) -> Iterator[h5py.File]:
+    """A file to read. Whatever stops HDF5 or json from decoding it becomes one ValueError that names it.
+
+    Without a lock: shards are never written in place, and many file systems of clusters cannot lock. An error of the
+    system is an OSError that says so.
+    """
     try:
-        yield
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        MemoryError,
-        OSError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as e:
-        raise ValueError(_damaged(path, f"not a complete shard ({type(e).__name__}: {e})")) from e
+        with h5py.File(path, "r", locking=False) as file:
+            yield file
+    except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as e:
+        if system := files.system_error(path, e):
+            raise system from e
+        raise ValueError(_damaged(path, f"not a complete shard ({type(e).__name__}: {files.brief(e)})")) from e
 
 
 def _wrong_header(path: Path, kind: str, header: Mapping[str, Any]) -> str:
     """What is wrong with the format and kind a file says it has; empty when nothing is."""
     if header["format"] != FORMAT:
-        return _damaged(path, f"format must be {FORMAT}, got {header['format']}")
+        return _damaged(path, f"format must be {FORMAT}, got {files.brief(header['format'])}")
     if header["kind"] != kind.encode():
-        return _damaged(path, f"must be a shard of {kind}, got one of {header['kind'].decode()}")
+        return _damaged(path, f"must be a shard of {kind}, got one of {files.brief(header['kind'].decode())}")
     return ""
 
 
@@ -251,38 +255,49 @@ def _wrong_storage(path: Path, kind: str, file: h5py.File, union: bool) -> str:
     The views of a union are never opened: HDF5 keeps where they point to without a checksum.
     """
     if set(file) != set(LAYOUT[kind]):
-        return _damaged(path, f"must hold {', '.join(LAYOUT[kind])}, got {', '.join(file)}")
-    for name in file:
+        return _damaged(path, f"must hold {', '.join(LAYOUT[kind])}, got {files.brief(', '.join(file))}")
+    for name, (dtype, rank) in LAYOUT[kind].items():
         if not isinstance(file.get(name, getlink=True), h5py.HardLink):
             return _damaged(path, f"{name} is a link to elsewhere")
         if union:
             continue
         if not isinstance(file[name], h5py.Dataset):
             return _damaged(path, f"{name} is not an array")
+        if (file[name].dtype, file[name].ndim) != (dtype, rank):
+            return _damaged(path, f"{name} must be {dtype} of rank {rank}, is not")
         if file[name].external or file[name].is_virtual or file[name].id.get_create_plist().get_nfilters():
             return _damaged(path, f"{name} has filters or lives in other files")
         if file[name].id.get_storage_size() < file[name].nbytes:  # a few bytes that ask for terabytes
             return _damaged(path, f"{name} is not all there")
+        if file[name].chunks not in (None, _chunks(file[name].shape)):  # millions of pieces take minutes to read
+            return _damaged(path, f"{name} must be in chunks of {CHUNK_ITEMS} rows, is in other ones")
     return ""
 
 
 def _source(union: Path, source: str) -> Path:
-    """Where a source of a union lies: below the folder that holds the union's own, nowhere else."""
+    """Where a source of a union lies: in the union's study, nowhere else. Unions stand one folder deep in it."""
     path = Path(os.path.normpath(source))
-    if path.is_absolute() or path.parts[:2] == ("..", ".."):
+    up = path.parts[:2].count("..")
+    if path.is_absolute() or up > (union.absolute().parent.name == UNIONS):
         raise ValueError(f"{source} lies outside of the study")
     return Path(os.path.normpath(union.parent / path))
 
 
-def _read_sources(path: Path, kind: str, sources: list[tuple[Path, str]]) -> dict[str, np.ndarray]:
-    """The rows of a union, read from its sources: HDF5 would fill a missing one with zeros silently."""
+def _read_sources(path: Path, kind: str, sources: list[tuple[Path, str]], shown: set[Path]) -> dict[str, np.ndarray]:
+    """The rows of a union, read from its sources: HDF5 would fill a missing one with zeros silently.
+
+    Each file's once: a few unions that show each other twice would stand for terabytes.
+    """
     parts = []
     for source, expected in sources:
         if not source.is_file():
             raise ValueError(f"{source}: is missing, and {path} shows its images; run snakemake again")
         if checksum(source) != expected:
             raise ValueError(f"{source}: has changed since {path} was assembled from it; {files.make_again()}")
-        parts.append(read(source, kind))
+        if source in shown:
+            raise ValueError(_damaged(path, f"must show the rows of a file once, shows those of {source} again"))
+        shown.add(source)
+        parts.append(_read(source, kind, shown))
     return {name: np.concatenate([part[name] for part in parts]) for name in LAYOUT[kind]}
 
 
@@ -291,8 +306,11 @@ def _dataset(file: h5py.File, name: str, n: int, piece: np.ndarray) -> h5py.Data
     layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     shape = (n, *piece.shape[1:])
-    chunks = (min(CHUNK_ITEMS, n), *shape[1:]) if n else None
-    return file.create_dataset(name, shape, piece.dtype, chunks=chunks, track_times=False, dcpl=layout)
+    return file.create_dataset(name, shape, piece.dtype, chunks=_chunks(shape), track_times=False, dcpl=layout)
+
+
+def _chunks(shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    return (min(CHUNK_ITEMS, shape[0]), *shape[1:]) if all(shape[:1]) else None
 
 
 def _view(name: str, sources: list[dict[str, Any]], opened: list[Shard]) -> h5py.VirtualLayout:

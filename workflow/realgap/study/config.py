@@ -15,7 +15,7 @@ from realgap import analyses
 from realgap.base_model import check as base_model_check
 from realgap.cost import sizes
 from realgap.data import catalog
-from realgap.study import renamed, sources
+from realgap.study import limits, paths, renamed, sources
 
 RESERVED = ("comparisons", "downloads", "pretraining", "published", "reported")  # folders of results/ with a use
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
@@ -135,6 +135,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
     """What no schema can say: how keys must fit each other."""
     if (study := config["study"]).lower() in RESERVED:
         raise ValueError(f"config: study: must be another name, results/{study}/ holds something else; got {study!r}")
+    paths.check_names(config)
     dataset = config["dataset"]
     known = catalog.CLASS_NAMES.get(dataset["name"])
     if dataset["classes"] == "all":
@@ -147,12 +148,8 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
     if dataset["name"] in ("image_folder", "hdf5") and not Path(dataset["root"]).exists():
         raise ValueError(f"config: dataset.root: must be the path of your data; got {dataset['root']!r}, nothing there")
     base_model = config["base_model"]
-    _check_kind("prompts.templates", config["prompts"]["templates"], "a text file", folder=False)
-    if dataset["root"] is not None:
-        folder = dataset["name"] != "hdf5"
-        _check_kind(
-            "dataset.root", dataset["root"], f"a {'folder' if folder else 'file'} for {dataset['name']}", folder
-        )
+    paths.check_kinds(config)
+    _check_reading(config)
     if (base_model["hub"] is None) != (base_model["revision"] is None):
         raise ValueError("config: base_model.revision: must be given with base_model.hub, and only with it")
     path = Path(base_model["path"])
@@ -169,12 +166,23 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
         )
     sources.check(config)
     _check_analyses(config)
+    _check_classifier(config)
 
 
-def _check_kind(key: str, path: str, must_be: str, folder: bool) -> None:
-    """A folder where a file is wanted, or the other way round; what is not there yet may be fetched or be missing."""
-    if Path(path).exists() and Path(path).is_dir() != folder:
-        raise ValueError(f"config: {key}: must be {must_be}; got {path!r}, which is a {'file' if folder else 'folder'}")
+def _check_reading(config: Mapping[str, Any]) -> None:
+    """How files are read is said of files alone, and black is below white."""
+    dataset = config["dataset"]
+    of_files = dataset["name"] == "image_folder" or "folder" in (one["kind"] for one in config["sources"].values())
+    for key in ("value_range", "background"):
+        if dataset[key] is not None and not of_files:
+            raise ValueError(
+                f"config: dataset.{key}: must be null where no images are read from files; got {dataset[key]!r}"
+            )
+    black, white = dataset["value_range"] or (0, 1)
+    if black >= white:
+        raise ValueError(
+            f"config: dataset.value_range: must be [black, white] with black below white; got {[black, white]}"
+        )
 
 
 def _check_analyses(config: Mapping[str, Any]) -> None:
@@ -182,12 +190,32 @@ def _check_analyses(config: Mapping[str, Any]) -> None:
     extractor, weights = config["features"]["extractor"], config["features"]["weights"]
     if extractor == "classifier" and weights is not None:
         raise ValueError(f"config: features.weights: must be null for the classifier; got {weights!r}")
-    if extractor != "classifier" and not (weights and Path(weights).exists()):
-        raise ValueError(f"config: features.weights: must be where those of {extractor} are; got {weights!r}")
+    if extractor != "classifier":
+        if weights is None:
+            raise ValueError(f"config: features.weights: must be where those of {extractor} are; got None")
+        folder = extractor != "inception"
+        paths.must_be(f"the {'folder' if folder else 'file'} of {extractor}'s", "features.weights", weights, folder)
     named = {**config, "dataset": {**config["dataset"], "classes": classes(config)}}
     for name, analysis in analyses.registered().items():
         if name in config["analyses"] and hasattr(analysis, "check"):
             analysis.check(named)
+
+
+def _check_classifier(config: Mapping[str, Any]) -> None:
+    """That it takes the images and has the layer, before anything is made; of ResNets both are known."""
+    architecture, layer = config["classifier"]["architecture"], config["saliency"]["layer"]
+    if architecture in limits.RESNETS and layer in limits.RESNET_LAYERS:
+        return
+    from realgap.classifier import check as classifier_check
+
+    features = config["features"]["extractor"] == "classifier" and {"fidelity", "detection", "memorisation"}
+    classifier_check.check(
+        architecture,
+        config["dataset"]["image_size"],
+        len(classes(config)),
+        layer if "saliency" in config["analyses"] else None,
+        bool(features and features & set(config["analyses"])),
+    )
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:

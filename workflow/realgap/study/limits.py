@@ -4,6 +4,13 @@ CIFAR_STEM_BELOW = 96  # px; a stem that divides the image by 4 leaves nothing t
 CUE_FOLDS = 5  # of the cross-fitted classifiers of geometric cues: the fewest images of a source that they take
 VAE_BATCH_SIZE = 64  # images that the VAE takes at once; halved where they do not fit
 
+# torchvision's ResNets take images of any size and have these layers; other networks are tried (classifier/check.py)
+RESNETS = (
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"),
+)
+RESNET_LAYERS = ("layer1", "layer2", "layer3", "layer4")
+
 
 def vae_batch(resolution: int) -> int:
     """Images of so many pixels a side that the VAE takes at once: 64 up to 384 px, fewer of larger ones (40 GB)."""

@@ -12,6 +12,7 @@ RENAMED = {
     "attention": "saliency",
     "mistakes": "errors, with distance_bins for edge_bins",
     "errors.edge_bins": "errors.distance_bins",
+    "detection.resamples": "nothing in its place: its intervals take no resamples",
     "memorisation.chance": "memorisation.near_copy_quantile",
     "scaling.enabled": "scaling under analyses, or leave it out there",
     "transfer.enabled": "transfer under analyses, or leave it out there",

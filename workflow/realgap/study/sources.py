@@ -313,7 +313,8 @@ def _check_source(source: Source, dataset: Mapping[str, Any]) -> None:
     where = f"config: sources.{source.name}"
     if source.kind == "rendered" and dataset["name"] != "rendered":
         raise ValueError(f"{where}.kind: must be another than rendered unless dataset.name is; got {dataset['name']!r}")
-    if source.kind == "folder" and not Path(source.settings["root"]).exists():
+    root = Path(source.settings.get("root", "."))
+    if source.kind == "folder" and not (root.is_dir() or root.is_file()):
         raise ValueError(f"{where}.root: must be where the images are; got {source.settings['root']!r}, nothing there")
     if source.settings.get("interpolation_strength") and dataset["images_per_class"] < 2:
         raise ValueError(

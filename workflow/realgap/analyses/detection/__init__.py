@@ -13,5 +13,4 @@ SETTINGS = {
         "type": "integer",
         "minimum": 1,
     },
-    "resamples": {"$ref": "#/$defs/resamples"},
 }

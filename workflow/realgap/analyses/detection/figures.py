@@ -13,5 +13,5 @@ def areas(found: pd.DataFrame) -> plt.Figure:
         seen: f"AUC of a classifier on\n{seen if seen == 'pixels' else f'features of {seen}'}"
         for seen in found.sees.unique()
     }
-    n = f"{int(found.n_images.iloc[0])} images of each side; dotted: not told apart"
+    n = f"{int(found.n_images.iloc[0])} images of each side; dotted: chance"
     return charts.intervals(shown, "sees", facets, zero=0.5, n=n)

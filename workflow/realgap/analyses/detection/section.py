@@ -9,7 +9,9 @@ from realgap.analyses.detection import TITLE, measures
 from realgap.features.image_sets import ImageSet
 from realgap.report.figures import name
 from realgap.report.sections import Figure, Section, Table
-from realgap.statistics import auc, bootstrap_interval
+from realgap.report.wording import interval, told
+from realgap.statistics import areas
+from realgap.statistics.verdicts import FEWEST_UNITS
 
 INPUTS = {"features": "features", "pixels": "images"}  # what a detector sees -> array of it
 CONTROLS = ("real", "resampled", "vae_only")
@@ -22,14 +24,13 @@ def detections(
     extractor: str,
     seed: int,
     folds: int,
-    resamples: int,
 ) -> pd.DataFrame:
     """A row per set and detector: the cross-validated AUC against the real test images, with its interval.
 
     test, sets: of equal numbers a class, or classes are told apart. Variants of one real image stay in one fold.
     detectors: by what they see, features or pixels. Column `sees`: pixels, or the name of the network of the
-    features. The difference is to the set `real`, real training images, with both sides resampled by themselves,
-    so its interval is rather too wide.
+    features. The AUC's interval is over images, for detectors as they were fitted (statistics.areas). The difference
+    is to the set `real`, real training images, by measures.beyond.
     """
     rows = []
     for sees, detector in detectors.items():
@@ -40,12 +41,10 @@ def detections(
             for source, own in sets.items()
         }
         for source, (of_real, own) in ranks.items():
-            area = bootstrap_interval((own, of_real), auc, seed, resamples)
-            row = dict(zip(("auc", "low", "high"), area, strict=True))
+            row = dict(zip(("auc", "low", "high"), areas.mean_auc(own, of_real), strict=True))
             difference = (np.nan,) * 3
             if source != CONTROLS[0]:
-                sides = own, of_real, *ranks[CONTROLS[0]][::-1]
-                difference = bootstrap_interval(sides, _difference, seed, resamples)
+                difference = measures.beyond(own, of_real, *ranks[CONTROLS[0]][::-1], folds)
             row |= dict(zip(("difference", "difference_low", "difference_high"), difference, strict=True))
             seen = sees if sees == "pixels" else extractor
             rows.append({"source": source, "sees": seen, **row, "n_real": len(of_real), "n_images": len(own)})
@@ -63,8 +62,8 @@ def section(found: pd.DataFrame) -> Section:
         for row in rows.itertuples():
             if row.source not in CONTROLS:
                 sentences.append(
-                    f"{name(row.source)}, by a classifier on {_sight(seen)}: {row.verdict}. AUC {row.auc:.2f} (95 % "
-                    f"interval {row.low:.2f} to {row.high:.2f}); the controls have {control}."
+                    f"{name(row.source)}, by a classifier on {_sight(seen)}: {row.verdict}. AUC {row.auc:.2f} "
+                    f"({interval(row.low, row.high, '{:.2f}'.format)}); the controls have {control}."
                 )
     return Section(
         name="detection",
@@ -73,7 +72,8 @@ def section(found: pd.DataFrame) -> Section:
         tables=[
             Table(
                 "detection/table.csv",
-                "Each set against as many real test images, cross-validated. 0.5: not told apart; 1: always.",
+                "Each set against as many real test images, cross-validated. 0.5: as by chance; 1: always. "
+                "95 % intervals over images.",
                 {
                     "source": "set",
                     "sees": "detector sees",
@@ -91,15 +91,15 @@ def section(found: pd.DataFrame) -> Section:
         figures=[
             Figure(
                 "figures/detection.svg",
-                "AUC of two detectors for each set, controls first; the dotted line at 0.5 is not told apart.",
+                "AUC of two detectors for each set, controls first; the dotted line at 0.5 is chance.",
                 "Intervals of the AUC, a row per set; the table above holds them",
             )
         ],
         notes=[
             "A detector says that there is a difference, not which. Only what exceeds the controls is the generator's: "
             "real training images (what the features keep of having been trained on), the same halved and doubled, "
-            "and passed through the VAE alone. Intervals are bootstraps over images for detectors as they were "
-            "fitted, and another fit scatters as well.",
+            "and passed through the VAE alone. Intervals of AUCs hold the choice of the images, for detectors "
+            "as they were fitted; those of differences hold the fits as well.",
         ],
     )
 
@@ -109,18 +109,17 @@ def _groups(test: ImageSet, own: ImageSet) -> np.ndarray:
     return np.unique(np.concatenate([test.image_ids, own.image_ids]), return_inverse=True)[1]
 
 
-def _difference(own: np.ndarray, real: np.ndarray, control: np.ndarray, real_of_control: np.ndarray) -> float:
-    return auc(own, real) - auc(control, real_of_control)
-
-
 def _verdict(row) -> str:
     if np.isnan(row.difference):
         return "control"
-    half = (row.difference_high - row.difference_low) / 2
-    if row.difference_low <= 0 <= row.difference_high:
-        return f"told no better than real training images: {row.difference:+.2f} ± {half:.2f}"
-    better = "better" if row.difference > 0 else "worse"
-    return f"told {better} than real training images: {row.difference:+.2f} ± {half:.2f}"
+    bounds = row.difference, row.difference_low, row.difference_high, FEWEST_UNITS
+    words = "told better than real training images", "told worse than real training images"
+    said = told(*bounds, words, reference="that of real training images", shown=_two_digits)
+    return f"AUC {said}" if said.startswith("not") else said
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:+z.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _sight(seen: str) -> str:

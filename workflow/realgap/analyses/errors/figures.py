@@ -12,8 +12,8 @@ from realgap.report.figures import name
 
 
 def class_accuracy(by_class: pd.DataFrame, class_names: Sequence[str]) -> plt.Figure:
-    """Accuracy of each class minus that of real (tables.over_seeds within class)."""
-    shown = by_class.assign(source=by_class.training_set, metric="accuracy")
+    """Accuracy of each class minus that of real (rows of section.by_class)."""
+    shown = by_class.assign(source=by_class.training_set, metric="accuracy", sure=by_class.family_p <= 0.05)
     return charts.by_class_heat(shown, ["accuracy"], class_names)
 
 
@@ -61,7 +61,7 @@ def confusion(confused: pd.DataFrame, class_names: Sequence[str]) -> plt.Figure:
 
 
 def edge(by_distance: pd.DataFrame) -> plt.Figure:
-    """Accuracy by distance to the real training data (tables.over_seeds within distance_bin), 95 % intervals."""
+    """Accuracy by distance to the real training data (rows of section.by_distance), 95 % intervals."""
     bins = int(by_distance.distance_bin.max()) + 1
     shown = by_distance.assign(
         x=by_distance.distance_bin, y=100 * by_distance["mean"], low=100 * by_distance.low, high=100 * by_distance.high
@@ -71,7 +71,7 @@ def edge(by_distance: pd.DataFrame) -> plt.Figure:
     axes.set_xlabel(
         "test images in equal parts of each class,\nby distance to the nearest real training image", fontsize=10
     )
-    axes.set_ylabel("accuracy, %\n(95 % interval over seeds)", fontsize=10)
+    axes.set_ylabel("accuracy, %\n(95 % interval over seeds and images)", fontsize=10)
     charts.stay_possible(axes)
     return figure
 

@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from realgap.statistics import paired_difference
-from realgap.statistics.crossed import variances
+from realgap.statistics.crossed import half_width, variances
 from realgap.statistics.families import stand_out
 
 
@@ -42,13 +41,23 @@ def class_accuracy(labels: np.ndarray, predictions: np.ndarray, num_classes: int
     return np.diagonal(confusion(labels, predictions, num_classes), axis1=1, axis2=2).copy()
 
 
-def family_p(
-    labels: np.ndarray, predictions: np.ndarray, reference: np.ndarray, num_classes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Whether class accuracies (num_classes,) and confusions (num_classes, num_classes) differ: p, each one family.
+class Cells(NamedTuple):
+    """Confusions of a training set minus those of the reference, each (classes, classes); the diagonal is accuracy.
 
-    labels: (n,). predictions, reference: (seeds, n) of the same test images. p is adjusted by families.stand_out, for
-    all classes, and for all confusions; nan on the diagonal, for classes without images, and for one seed.
+    nan where a class has no images, and all but the difference for one seed.
+    """
+
+    difference: np.ndarray
+    low: np.ndarray  # 95 % intervals over seeds and test images, each cell by itself
+    high: np.ndarray
+    family_p: np.ndarray  # of all classes for the diagonal, of all confusions for the others
+
+
+def cells(labels: np.ndarray, predictions: np.ndarray, reference: np.ndarray, num_classes: int) -> Cells:
+    """Whether class accuracies and confusions differ, each a family of statistics.families.stand_out.
+
+    labels: (n,). predictions, reference: (seeds, n) of the same test images. What no image shows is taken as known to
+    one image of its class, so that equal counts of few seeds are no certainty.
     """
     labels = np.asarray(labels)
     own, other = (
@@ -60,44 +69,28 @@ def family_p(
         rows = labels == label
         for called in range(num_classes):
             each = (own[:, rows] == called) - (other[:, rows] == called).astype(np.int8)
-            means[:, label, called], of_images[label, called] = each.mean(axis=1), variances(each)[1]
-    diagonal = np.arange(num_classes), np.arange(num_classes)
-    classes = stand_out(means[:, *diagonal], of_images[diagonal]).p_values
-    means[:, *diagonal] = np.nan
-    return classes, stand_out(means, of_images).p_values
-
-
-def paired_differences(
-    values: np.ndarray, reference: np.ndarray, confidence: float = 0.95
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`paired_difference` over the first axis, seeds, of (seeds, ...): (difference, low, high), each (...).
-
-    Of two confusion tensors this is where a training set errs more, or less, than the reference. Each cell
-    has its own interval: of a hundred cells without a difference, five exclude zero at 0.95.
-    """
-    values, reference = np.asarray(values, dtype=np.float64), np.asarray(reference, dtype=np.float64)
-    if values.shape != reference.shape:
-        raise ValueError(f"reference: must have the shape of values, {values.shape}, got {reference.shape}")
-    cells = zip(values.reshape(len(values), -1).T, reference.reshape(len(values), -1).T, strict=True)
-    results = [paired_difference(*cell, confidence) if np.isfinite(cell).all() else (np.nan,) * 3 for cell in cells]
-    difference, low, high = np.array(results).T.reshape(3, *values.shape[1:])
-    return difference, low, high
+            means[:, label, called] = each.mean(axis=1)
+            of_images[label, called] = max(variances(each)[1] if rows.sum() > 1 else 0, 1 / rows.sum() ** 2)
+    diagonal, p = np.eye(num_classes, dtype=bool), np.full((num_classes, num_classes), np.nan)
+    for family in (diagonal, ~diagonal):
+        p[family] = stand_out(means[:, family], of_images[family]).p_values
+    difference, half = means.mean(axis=0), np.full((num_classes, num_classes), np.nan)
+    known = np.isfinite(difference)
+    if len(own) > 1:
+        of_seeds = means[:, known].var(axis=0, ddof=1) / len(own)
+        half[known] = half_width(of_seeds, len(own) - 1, of_images[known])
+    return Cells(difference, np.maximum(difference - half, -1), np.minimum(difference + half, 1), p)
 
 
 def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> Reliability:
     """Confidence against accuracy: logits (n, classes), labels (n,), in `bins` of equal width."""
-    logits, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels)
-    probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
-    confidence = 1 / probabilities.sum(axis=1)  # the largest of them is exp(0)
-    edges = np.linspace(0, 1, bins + 1)
-    bin_of = np.digitize(confidence, edges, right=True) - 1  # bin i is (edge i, edge i+1]
-    correct = logits.argmax(axis=1) == labels
+    confidence, correct, bin_of = _binned(logits, labels, bins)
     count = np.bincount(bin_of, minlength=bins)
     means = (
         np.divide(sums, count, out=np.full(bins, np.nan), where=count > 0)
         for sums in (np.bincount(bin_of, weights, bins) for weights in (confidence, correct))
     )
-    return Reliability(edges, count, *means)
+    return Reliability(np.linspace(0, 1, bins + 1), count, *means)
 
 
 def calibration_error(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
@@ -105,9 +98,14 @@ def calibration_error(logits: np.ndarray, labels: np.ndarray, bins: int = 15) ->
 
     Biased upwards for few images. Source: Guo et al. 2017, arXiv 1706.04599, eq. 3.
     """
-    result = reliability(logits, labels, bins)
-    gaps = np.abs(result.confidence - result.accuracy)
-    return float(np.nansum(gaps * result.count) / result.count.sum())
+    return float(calibration_parts(logits, labels, bins).mean())
+
+
+def calibration_parts(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> np.ndarray:
+    """What each image adds to `calibration_error`, (n,): its own confidence - correctness, with the sign of its bin."""
+    confidence, correct, bin_of = _binned(logits, labels, bins)
+    gaps = confidence - correct
+    return np.sign(np.bincount(bin_of, gaps, bins))[bin_of] * gaps
 
 
 def distance_bins(distances: np.ndarray, labels: np.ndarray, bins: int = 5) -> np.ndarray:
@@ -128,35 +126,13 @@ def distance_bins(distances: np.ndarray, labels: np.ndarray, bins: int = 5) -> n
     return result
 
 
-def bin_accuracy(correct: np.ndarray, bin_of: np.ndarray) -> np.ndarray:
-    """Accuracy in each bin, (seeds, bins), of correctness (seeds, n) bool and bins (n,) int."""
-    bin_of = np.asarray(bin_of)
-    correct = _seeds("correct", correct, len(bin_of))
-    return np.stack([correct[:, bin_of == each].mean(axis=1) for each in range(bin_of.max() + 1)], axis=1)
-
-
-def edge_loss(
-    correct: np.ndarray, reference: np.ndarray, bin_of: np.ndarray, confidence: float = 0.95
-) -> tuple[float, float, float]:
-    """How much further a training set falls behind the reference at the edge than near the real data.
-
-    (loss, low, high) in accuracy, paired by seed: (reference - own) in the last bin minus the same in
-    the first; above 0, it covers the average case better than the rest. correct, reference: (seeds, n) bool.
-    """
-    own, other = (bin_accuracy(each, bin_of)[:, [0, -1]] for each in (correct, reference))
-    falls = (accuracy[:, 0] - accuracy[:, 1] for accuracy in (own, other))
-    return paired_difference(*falls, confidence)
-
-
-def edge_verdict(loss: float, low: float, high: float) -> str:
-    """`edge_loss` in a plain sentence about the training set, compared with the reference."""
-    edge = "at the edge of the real training data"
-    if np.isnan(low):
-        return f"undecided: one seed, {loss:+.3f} further behind {edge} than near it"
-    half = (high - low) / 2
-    if low <= 0 <= high:
-        return f"as far behind {edge} as near it: {loss:+.3f} ± {half:.3f}"
-    return f"{abs(loss):.3f} ± {half:.3f} {'further' if loss > 0 else 'less far'} behind {edge} than near it"
+def _binned(logits: np.ndarray, labels: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Confidence, correctness and bin of each image, (n,) each; bin i is (i / bins, (i + 1) / bins]."""
+    logits, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels)
+    probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
+    confidence = 1 / probabilities.sum(axis=1)  # the largest of them is exp(0)
+    bin_of = np.digitize(confidence, np.linspace(0, 1, bins + 1), right=True) - 1
+    return confidence, logits.argmax(axis=1) == labels, bin_of
 
 
 def _seeds(name: str, values: np.ndarray, n: int) -> np.ndarray:

@@ -27,7 +27,7 @@ rule diagnose_errors:
         mem_mb=memory_for("diagnose_errors"),
         runtime=minutes_for("diagnose_errors"),
     params:
-        options=options(config["errors"]),
+        options=options(config["errors"], margin=config["margin"]),
         code=provenance.code("scripts.errors_diagnose"),
         benchmark=f"{OUT}/benchmarks/diagnose_errors.tsv",
     message:

@@ -9,8 +9,11 @@ from realgap.analyses.errors import TITLE, measures
 from realgap.report import tables
 from realgap.report.figures import name
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
-from realgap.statistics.falls import Kept, kept
-from realgap.statistics.verdicts import Verdict
+from realgap.report.wording import interval, points, within
+from realgap.statistics.differences import mean_of, paired
+from realgap.statistics.falls import kept
+from realgap.statistics.shares import mean_share
+from realgap.statistics.verdicts import Verdict, verdict
 from realgap.store.shards import Shard
 
 
@@ -45,35 +48,51 @@ def observations(
     return pd.concat(frames, ignore_index=True)
 
 
-def answer(observed: pd.DataFrame, runs: Sequence[Shard], bins: int) -> pd.DataFrame:
+def answer(observed: pd.DataFrame, runs: Sequence[Shard], bins: int, margin: float) -> pd.DataFrame:
     """A row per training set and metric: mean over seeds, difference to `real`, intervals, a verdict.
 
-    The metric `edge_loss` is measures.edge_loss: how many points further behind `real` at the edge than near the data;
-    `edge_kept` is statistics.falls.kept: the share of the accuracy above chance that is left at the edge.
+    margin: of accuracy. `accuracy`, `nearest` and `edge` are judged as the study's table is. The metric `edge_kept` is
+    statistics.falls.kept: the share of the accuracy above chance that is left at the edge.
     """
-    last = observed.distance_bin.max()
+    correct, bin_of = _correct(observed), _bin_of(observed)
+    last = bin_of.max()
     parts = {
-        "accuracy": tables.over_seeds(observed, "correct"),
-        "nearest": tables.over_seeds(observed[observed.distance_bin == 0], "correct"),
-        "edge": tables.over_seeds(observed[observed.distance_bin == last], "correct"),
-        "calibration_error": tables.over_seeds(calibration(runs, bins), "calibration_error"),
+        "accuracy": tables.judged(correct, margin),
+        "nearest": tables.judged({key: own[:, bin_of == 0] for key, own in correct.items()}, margin),
+        "edge": tables.judged({key: own[:, bin_of == last] for key, own in correct.items()}, margin),
+        "calibration_error": calibration(runs, bins, margin),
+        "edge_kept": _edge_kept(correct, bin_of, 1 / observed["class"].nunique(), margin),
     }
     for metric, frame in parts.items():
         frame.insert(1, "metric", metric)
-        frame["verdict"] = [_verdict(metric, row) for row in frame.itertuples()]
-    return pd.concat([*parts.values(), _edge_losses(observed)], ignore_index=True)
+    found = pd.concat(parts.values(), ignore_index=True).drop(columns="within_margin")
+    return found.assign(verdict=found.verdict.fillna("reference"))
 
 
-def calibration(runs: Sequence[Shard], bins: int) -> pd.DataFrame:
-    """Expected calibration error of every classifier: training_set, seed, calibration_error."""
-    rows = [
-        {
-            "training_set": run.attributes["training_set"],
-            "seed": run.attributes["seed"],
-            "calibration_error": measures.calibration_error(run["logits"], run["labels"], bins),
-        }
-        for run in runs
-    ]
+def calibration(runs: Sequence[Shard], bins: int, margin: float, reference: str = "real") -> pd.DataFrame:
+    """Expected calibration error of every training set in the columns of `answer`; less is better."""
+    order = dict.fromkeys(run.attributes["training_set"] for run in runs)
+    by_seed = sorted(runs, key=lambda run: run.attributes["seed"])
+    parts = {
+        key: np.stack(
+            [
+                measures.calibration_parts(run["logits"], run["labels"], bins)
+                for run in by_seed
+                if run.attributes["training_set"] == key
+            ]
+        )
+        for key in order
+    }
+    rows = []
+    for key, own in parts.items():
+        mean, low, high = mean_of(own)
+        row = {"training_set": key, "n_seeds": len(own), "mean": mean, "low": max(low, 0.0), "high": min(high, 1.0)}
+        if key != reference:
+            found = paired(own, parts[reference])
+            inner = -found.inner[1], -found.inner[0]
+            row |= {"difference": found.value, "difference_low": found.low, "difference_high": found.high}
+            row |= {"verdict": verdict(-found.high, -found.low, found.n_units, margin, inner)}
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -90,52 +109,59 @@ def reliability(runs: Sequence[Shard], bins: int) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+def by_distance(observed: pd.DataFrame, margin: float) -> pd.DataFrame:
+    """tables.judged of the test images at each distance, with `distance_bin`."""
+    correct, bin_of = _correct(observed), _bin_of(observed)
+    frames = []
+    for number in range(bin_of.max() + 1):
+        frame = tables.judged({key: own[:, bin_of == number] for key, own in correct.items()}, margin)
+        frame.insert(1, "distance_bin", number)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
 def by_class(observed: pd.DataFrame, class_names: Sequence[str], reference: str = "real") -> pd.DataFrame:
-    """tables.over_seeds of the accuracy of each class, with `family_p`: p of the difference among all classes."""
-    table = tables.over_seeds(observed, "correct", ["class"], reference)
-    found = {key: one[0] for key, one in _family_p(observed, class_names, reference).items()}
-    index = {key: number for number, key in enumerate(class_names)}
-    table["family_p"] = [
-        found[row.training_set][index[row.cls]] for row in table.rename(columns={"class": "cls"}).itertuples()
-    ]
-    return table
+    """Accuracy of each class and its difference to the reference, with `family_p`: its p among all classes."""
+    rows, compared = [], _cells(observed, class_names, reference)
+    for training_set, (labels, predicted) in _predictions(observed, class_names).items():
+        for number, class_name in enumerate(class_names):
+            right = predicted[:, labels == number] == number
+            mean = mean_share(right) if right.size else (np.nan,) * 3
+            own = [part[number, number] for part in compared[training_set]]
+            rows.append((training_set, class_name, len(predicted), *mean, *own))
+    heads = ["training_set", "class", "n_seeds", "mean", "low", "high"]
+    return pd.DataFrame(rows, columns=[*heads, "difference", "difference_low", "difference_high", "family_p"])
 
 
 def confusions(observed: pd.DataFrame, class_names: Sequence[str], reference: str = "real") -> pd.DataFrame:
     """A row per training set, true and predicted class: share over seeds, and its difference to the reference.
 
-    family_p: p of the difference among all confusions of the training set.
+    family_p: p of the difference among all confusions of the training set; nan for a class that is called by its name.
     """
-    found = _family_p(observed, class_names, reference)
-    matrices = {
-        training_set: measures.confusion(labels, predicted, len(class_names))
-        for training_set, (labels, predicted) in _predictions(observed, class_names).items()
-    }
-    frames = []
-    for training_set, matrix in matrices.items():
-        difference = measures.paired_differences(matrix, matrices[reference])
-        own = [np.full(matrix.shape[1:], np.nan)] * 3 if training_set == reference else difference
-        grid = {"share": matrix.mean(axis=0), **dict(zip(("difference", "low", "high"), own, strict=True))}
-        grid["family_p"] = found[training_set][1]
+    frames, compared, count = [], _cells(observed, class_names, reference), len(class_names)
+    for training_set, (labels, predicted) in _predictions(observed, class_names).items():
+        own = compared[training_set]
+        grid = {"share": measures.confusion(labels, predicted, count).mean(axis=0), **own._asdict()}
+        grid["family_p"] = np.where(np.eye(count, dtype=bool), np.nan, own.family_p)
         frame = pd.DataFrame({column: values.ravel() for column, values in grid.items()})
         frame.insert(0, "training_set", training_set)
-        frame.insert(1, "class", np.repeat(class_names, len(class_names)))
-        frame.insert(2, "predicted", np.tile(class_names, len(class_names)))
+        frame.insert(1, "class", np.repeat(class_names, count))
+        frame.insert(2, "predicted", np.tile(class_names, count))
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
 
 
-def section(answered: pd.DataFrame, classes: pd.DataFrame, confused: pd.DataFrame, bins: int) -> Section:
+def section(answered: pd.DataFrame, classes: pd.DataFrame, confused: pd.DataFrame, bins: int, margin: float) -> Section:
     """The report's section, with the class and the confusion in which each training set differs most."""
+    kept_by_real = answered[(answered.metric == "edge_kept") & (answered.training_set == "real")]["mean"].item()
     sentences = []
     for training_set in answered.training_set.unique():
         if training_set != "real":
-            rows = answered[answered.training_set == training_set].set_index("metric").verdict
+            rows = answered[answered.training_set == training_set].set_index("metric")
             sentences.append(
-                f"{name(training_set)}: {rows['edge_kept']}; calibration: {rows['calibration_error']}. "
-                f"{_most(training_set, classes, confused)}"
+                f"{name(training_set)}: {_kept(rows.loc['edge_kept'], kept_by_real, margin)}; "
+                f"{_calibrated(rows.loc['calibration_error'], margin)}. {_most(training_set, classes, confused)}"
             )
-    n_classes = classes["class"].nunique()
     return Section(
         name="errors",
         title=TITLE,
@@ -143,8 +169,9 @@ def section(answered: pd.DataFrame, classes: pd.DataFrame, confused: pd.DataFram
         tables=[
             Table(
                 "errors/table.csv",
-                "Accuracy overall, near the real training data and far from it, and calibration; differences to real "
-                "paired by seed, 95 % Student t intervals over seeds.",
+                "Accuracy overall, on the test images nearest to the real training data and farthest from it (edge); "
+                "calibration error; fractions. edge_kept: share of the accuracy above chance that is left at the edge. "
+                "95 % intervals over seeds and test images. Undecided: not told apart from real.",
                 {
                     "training_set": "training set",
                     "metric": "metric",
@@ -156,12 +183,14 @@ def section(answered: pd.DataFrame, classes: pd.DataFrame, confused: pd.DataFram
         figures=[
             Figure(
                 "figures/errors_classes.svg",
-                "Accuracy of each class as difference to training on real images; a dot marks intervals without zero.",
+                "Accuracy of each class as difference to training on real images; a dot marks one that stands "
+                "out among all.",
                 "A heat map of differences in accuracy per class; errors/classes.csv holds them",
             ),
             Figure(
                 "figures/errors_edge.svg",
-                "Accuracy on test images by their distance to the real training data, with 95 % intervals over seeds.",
+                "Accuracy on test images by distance to the real training data, with 95 % intervals over seeds and "
+                "images.",
                 "Lines of accuracy against distance; errors/edge.csv holds them",
             ),
             Figure(
@@ -180,10 +209,10 @@ def section(answered: pd.DataFrame, classes: pd.DataFrame, confused: pd.DataFram
             f"Test images are cut into {bins} equal parts of each class by their distance to the nearest real training "
             "image, in features of one network: the last part are the edge cases. Where that network is the classifier "
             "trained on real images, `real` is judged by its own measure.",
-            f"Each class and each cell of a confusion matrix has its own interval: of {n_classes} classes "
-            f"{0.05 * n_classes:.1f}, of {n_classes**2} cells {0.05 * n_classes**2:.0f} exclude zero by chance. One is "
-            "named only where it stands out among all of its kind (family_p at most 0.05). The calibration error is "
-            "biased upwards for few images, for all training sets alike.",
+            "A class or a confusion is named only where it stands out among all of its kind, for a training set "
+            "(family_p at most 0.05: if none differs, any is named in 5 % of studies). With fewer than six seeds "
+            "little can be named.",
+            "The calibration error is biased upwards for few images, for all training sets alike.",
         ],
     )
 
@@ -198,64 +227,71 @@ def _predictions(observed: pd.DataFrame, class_names: Sequence[str]) -> dict[str
     return found
 
 
-def _family_p(
-    observed: pd.DataFrame, class_names: Sequence[str], reference: str
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """training set -> measures.family_p against the reference, whose own is nan."""
+def _cells(observed: pd.DataFrame, class_names: Sequence[str], reference: str) -> dict[str, measures.Cells]:
+    """training set -> measures.cells against the reference, whose own are nan."""
     predictions, count = _predictions(observed, class_names), len(class_names)
-    nothing = np.full(count, np.nan), np.full((count, count), np.nan)
+    nothing = measures.Cells(*np.full((4, count, count), np.nan))
     return {
-        key: nothing if key == reference else measures.family_p(labels, own, predictions[reference][1], count)
+        key: nothing if key == reference else measures.cells(labels, own, predictions[reference][1], count)
         for key, (labels, own) in predictions.items()
     }
 
 
-def _edge_losses(observed: pd.DataFrame, reference: str = "real") -> pd.DataFrame:
-    correct = {
-        training_set: np.stack([group.correct.to_numpy() for _, group in rows.groupby("seed")])
+def _correct(observed: pd.DataFrame) -> dict[str, np.ndarray]:
+    """training set -> hits (seeds, images) bool, seeds in rising order."""
+    return {
+        training_set: np.stack([group.correct.to_numpy(dtype=bool) for _, group in rows.groupby("seed")])
         for training_set, rows in observed.groupby("training_set", sort=False)
     }
-    bin_of = observed.distance_bin.to_numpy()[: correct[reference].shape[1]]
-    rows = []
+
+
+def _bin_of(observed: pd.DataFrame) -> np.ndarray:
+    """The distance bin of each test image, (images,)."""
+    first = observed.groupby(["training_set", "seed"], sort=False).ngroup() == 0
+    return observed.distance_bin[first].to_numpy()
+
+
+def _edge_kept(correct: dict[str, np.ndarray], bin_of: np.ndarray, chance: float, margin: float) -> pd.DataFrame:
+    rows, real = [], [correct["real"][:, bin_of == end] for end in (0, bin_of.max())]
     for training_set, own in correct.items():
-        if training_set != reference:
-            loss, low, high = measures.edge_loss(own, correct[reference], bin_of)
-            row = {"training_set": training_set, "metric": "edge_loss", "n_seeds": len(own)}
-            row |= {"difference": loss, "difference_low": low, "difference_high": high}
-            rows.append({**row, "verdict": measures.edge_verdict(loss, low, high)})
-            ends = [one[:, bin_of == end] for one in (own, correct[reference]) for end in (0, bin_of.max())]
-            found = kept(*ends, chance=1 / observed["class"].nunique())
-            row |= {"metric": "edge_kept", "mean": found.kept, "difference": found.difference}
-            row |= {"difference_low": found.low, "difference_high": found.high}
-            rows.append({**row, "verdict": _kept(found)})
+        found = kept(*(own[:, bin_of == end] for end in (0, bin_of.max())), *real, chance=chance, margin=margin)
+        row = {"training_set": training_set, "n_seeds": len(own), "mean": found.kept}
+        if training_set != "real":
+            row |= {"difference": found.difference, "difference_low": found.low, "difference_high": found.high}
+            row |= {"verdict": found.verdict}
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _kept(found: Kept) -> str:
+def _kept(row: pd.Series, kept_by_real: float, margin: float) -> str:
     """The share of its accuracy above chance that a training set keeps at the edge, against real, in words."""
     what = "of its accuracy above chance at the edge of the real training data"
-    if np.isnan(found.low):
-        return f"{found.verdict} what it keeps {what}"
-    numbers = f"{100 * found.kept:.0f} %, real {100 * found.reference_kept:.0f} %"
-    interval = f"{100 * found.difference:+.0f} points, {100 * found.low:+.0f} to {100 * found.high:+.0f}"
+    if np.isnan(row.difference_low):
+        return f"{Verdict.TOO_FEW} what it keeps {what}"
+    numbers = f"{100 * row['mean']:.0f} %, real {100 * kept_by_real:.0f} %"
     said = {
         Verdict.BETTER: f"keeps more than real {what}",
         Verdict.WORSE: f"keeps less than real {what}",
-        Verdict.EQUIVALENT: f"keeps as much as real {what}",
+        Verdict.EQUIVALENT: f"keeps as much as real {what}, within {within(margin)}",
+        Verdict.UNDECIDED: f"what it keeps {what} is not told apart from real",
+        Verdict.TOO_FEW: f"{Verdict.TOO_FEW} what it keeps {what}",
     }
-    return f"{said.get(found.verdict, f'{found.verdict} whether it keeps less {what}')}: {numbers} ({interval})"
+    return f"{said[row.verdict]}: {numbers} ({_difference(row)})"
 
 
-def _verdict(metric: str, row) -> str:
-    if np.isnan(row.difference):
-        return "reference" if row.training_set == "real" else "undecided"
-    if np.isnan(row.difference_low):
-        return f"undecided: one seed, {row.difference:+.3f}"
-    half = (row.difference_high - row.difference_low) / 2
-    if row.difference_low <= 0 <= row.difference_high:
-        return f"no difference to real: {row.difference:+.3f} ± {half:.3f}"
-    better = (row.difference > 0) != (metric == "calibration_error")
-    return f"{'better' if better else 'worse'} than real by {abs(row.difference):.3f} ± {half:.3f}"
+def _calibrated(row: pd.Series, margin: float) -> str:
+    said = {
+        Verdict.BETTER: "better calibrated than real",
+        Verdict.WORSE: "worse calibrated than real",
+        Verdict.EQUIVALENT: f"as well calibrated as real, within {within(margin)}",
+        Verdict.UNDECIDED: "calibration not told apart from real",
+        Verdict.TOO_FEW: f"calibration: {Verdict.TOO_FEW}",
+    }
+    return f"{said[row.verdict]} ({_difference(row)})"
+
+
+def _difference(row: pd.Series) -> str:
+    return f"{points(row.difference)} points, {interval(row.difference_low, row.difference_high, points)}"
 
 
 def _most(training_set: str, classes: pd.DataFrame, confused: pd.DataFrame) -> str:

@@ -16,7 +16,7 @@ from realgap.statistics.exchange import Exchange, any_hit, mean_of, memberships,
 Metric = Callable[[np.ndarray], np.ndarray]
 
 
-def contrasts(
+def exchanged(
     reference: np.ndarray,
     own: np.ndarray,
     control: np.ndarray,
@@ -25,9 +25,10 @@ def contrasts(
     k: int = 5,
     permutations: int = 199,
     paired: bool = False,
-) -> dict[str, Exchange]:
-    """Metric -> its value for `own` minus that for `control`, features (n, d), (m, d) and (c, d), m = c if paired.
+) -> dict[str, np.ndarray]:
+    """Metric -> its value for `own` minus that for `control`, as they are and dealt anew, (1 + permutations,).
 
+    Features (n, d), (m, d) and (c, d), m = c if paired; statistics.exchange.summary makes an interval of the result.
     Names and meaning of the metrics as in realgap.analyses.fidelity.measures. Sets of different size compare only
     where a metric does not depend on size (precision, density, nearest_distance). Time is that of `permutations`
     pairs of sets, most of it for the Frechet distance; memory that of the distances between all images.
@@ -36,7 +37,12 @@ def contrasts(
     pooled = np.concatenate([own, control]).astype(np.float64)
     rows = memberships(len(own), len(control), seed, permutations, paired)
     metrics = _metrics(np.asarray(reference, np.float64), pooled, extractor, k)
-    return {name: summary(metric(rows) - metric(1 - rows)) for name, metric in metrics.items()}
+    return {name: metric(rows) - metric(1 - rows) for name, metric in metrics.items()}
+
+
+def contrasts(*arguments, **options) -> dict[str, Exchange]:
+    """Metric -> its difference with interval and p by itself; arguments as `exchanged` takes them."""
+    return {name: summary(differences) for name, differences in exchanged(*arguments, **options).items()}
 
 
 def _metrics(reference: np.ndarray, pooled: np.ndarray, extractor: str, k: int) -> dict[str, Metric]:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from realgap.analyses.fidelity import distances
-from realgap.analyses.fidelity.contrasts import contrasts
+from realgap.analyses.fidelity.contrasts import exchanged
+from realgap.statistics.exchange import family_p, summary
 from realgap.streams import stream
 
 FEWEST_EXCHANGES = 99  # fewer give no 95 % interval worth the name
@@ -37,6 +38,7 @@ class Measurement(NamedTuple):
     difference: float  # to the control; nan in the control's own rows
     difference_low: float
     difference_high: float
+    family_p: float  # of the difference, among all metrics of the set, or among all classes of the set and metric
     n_reference: int
     n_images: int
 
@@ -59,34 +61,38 @@ def measure(
     Frechet distance are centred, since each resample is biased upwards once more.
     ValueError if a class has no more than k images.
     """
+    measured: list[Measurement] = []
+    dealt: dict[tuple[str, str, int | str], np.ndarray] = {}  # source, metric, label -> exchanged differences
     for label in ["all", *np.unique(reference.labels).tolist()]:
         real, other = _of_class(reference, label), _of_class(sets[control], label)
-        drawn: dict[str, dict[str, np.ndarray]] = {}
-        sizes = {}
         for source, images in sets.items():
             own = _of_class(images, label)
-            sizes[source] = len(own)
             weights = _weights(seed, "reference", len(real), resamples), _weights(seed, source, len(own), resamples)
-            drawn[source] = _draws(real, own, *weights, extractor, k)
-        for source, metrics in drawn.items():
-            own = _of_class(sets[source], label)
-            found = (
-                {}
-                if source == control
-                else contrasts(real, own, other, extractor, seed, k, max(resamples, FEWEST_EXCHANGES))
-            )
-            for metric, draws in metrics.items():
+            found = {}
+            if source != control:
+                found = exchanged(real, own, other, extractor, seed, k, max(resamples, FEWEST_EXCHANGES))
+                dealt |= {(source, metric, label): each for metric, each in found.items()}
+            for metric, draws in _draws(real, own, *weights, extractor, k).items():
                 centred = metric == distances.distance_names(extractor)[0]
-                difference = found[metric][:3] if found else (np.nan,) * 3
-                yield Measurement(
-                    source,
-                    metric,
-                    label,
-                    *_interval(draws, confidence, centred),
-                    *difference,
-                    len(real),
-                    sizes[source],
-                )
+                value = _interval(draws, confidence, centred)
+                difference = summary(found[metric])[:3] if found else (np.nan,) * 3
+                row = source, metric, label, *value, *difference, np.nan, len(real), len(own)
+                measured.append(Measurement(*row))
+    p_values = _family_p(dealt)
+    for row in measured:
+        yield row._replace(family_p=p_values.get((row.source, row.metric, row.label), np.nan))
+
+
+def _family_p(dealt: Mapping[tuple[str, str, int | str], np.ndarray]) -> dict[tuple[str, str, int | str], float]:
+    """p of each: over all images the metrics of a set are a family, by class the classes of a set and metric."""
+    families: dict[tuple, list] = {}
+    for source, metric, label in dealt:
+        family = (source, "all") if label == "all" else (source, metric)
+        families.setdefault(family, []).append((source, metric, label))
+    found = {}
+    for keys in families.values():
+        found |= zip(keys, family_p(np.stack([dealt[key] for key in keys], axis=1)).tolist(), strict=True)
+    return found
 
 
 def _of_class(images: Images, label: int | str) -> np.ndarray:

@@ -10,6 +10,8 @@ from realgap.analyses.fidelity.measures import Images
 from realgap.data.training_sets import equal_rows
 from realgap.report.figures import name
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
+from realgap.report.wording import told
+from realgap.statistics.verdicts import FEWEST_UNITS
 from realgap.store.shards import Shard
 
 # metric -> (words when it is higher than the control's, when it is lower, what it is)
@@ -70,15 +72,12 @@ def answer(measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(row) -> str:
-    """The difference to the control in plain words: its interval decides, not its size."""
+    """The difference to the control in plain words: its p among all metrics of the set decides, not its size."""
     if np.isnan(row.difference):
         return "control"
-    half = (row.difference_high - row.difference_low) / 2
-    shown = f"{abs(row.difference):.3g} ± {half:.2g}"
-    if row.difference_low <= 0 <= row.difference_high:
-        return f"no difference to real images: {row.difference:+.3g} ± {half:.2g}"
-    higher, lower = WORDS.get(row.metric, WORDS["distance"])
-    return f"{higher if row.difference > 0 else lower}, by {shown}"
+    bounds = row.difference, row.difference_low, row.difference_high, FEWEST_UNITS
+    words = WORDS.get(row.metric, WORDS["distance"])
+    return told(*bounds, words, reference="real images", stands_out=row.family_p <= 0.05)
 
 
 def section(answered: pd.DataFrame, extractor: str, per_class: int, k: int) -> Section:
@@ -101,12 +100,14 @@ def section(answered: pd.DataFrame, extractor: str, per_class: int, k: int) -> S
                 "fidelity/table.csv",
                 f"Each set, cut to {per_class} images a class, against the real test images; differences are to as "
                 "many real training images. 95 % intervals: bootstrap over images for values, exchange of a set's "
-                "images with the control's for differences.",
+                "images with the control's for differences, each by itself. A verdict needs the p among all metrics.",
                 {
                     "source": "set",
                     "metric": "metric",
                     "value": "value",
-                    **COMPARED_WITH_REAL,
+                    **{key: heading for key, heading in COMPARED_WITH_REAL.items() if key != "verdict"},
+                    "family_p": "p among the metrics",
+                    "verdict": "verdict",
                 },
             )
         ],
@@ -119,7 +120,8 @@ def section(answered: pd.DataFrame, extractor: str, per_class: int, k: int) -> S
             ),
             Figure(
                 "figures/fidelity_classes.svg",
-                "Density and coverage of every set for each class: difference to real training images of that class.",
+                "Density and coverage of every set for each class: difference to real training images of it; a "
+                "dot marks one that stands out among all classes.",
                 "A heat map of differences per class and set; fidelity/measurements.csv holds them",
             ),
         ],

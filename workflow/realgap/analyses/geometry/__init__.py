@@ -15,7 +15,7 @@ SETTINGS = {
         "minimum": 1,
     },
     "detector": {
-        "description": "What finds line segments, lsd or the path of a TorchScript file.",
+        "description": "What finds line segments, lsd or the path of an ONNX file.",
         "type": "string",
         "minLength": 1,
     },
@@ -69,7 +69,7 @@ def check(config: Mapping[str, Any]) -> None:
     own, dataset = config["geometry"], config["dataset"]
     if own["detector"] != "lsd" and not Path(own["detector"]).is_file():
         raise ValueError(
-            f"config: geometry.detector: must be lsd or a TorchScript file; got {own['detector']!r}, no such file"
+            f"config: geometry.detector: must be lsd or an ONNX file; got {own['detector']!r}, no such file"
         )
     kept = config["sampling"]["full_size_per_class"] or dataset["images_per_class"]
     measured = len(dataset["classes"]) * min(own["images_per_class"], kept)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from realgap.data import images as imaging
+from realgap.data import reading
 from realgap.geometry.shadows import judge_shadows, wedges_from_masks, wedges_from_pairs
 from realgap.statistics import share_interval
 
@@ -60,7 +60,7 @@ def _read(path: Path) -> pd.DataFrame:
 def _wedges(path: Path, group: pd.DataFrame, tolerance_deg: float) -> np.ndarray:
     if set(MASKS) <= set(group.columns):
         shadows, objects = (
-            [imaging.read(path.parent / name)[..., 0] > 127 for name in group[column]] for column in MASKS
+            [reading.read(path.parent / name)[..., 0] > 127 for name in group[column]] for column in MASKS
         )
         return wedges_from_masks(shadows, objects, tolerance_deg)
     return wedges_from_pairs(group[POINTS].to_numpy(float), tolerance_deg)

@@ -46,7 +46,7 @@ def per_image(sources: Mapping[str, Mapping[str, np.ndarray]], names: Sequence[s
 
 def per_source(images: pd.DataFrame, names: Sequence[str], seed: int) -> pd.DataFrame:
     """A row per source and measure: the median with its interval, and the chance that an image of the source is
-    above a real one, 0.5 where the two do not differ. Intervals: 95 %, bootstrap over real images, each drawn
+    above a real one, 0.5 where it is as often above as below. Intervals: 95 %, bootstrap over real images, each drawn
     together with what was made of it; images made of no real one are drawn by themselves."""
     rows = []
     reals = images[images.source == "real"].set_index("image_id")

@@ -105,7 +105,8 @@ rule train_on_draw:
         "Train on {wildcards.training_set} with {wildcards.per_class} real images of each class, draw {wildcards.draw}"
     shell:
         "python -m scripts.learning_curves_train --real {params.real:q} --shards {params.shards:q} --test {input.test:q}"
-        " --training-set {wildcards.training_set:q} --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
+        " --training-set {wildcards.training_set:q} --options {params.options:q} --out {output:q}"
+        " --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule compare_learning_curves:
@@ -131,7 +132,7 @@ rule compare_learning_curves:
                 for name in CURVES
             },
             pool=DATASET["images_per_class"],
-            margin=0.02,
+            margin=config["margin"],
         ),
         predictions=lambda w, input: listed(input),
         code=provenance.code("scripts.learning_curves_compare"),

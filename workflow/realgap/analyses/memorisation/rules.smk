@@ -20,7 +20,7 @@ rule infer_membership:
     params:
         options=options(
             config["compute"],
-            without(config["memorisation"], "near_copy_quantile", "pairs"),
+            without(config["memorisation"], "near_copy_quantile", "pairs", "resamples"),
             seed=config["seed"],
         ),
         train=lambda w, input: listed(input.train),

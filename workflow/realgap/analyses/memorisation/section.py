@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from realgap.analyses.memorisation import TITLE, measures
-from realgap.report import tables
 from realgap.report.figures import name
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
-from realgap.statistics import bootstrap_interval
-from realgap.statistics.areas import mean_auc
+from realgap.report.wording import told
+from realgap.statistics import areas, bootstrap_interval
 
 HELD_OUT = "test"  # held-out real images audited as if they were generated: what chance gives
 
@@ -72,33 +71,42 @@ def ratios(audited: Mapping[str, measures.Audit], ids: Mapping[str, np.ndarray],
     return pd.concat(frames, ignore_index=True)
 
 
-def membership(runs: Iterable[Mapping], seed: int, resamples: int) -> pd.DataFrame:
+def membership(runs: Iterable[Mapping], reference: str = "real") -> pd.DataFrame:
     """A row per training set and seed: how well the loss tells real training images from test images.
 
     runs: training_set, seed, and for members and for others the pair (logits (n, classes), labels (n,)), the same
-    images for all runs. mean_low, mean_high: of the mean AUC of the training set's seeds, by areas.mean_auc.
+    images for all runs. mean, mean_low, mean_high: the mean AUC of the training set's seeds, by areas.mean_auc;
+    difference, difference_low, difference_high: that minus the reference's, by areas.difference.
     """
     rows, scores = [], {}
     for run in runs:
         losses = [_losses(*run[side]) for side in ("members", "others")]
-        result = measures.membership_inference(*losses, seed, resamples=resamples)
+        result = measures.membership_inference(*losses)
         sizes = {"n_members": len(losses[0]), "n_others": len(losses[1])}
         rows.append({"training_set": run["training_set"], "seed": run["seed"], **result._asdict(), **sizes})
-        scores.setdefault(run["training_set"], []).append([-one for one in losses])
-    bounds = {key: mean_auc(*map(np.stack, zip(*own, strict=True)))[1:] for key, own in scores.items()}
-    low, high = zip(*(bounds[row["training_set"]] for row in rows), strict=True)
-    return pd.DataFrame(rows).assign(mean_low=low, mean_high=high)
+        scores.setdefault(run["training_set"], {})[run["seed"]] = [-one for one in losses]
+    sides = {
+        key: [np.stack(side) for side in zip(*(own[seed] for seed in sorted(own)), strict=True)]
+        for key, own in scores.items()
+    }
+    judged = {}
+    for key, own in sides.items():
+        difference = (np.nan,) * 3 if key == reference else areas.difference(*own, *sides[reference])[:3]
+        judged[key] = (*areas.mean_auc(*own), *difference)
+    of_seeds = pd.DataFrame([judged[row["training_set"]] for row in rows], columns=_OF_SEEDS)
+    return pd.concat([pd.DataFrame(rows), of_seeds], axis=1)
+
+
+_OF_SEEDS = ["mean", "mean_low", "mean_high", "difference", "difference_low", "difference_high"]
 
 
 def over_seeds(members: pd.DataFrame) -> pd.DataFrame:
-    """tables.over_seeds of the membership AUC, with a verdict in words.
-
-    The interval of the mean is that of `membership`, which holds the sampling of the images; one seed has none.
-    """
-    frame = tables.over_seeds(members, "auc")
-    bounds = members.drop_duplicates("training_set").set_index("training_set")
-    for side in ("low", "high"):
-        frame[side] = frame.training_set.map(bounds[f"mean_{side}"]).where(frame.n_seeds > 1)
+    """A row per training set of `membership`: mean AUC over seeds, its difference to real, a verdict in words."""
+    frame = members.drop_duplicates("training_set")[["training_set", *_OF_SEEDS]].reset_index(drop=True)
+    frame = frame.rename(columns={"mean_low": "low", "mean_high": "high"})
+    frame.insert(1, "n_seeds", frame.training_set.map(members.groupby("training_set").size()))
+    few = frame.n_seeds < 2
+    frame.loc[few, ["low", "high", "difference_low", "difference_high"]] = np.nan
     frame["verdict"] = [_verdict(row) for row in frame.rename(columns={"mean": "value"}).itertuples()]
     return frame
 
@@ -184,9 +192,12 @@ def _losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _verdict(row) -> str:
-    if np.isnan(row.low):
-        return f"undecided: one seed, AUC {row.value:.3f}"
-    interval = f"AUC {row.value:.3f}, 95 % interval {row.low:.3f} to {row.high:.3f}"
-    if row.low > 0.5:
-        return f"its losses give away real training images ({interval})"
-    return f"its losses don't tell real training images from others ({interval})"
+    return told(
+        row.value - 0.5,
+        row.low - 0.5,
+        row.high - 0.5,
+        row.n_seeds,
+        ("its losses give away real training images", "its losses are lower for other images"),
+        reference="chance by its losses",
+        shown=lambda value: f"{value + 0.5:.3f}",
+    ).replace("(", "(AUC ", 1)

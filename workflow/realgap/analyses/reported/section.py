@@ -13,7 +13,9 @@ from realgap.analyses.reported import TITLE
 from realgap.report import text_tables
 from realgap.report.figures import name
 from realgap.report.sections import Section, Table
-from realgap.report.summary import bare, interval, percent, points
+from realgap.report.wording import bare, interval, percent, points, within
+from realgap.statistics.rows import study_rows
+from realgap.statistics.verdicts import Verdict
 
 REPORTED = "reported"
 SETUP = {
@@ -37,20 +39,26 @@ REPORTED_SETUP = {
 }
 
 
-def beside(reported: pd.DataFrame, studies: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def beside(
+    reported: pd.DataFrame, studies: Mapping[str, pd.DataFrame], margin: float, judged: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
     """A row per study and training set: accuracy, its ratio to real and its difference to real, with 95 % intervals.
 
-    reported: training_set, accuracy. studies: name -> tables.accuracies. Only rows that were reported; the ratio is
-    the mean over seeds of each seed's own, by Student's t; what has no seeds has no interval.
+    reported: training_set, accuracy. studies: name -> tables.accuracies. judged: name -> tables.verdicts of those that
+    have them; the others are judged by statistics.rows without their test images, of which nothing is known. Only rows
+    that were reported; the ratio is the mean over seeds of each seed's own, by Student's t; what has no seeds has no
+    interval.
     """
     rows = [_published(reported, training_set) for training_set in reported.training_set]
     for study, accuracies in studies.items():
-        real = accuracies[accuracies.training_set == "real"].sort_values("seed")
-        for training_set in reported.training_set:
-            own = accuracies[accuracies.training_set == training_set].sort_values("seed")
-            if len(own):
-                rows.append({"study": study, "training_set": training_set, **_measured(own, real)})
-    return pd.DataFrame(rows)
+        found = judged[study] if study in judged else _judged(accuracies, margin)
+        for row in found[found.training_set.isin(reported.training_set)].to_dict("records"):
+            rows.append({"study": study, **_measured(row, accuracies)})
+    order = {training_set: place for place, training_set in enumerate(reported.training_set)}
+    frame = pd.DataFrame(rows)
+    places = {study: place for place, study in enumerate([REPORTED, *studies])}
+    by = [frame.study.map(places), frame.training_set.map(order)]
+    return frame.iloc[np.lexsort(by[::-1])].reset_index(drop=True)
 
 
 def setup(default: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -93,7 +101,9 @@ def section(joined: pd.DataFrame) -> Section:
             Table(
                 "reported/table.csv",
                 "Accuracy, and its ratio and difference to that of real images (mean over seeds of each seed's own), "
-                "with 95 % intervals over seeds; fractions. The reported study states no seeds and no intervals.",
+                "with 95 % intervals; fractions. Intervals of accuracies and differences are those of the first table; "
+                "of studies whose predictions are not at hand, and of ratios, over seeds alone. The reported study "
+                "states no seeds and no intervals.",
                 {
                     "study": "study",
                     "training_set": "training set",
@@ -102,6 +112,7 @@ def section(joined: pd.DataFrame) -> Section:
                     "accuracy": "accuracy",
                     "ratio": "ratio to real",
                     "difference": "difference to real",
+                    "verdict": "verdict",
                 },
                 {
                     "accuracy": ("accuracy_low", "accuracy_high"),
@@ -147,19 +158,43 @@ def _published(reported: pd.DataFrame, training_set: str) -> dict[str, Any]:
     }
 
 
-def _measured(own: pd.DataFrame, real: pd.DataFrame) -> dict[str, Any]:
-    if own.seed.tolist() != real.seed.tolist():
-        raise ValueError(f"seeds: must be those of real, {real.seed.tolist()}, got {own.seed.tolist()}")
-    row = {column: int(own[column].iloc[0]) for column in ("n_real", "n_generated", "n_test")}
-    row["n_seeds"] = len(own)
-    accuracy, theirs = own.accuracy.to_numpy(), real.accuracy.to_numpy()
-    for what, values in {
-        "accuracy": statistics.mean_interval(accuracy),
-        "ratio": statistics.mean_interval(accuracy / theirs),
-        "difference": statistics.paired_difference(accuracy, theirs),
-    }.items():
-        row |= dict(zip((what, f"{what}_low", f"{what}_high"), values, strict=True))
-    return row
+def _judged(accuracies: pd.DataFrame, margin: float) -> pd.DataFrame:
+    """As tables.verdicts has it, from the accuracies alone."""
+    by_seed = accuracies.pivot(index="seed", columns="training_set", values="accuracy")
+    by_seed = by_seed[list(dict.fromkeys(accuracies.training_set))]
+    if by_seed.isna().any(axis=None):
+        raise ValueError(
+            f"seeds: must be those of real for every training set, got {accuracies.seed.unique().tolist()}"
+        )
+    found = study_rows(by_seed.to_numpy().T, list(by_seed), int(accuracies.n_test.iloc[0]), margin=margin)
+    rows = [(row.name, row.n_units, *row[2:10]) for row in found]
+    heads = ["training_set", "n_units", "accuracy_mean", "accuracy_low", "accuracy_high", "difference_to_real"]
+    frame = pd.DataFrame(rows, columns=[*heads, "difference_low", "difference_high", "verdict", "within_margin"])
+    counts = accuracies.drop_duplicates("training_set").set_index("training_set")
+    return frame.assign(
+        margin=margin, **{key: frame.training_set.map(counts[key]) for key in ("n_real", "n_generated", "n_test")}
+    )
+
+
+def _measured(row: Mapping[str, Any], accuracies: pd.DataFrame) -> dict[str, Any]:
+    by_seed = accuracies.pivot(index="seed", columns="training_set", values="accuracy")
+    ratio = statistics.mean_interval(by_seed[row["training_set"]] / by_seed["real"])
+    is_real = row["training_set"] == "real"
+    return {
+        **{key: row[key] for key in ("training_set", "n_real", "n_generated", "n_test")},
+        "n_seeds": row["n_units"],
+        **dict(
+            zip(("accuracy", *ACCURACY), (row[f"accuracy_{what}"] for what in ("mean", "low", "high")), strict=True)
+        ),
+        **dict(zip(("ratio", "ratio_low", "ratio_high"), ratio, strict=True)),
+        "difference": 0.0 if is_real else row["difference_to_real"],
+        **{bound: 0.0 if is_real else row[bound] for bound in ("difference_low", "difference_high")},
+        "verdict": None if is_real else row["verdict"],
+        "margin": row["margin"],
+    }
+
+
+ACCURACY = ("accuracy_low", "accuracy_high")
 
 
 def _claims(joined: pd.DataFrame) -> list[tuple[str, bool]]:
@@ -173,21 +208,17 @@ def _claim(own: pd.DataFrame, training_set: str, above: bool) -> str:
     if training_set not in own.index:
         return f"{name(training_set)} was reported {where} real and is not part of this study"
     row = own.loc[training_set]
-    found = (
-        f"{points(row.difference)} points to real"
-        f"{_bounds(points(row.difference_low), points(row.difference_high), row.difference_low)}"
-    )
-    if np.isnan(row.difference_low):
-        seen = "one seed cannot tell"
-    elif row.difference_low <= 0 <= row.difference_high:
-        seen = "not told apart here"
+    bounds = f", {interval(row.difference_low, row.difference_high, points)}"
+    found = f"{points(row.difference)} points to real{bounds}"
+    if row.verdict == Verdict.TOO_FEW:
+        seen = f"{Verdict.TOO_FEW} here"
+    elif row.verdict == Verdict.EQUIVALENT:
+        seen = f"equivalent to real within {within(row.margin)} here"
+    elif row.verdict == Verdict.UNDECIDED:
+        seen = "not told apart from real here"
     else:
         seen = f"so it is here, {where} real" if (row.difference > 0) == above else "the other way round here"
     return f"{name(training_set)} was reported {where} real; {seen} ({found})"
-
-
-def _bounds(low: str, high: str, value: float) -> str:
-    return "" if np.isnan(value) else f", {low} to {high}"
 
 
 def _cell(row: pd.Series) -> str:

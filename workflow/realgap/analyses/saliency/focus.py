@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from realgap.statistics import paired_difference, permutation_test
+from realgap.statistics.differences import p_of, paired
 
 # metric of a map -> words for a higher and for a lower value
 METRICS = {
@@ -42,10 +42,9 @@ class Comparison(NamedTuple):
     mean: float  # over seeds of means over images
     reference_mean: float
     difference: float
-    low: float  # of the difference, Student t over paired seeds
+    low: float  # of the difference, 95 % over seeds and images
     high: float
-    p_value: float  # exact sign flips over seeds
-    verdict: str
+    p_value: float  # of the difference by itself
 
 
 def focus(maps: np.ndarray) -> dict[str, np.ndarray]:
@@ -81,13 +80,13 @@ def compare(
     values: Mapping[str, np.ndarray],
     correct: Mapping[str, np.ndarray],
     reference: str = "real",
-    confidence: float = 0.95,
 ) -> list[Comparison]:
     """Rows for every training set but the reference and every stratum, in that order.
 
     metric: one of METRICS. values: training set -> (seeds, images) of that metric, nan where the map is
     empty. correct: training set -> (seeds, images) bool, the same images and seeds in the same order for
-    all. The seed is the unit: images are averaged first. A stratum without images in a seed gives nan.
+    all. Seeds and images are both samples (statistics.differences.paired). A stratum without images in a seed gives
+    nan.
     """
     _check(metric, values, correct, reference)
     every = np.logical_and.reduce([right.all(axis=0) for right in correct.values()])
@@ -96,8 +95,7 @@ def compare(
         if name == reference:
             continue
         for stratum, chosen in _strata(correct[name], correct[reference], every).items():
-            sides = _means_of_both(values[name], values[reference], *chosen)
-            rows.append(_row(name, metric, stratum, *sides, confidence))
+            rows.append(_row(name, metric, stratum, values[name], values[reference], *chosen))
     return rows
 
 
@@ -163,45 +161,22 @@ def _row(
     training_set: str,
     metric: str,
     stratum: str,
-    n_images: float,
     own: np.ndarray,
     other: np.ndarray,
-    confidence: float,
+    chosen: np.ndarray,
+    chosen_of_reference: np.ndarray,
 ) -> Comparison:
-    difference = low = high = p_value = np.nan
-    if np.isfinite(own - other).all():
-        difference, low, high = paired_difference(own, other, confidence)
-        p_value = permutation_test(own, other)
-    verdict = _verdict(metric, stratum, difference, low, high)
-    means = float(own.mean()), float(other.mean())
-    return Comparison(
-        training_set, metric, stratum, len(own), n_images, *means, difference, low, high, p_value, verdict
-    )
-
-
-def _verdict(metric: str, stratum: str, difference: float, low: float, high: float) -> str:
-    where, half = STRATA[stratum], (high - low) / 2
-    if np.isnan(difference):
-        return f"undecided: a seed has no images to compare {where}"
-    if np.isnan(half):
-        return f"undecided: one seed, {difference:+.3f} {where}"
-    if low <= 0 <= high:
-        beyond = " beyond error rate" if stratum in ("both_right", "every_right") else ""
-        return f"no difference{beyond}: {difference:+.3f} ± {half:.3f} {where}"
-    word = METRICS[metric][0 if difference > 0 else 1]
-    return f"{word} by {abs(difference):.3f} ± {half:.3f} {where}"
-
-
-def _means_of_both(
-    values: np.ndarray, reference: np.ndarray, chosen: np.ndarray, chosen_of_reference: np.ndarray
-) -> tuple[float, np.ndarray, np.ndarray]:
-    """Mean number of images, and the means over images (seeds,) of both sides."""
-    known, known_of_reference = np.isfinite(values), np.isfinite(reference)
+    """One row from values and choices (seeds, images) of both sides; an empty map, nan, does not count."""
+    known, known_of_reference = np.isfinite(own), np.isfinite(other)
     if np.array_equal(chosen, chosen_of_reference):  # then an image counts on both sides or on neither
         known = known_of_reference = known & known_of_reference
     chosen, chosen_of_reference = chosen & known, chosen_of_reference & known_of_reference
-    means = _means(values, chosen), _means(reference, chosen_of_reference)
-    return float(chosen.sum(axis=1).mean()), *means
+    means = float(_means(own, chosen).mean()), float(_means(other, chosen_of_reference).mean())
+    n_images = float(chosen.sum(axis=1).mean())
+    if not np.isfinite(means).all():
+        return Comparison(training_set, metric, stratum, len(own), n_images, *means, *(np.nan,) * 4)
+    found = paired(own, other, chosen, chosen_of_reference)
+    return Comparison(training_set, metric, stratum, len(own), n_images, *means, *found[:3], p_of(found))
 
 
 def _means(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:

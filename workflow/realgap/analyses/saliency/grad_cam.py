@@ -16,6 +16,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from realgap.classifier import networks
 from realgap.streams import stream
 
 # name here -> class in pytorch_grad_cam; "grad_cam" itself has a fast form of our own
@@ -130,6 +131,8 @@ def _captured(model: nn.Module, layer: str) -> Iterator[list[Tensor]]:
     captured: list[Tensor] = []
 
     def cut(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
+        if wrong := networks.no_map(output):
+            raise ValueError(f"layer: must give channels of a map; got '{layer}', {wrong}")
         captured.append(output.detach().requires_grad_(torch.is_grad_enabled()))
         return captured[-1].clone()  # a following in-place ReLU must not change what was captured
 
@@ -168,6 +171,8 @@ def _reference_maps(cam, layer: str, pixel_values: Tensor, labels: Tensor) -> tu
     targets = [ClassifierOutputTarget(label) for label in labels.tolist()]
     hooks = cam.activations_and_grads
     logits = hooks(pixel_values)
+    if wrong := networks.no_map(hooks.activations[0]):
+        raise ValueError(f"layer: must give channels of a map; got '{layer}', {wrong}")
     if cam.uses_gradients:
         sum(target(row) for target, row in zip(targets, logits, strict=True)).backward()
     activations, *gradients = (values[0].numpy() for values in (hooks.activations, hooks.gradients) if values)

@@ -9,10 +9,13 @@ from realgap.analyses.saliency import TITLE, focus
 from realgap.report import tables
 from realgap.report.figures import name
 from realgap.report.sections import Figure, Section, Table
+from realgap.report.wording import seeds, told
+from realgap.statistics import holm
 from realgap.store.shards import Shard
 
 TARGETS = {"true": "true_maps", "predicted": "predicted_maps"}
 HEADLINE = "effective_area"  # the metric that sentences and panels are about
+RESTS_ON = "both_right"  # the stratum that they rest on
 
 
 def observations(runs: Sequence[Shard]) -> pd.DataFrame:
@@ -42,7 +45,10 @@ def observations(runs: Sequence[Shard]) -> pd.DataFrame:
 
 
 def comparison(observed: pd.DataFrame, reference: str = "real") -> pd.DataFrame:
-    """focus.compare for every target and metric: a row per training set, target, metric and stratum."""
+    """focus.compare for every target and metric: a row per training set, target, metric and stratum.
+
+    family_p: p of the difference among the metrics of the same maps (Holm); the verdict needs it.
+    """
     rows = []
     for target, maps in observed.groupby("target", sort=False):
         correct = _per_image(maps, "correct")
@@ -51,12 +57,14 @@ def comparison(observed: pd.DataFrame, reference: str = "real") -> pd.DataFrame:
             rows += [{"target": target, **row._asdict()} for row in compared]
     columns = ["training_set", "target", "metric", "stratum"]
     frame = pd.DataFrame(rows, columns=["target", *focus.Comparison._fields])
-    return frame[columns + [column for column in frame if column not in columns]]
+    frame = frame[columns + [column for column in frame if column not in columns]]
+    frame["family_p"] = frame.groupby(["training_set", "target", "stratum"]).p_value.transform(_holm)
+    return frame.assign(verdict=[_verdict(row) for row in frame.itertuples()])
 
 
 def answer(compared: pd.DataFrame) -> pd.DataFrame:
     """The rows that the verdict rests on: maps for the true label of images that both classifiers get right."""
-    chosen = (compared.target == "true") & (compared.stratum == "both_right")
+    chosen = (compared.target == "true") & (compared.stratum == RESTS_ON)
     return compared[chosen].drop(columns=["target", "stratum"]).reset_index(drop=True)
 
 
@@ -66,13 +74,15 @@ def models(observed: pd.DataFrame) -> pd.DataFrame:
     tables.over_seeds of each, with the column `metric`.
     """
     true, predicted = (observed[observed.target == target] for target in TARGETS)
+    # on a subset, of which empty maps have none: images differ by seed, so a seed counts once
+    faithful = true.groupby(["training_set", "seed"], sort=False).faithfulness.mean().reset_index()
     measured = {
         "accuracy": (true, "correct"),
         "empty_true_maps": (true, "empty"),
         "empty_predicted_maps": (predicted, "empty"),
-        "faithfulness": (true[true.faithfulness.notna()], "faithfulness"),
+        "faithfulness": (faithful, "faithfulness"),
     }
-    measured = {metric: (rows, column) for metric, (rows, column) in measured.items() if len(rows)}
+    measured = {metric: (rows, column) for metric, (rows, column) in measured.items() if rows[column].notna().any()}
     frames = [tables.over_seeds(rows.astype({column: float}), column) for rows, column in measured.values()]
     for metric, frame in zip(measured, frames, strict=True):
         frame.insert(1, "metric", metric)
@@ -99,11 +109,11 @@ def shown_images(observed: pd.DataFrame, count: int, reference: str = "real") ->
 
 def section(answered: pd.DataFrame, compared: pd.DataFrame, state: pd.DataFrame, about: str) -> Section:
     """The report's section; `about`: how the maps were made, e.g. "Grad-CAM at layer3"."""
-    headline = answered[answered.metric == HEADLINE]
-    overall = compared[(compared.target == "true") & (compared.stratum == "all") & (compared.metric == HEADLINE)]
+    of_area = compared[(compared.target == "true") & (compared.metric == HEADLINE)]
+    headline, overall = (of_area[of_area.stratum == stratum] for stratum in (RESTS_ON, "all"))
     sentences = [
-        f"{name(row.training_set)}: {row.verdict}; in effective area, {whole.difference:+.3f}{_interval(whole)} "
-        "on all images, error rate included."
+        f"{name(row.training_set)}: in effective area, {row.verdict} {focus.STRATA[row.stratum]}; {whole.verdict} "
+        f"{focus.STRATA[whole.stratum]}."
         for row, whole in zip(headline.itertuples(), overall.itertuples(), strict=True)
     ]
     n_seeds = int(compared.n_seeds.max())
@@ -112,9 +122,9 @@ def section(answered: pd.DataFrame, compared: pd.DataFrame, state: pd.DataFrame,
         f"{about}: maps for the true label, on the same real test images for every classifier. Effective area is "
         "exp(entropy) over the number of cells: 1 for a flat map. Wrongly classified images have other maps whatever "
         "a classifier was trained on, so the verdict compares only images that both classifiers of a seed get right.",
-        f"Seeds are the unit ({n_seeds}); intervals are 95 % Student t of differences paired by seed. With {n_seeds} "
-        f"seeds the exact permutation test can't give a p below {2 / 2**n_seeds:.2g}. Each row has its own interval: "
-        f"of {len(answered)} rows without any difference, about {0.05 * len(answered):.1f} exclude zero by chance.",
+        f"Intervals are over {seeds(n_seeds)} and the test images, 95 % for each row by itself. A training set is "
+        "called different in a metric only where that stands out among all metrics of the same maps (Holm, p at most "
+        "0.05).",
         f"Empty maps, on which nothing speaks for the label: {100 * empty.min():.1f} to {100 * empty.max():.1f} % of a "
         "training set's; they have no focus and are left out.",
         *_faithfulness(state),
@@ -135,7 +145,7 @@ def section(answered: pd.DataFrame, compared: pd.DataFrame, state: pd.DataFrame,
                     "difference": "difference",
                     "low": "95 % interval from",
                     "high": "to",
-                    "p_value": "permutation p",
+                    "family_p": "p among the metrics",
                     "verdict": "verdict",
                 },
             )
@@ -143,8 +153,8 @@ def section(answered: pd.DataFrame, compared: pd.DataFrame, state: pd.DataFrame,
         figures=[
             Figure(
                 "figures/saliency.svg",
-                "Differences in focus to training on real images, with 95 % intervals over seeds: on all images (open) "
-                "and on the images that both classifiers get right (filled).",
+                "Differences in focus to training on real images, with 95 % intervals over seeds and images: on all "
+                "images (open) and on the images that both classifiers get right (filled).",
                 "Intervals of the difference in each metric of the maps; the table above holds the filled ones",
             ),
             Figure(
@@ -174,5 +184,16 @@ def _faithfulness(state: pd.DataFrame) -> list[str]:
     return [f"Faithfulness by ROAD on a subset, in probability (0: no better than chance): {values}."]
 
 
-def _interval(row) -> str:
-    return "" if np.isnan(row.low) else f" (95 % interval {row.low:+.3f} to {row.high:+.3f})"
+def _holm(p_values: pd.Series) -> np.ndarray:
+    adjusted = np.full(len(p_values), np.nan)
+    known = p_values.notna().to_numpy()
+    if known.any():
+        adjusted[known] = holm(p_values[known])
+    return adjusted
+
+
+def _verdict(row) -> str:
+    if np.isnan(row.difference):
+        return "too few to say"
+    words, sure = focus.METRICS[row.metric], row.family_p <= 0.05
+    return told(row.difference, row.low, row.high, row.n_seeds, words, stands_out=sure)

@@ -61,11 +61,12 @@ rule compare_scaling:
         runtime=minutes_for("compare_scaling"),
     params:
         variants=config["sampling"]["samples_per_image"],
+        margin=config["margin"],
         code=provenance.code("scripts.scaling_compare"),
         benchmark=f"{OUT}/benchmarks/compare_scaling.tsv",
     message:
         "Compare accuracy across generated images per real one"
     shell:
         "python -m scripts.scaling_compare --real {input.real:q} --full {input.full:q} --scaled {input.scaled:q}"
-        " --variants {params.variants} --table {output.table:q} --gains {output.gains:q}"
+        " --variants {params.variants} --margin {params.margin} --table {output.table:q} --gains {output.gains:q}"
         " --accuracies {output.accuracies:q} --figure {output.figure:q} --section {output.section:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

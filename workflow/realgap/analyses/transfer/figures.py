@@ -18,8 +18,8 @@ def accuracy(table: pd.DataFrame) -> plt.Figure:
         rows = pd.concat([table[table.training_set == key], scratch])
         rows = rows.assign(
             text=[
-                f"{100 * mean:.0f}{'•' if least > 0 or most < 0 else ''}"
-                for mean, least, most in zip(rows["mean"], rows.difference_low, rows.difference_high, strict=True)
+                f"{100 * mean:.0f}{'•' if family_p <= 0.05 else ''}"
+                for mean, family_p in zip(rows["mean"], rows.family_p, strict=True)
             ]
         )
         order = list(dict.fromkeys(rows.frozen_stages))
