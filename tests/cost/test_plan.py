@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from realgap.cost import bill, plan
+from realgap.cost import bill, plan, sizes
 from realgap.study import sources
 from tests import checkout
 
@@ -139,7 +139,7 @@ def test_the_jobs_counted_are_those_snakemake_plans_and_their_work_is_the_studys
     jobs, rows = counted(path, tmp_path)
     left = {rule: row["left"] for rule, row in rows.items() if row["left"]}
     assert left == {rule: n for rule, n in jobs.items() if rule not in ("all", "total")}
-    config = study(path.stem)
+    config = sizes.settled(study(path.stem))
     shards = -(-config["dataset"]["images_per_class"] // config["dataset"]["images_per_shard"])
     work = plan.Plan(config)
     assert jobs["invert_shard"] == jobs["encode_shard"] == work.classes * shards

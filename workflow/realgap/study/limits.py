@@ -13,5 +13,8 @@ RESNET_LAYERS = ("layer1", "layer2", "layer3", "layer4")
 
 
 def vae_batch(resolution: int) -> int:
-    """Images of so many pixels a side that the VAE takes at once: 64 up to 384 px, fewer of larger ones (40 GB)."""
-    return max(1, min(VAE_BATCH_SIZE, VAE_BATCH_SIZE * 384 * 384 // (resolution * resolution)))
+    """Images of so many pixels a side that the VAE takes at once: 64 up to 256 px, as many pixels in all above that.
+
+    That fits a card of 40 GB in fp32 (realgap.cost.sizes counts it).
+    """
+    return max(1, min(VAE_BATCH_SIZE, VAE_BATCH_SIZE * 256 * 256 // (resolution * resolution)))
