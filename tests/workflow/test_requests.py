@@ -38,13 +38,13 @@ import json, sys
 from pathlib import Path
 from snakemake.api import SnakemakeApi
 from snakemake.iocontainers import InputFiles, Wildcards
-from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
+from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
 sys.argv = ["snakemake"]
 settings = ResourceSettings(nodes=1, cores=1)
 with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
     of_config = ConfigSettings(configfiles=[Path(STUDY)])
-    workflow = api.workflow(resource_settings=settings, config_settings=of_config).dag()._workflow
+    workflow = api.workflow(resource_settings=settings, config_settings=of_config).dag().workflow_api._workflow
     names = workflow.globals
     sources, training_sets = names["SOURCES"], names["config"]["training_sets"]
     usual = {"class_name": names["CLASSES"][0], "shard": "0", "seed": "0", "training_set": training_sets[-1]}

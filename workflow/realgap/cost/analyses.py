@@ -45,8 +45,8 @@ class Analyses:
         return self.real * (known[image_set].samples_per_image(usual) if image_set in known else 1)
 
     def read(self, images: int) -> Work:
-        """Images that are read from files, as many as are known of."""
-        images = max(images, self.plan.classes)
+        """Images that are read from files; one of each class where their number shows only then."""
+        images = images or self.plan.classes
         return Work(images, disk_bytes=images * self.plan.image_bytes, **self._host(_READ_S * images, images))
 
     def render(self, images: int) -> Work:
