@@ -4,8 +4,9 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -95,6 +96,21 @@ def _set_up(compute: Compute) -> None:
         torch.use_deterministic_algorithms(True)
 
 
+def arrange(network: Any, compute: Compute, device: torch.device, called: Sequence[str] = ("",)) -> Any:
+    """A frozen network of the base model as the study wants it on a GPU; as it is on a CPU.
+
+    called: names of the parts whose forward passes are run, to be compiled; "" is the network itself. They are
+    compiled when they are first run, for each number of images anew or, from the second on, for any.
+    """
+    if device.type == "cuda":
+        if compute.channels_last:
+            network.to(memory_format=torch.channels_last)
+        if compute.compile:
+            for name in called:
+                network.get_submodule(name).compile()
+    return network
+
+
 def pick_dtype(precision: str, device: torch.device, training: bool = False) -> torch.dtype:
     """ "auto" is bfloat16 where the hardware multiplies it natively, else float16 on a GPU and float32 on a CPU.
 
@@ -121,6 +137,20 @@ def put(array: np.ndarray, device: torch.device) -> torch.Tensor:
     """The array on the device, without waiting for what the device is at work on, as a plain copy to a GPU would."""
     tensor = torch.from_numpy(array)
     return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
+
+
+def ahead(items: Iterator[T], device: torch.device) -> Iterator[T]:
+    """The items as they are; where a GPU is at work, each is made in a second thread while the one before is in use."""
+    return _in_thread(items) if device.type == "cuda" else items
+
+
+def _in_thread(items: Iterator[T]) -> Iterator[T]:
+    end = object()
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = thread.submit(next, items, end)
+            yield item
 
 
 def in_batches(work: Callable[[slice], T], n: int, batch_size: int) -> Iterator[T]:

@@ -20,6 +20,7 @@ def main() -> None:
     args, options = steps.parse(__doc__, Options, images={}, base_model=steps.BASE_MODEL, out={})
     device = devices.pick(options)
     vae = autoencoder.load(args.base_model, device, devices.pick_dtype(options.precision, device))
+    devices.arrange(vae, options, device, called=["encoder"])
     real = shards.read(args.images, "images")
     batches = devices.in_batches(
         lambda rows: autoencoder.encode(vae, real["images"][rows], options.resolution),

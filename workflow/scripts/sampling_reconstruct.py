@@ -22,6 +22,7 @@ def main() -> None:
     args, options = steps.parse(__doc__, Options, moments={}, base_model=steps.BASE_MODEL, out={})
     device = devices.pick(options)
     vae = autoencoder.load(args.base_model, device, devices.pick_dtype(options.precision, device))
+    devices.arrange(vae, options, device, called=["decoder"])
     moments = shards.read(args.moments, "moments")
     rows = slice(options.images)
     latents = torch.from_numpy(moments["mean"][rows]).to(device) * vae.config.scaling_factor

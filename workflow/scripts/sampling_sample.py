@@ -91,6 +91,8 @@ def load(base_model: str, options: Options) -> Model:
     device = devices.pick(options)
     dtype = devices.pick_dtype(options.precision, device)
     vae, unet = (part(base_model, device, dtype) for part in (autoencoder.load, denoiser.load))
+    devices.arrange(unet, options, device)
+    devices.arrange(vae, options, device, called=["decoder"])
     shape = denoiser.latent_shape(base_model, vae, unet, options.resolution)
     return Model(vae, unet, shape, schedules.sampler(base_model, options.scheduler), device)
 

@@ -38,10 +38,14 @@ class Work:
     card_bytes: float = 0.0  # of that GPU's memory
 
     def hours(self, device: str, utilisation: float) -> float:
-        """On one device at a share of its peak, and on its host."""
+        """On one device, and on its host."""
+        return self.device_hours(device, utilisation) + self.host_s / 3600
+
+    def device_hours(self, device: str, utilisation: float) -> float:
+        """On one device alone, at a share of its peak."""
         peak, half = PEAK_TFLOPS[device], self.flops - self.fp32_flops - self.tf32_flops
         at_peak_s = half / peak.half + self.fp32_flops / peak.fp32 + self.tf32_flops / peak.tf32
-        return (at_peak_s / (1e12 * utilisation) + self.host_s) / 3600
+        return at_peak_s / (1e12 * utilisation) / 3600
 
     @property
     def memory_mb(self) -> int:
