@@ -1,4 +1,4 @@
-counts("measure_brightness", None)
+counts("measure_brightness", lambda w: MEASURING.tables())
 
 
 rule measure_brightness:
@@ -12,8 +12,8 @@ rule measure_brightness:
     conda:
         "../../../../envs/realgap.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory_for("measure_brightness"),
+        runtime=minutes_for("measure_brightness"),
     params:
         options=options(config["brightness"], sources=SHOWN, seed=config["seed"]),
         shards=lambda w, input: listed(input.shards),
