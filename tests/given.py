@@ -47,6 +47,6 @@ def planned(made: plan.Plan) -> dict[str, plan.Work]:
             rules.setdefault("sample_shard", []).extend(made.sample_shard(n, source) for n in shards)
         if source.rule == "reconstruct_shard":
             rules["reconstruct_shard"] = [made.reconstruct_shard(n) for n in shards]
-    classifiers = len(config["training_sets"]) * len(config["seeds"])
-    rules |= {"train": [made.train()] * classifiers, "evaluate": [made.evaluate()] * classifiers}
+    classifiers = [name for name in config["training_sets"] for _ in config["seeds"]]
+    rules |= {"train": [made.train(name) for name in classifiers], "evaluate": [made.evaluate() for _ in classifiers]}
     return {rule: plan.total(jobs) for rule, jobs in rules.items()}

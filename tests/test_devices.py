@@ -1,12 +1,13 @@
 """realgap.devices: where tensors live and in which precision networks run."""
 
+import threading
 import weakref
 
 import pytest
 import torch
 
 from realgap import devices
-from realgap.cost import plan
+from realgap.cost import peaks
 
 
 def test_auto_is_a_gpu_where_there_is_one():
@@ -54,7 +55,7 @@ def test_cards_that_the_wheels_cannot_serve_are_no_devices_of_the_plan():
     """Compute capabilities by NVIDIA's list."""
     of = {"t4": 75, "a40": 86, "rtx4090": 89, "a100": 80, "l40s": 89, "h100": 90, "h200": 90, "v100": 70}
     lowest = min(int(arch.removeprefix("sm_")) for arch in devices._architectures())
-    assert set(plan.PEAK_TFLOPS) - {"cpu"} == {card for card, capability in of.items() if capability >= lowest}
+    assert set(peaks.PEAK_TFLOPS) - {"cpu"} == {card for card, capability in of.items() if capability >= lowest}
 
 
 @pytest.fixture
@@ -162,3 +163,51 @@ def test_a_last_batch_that_is_small_by_itself_says_nothing(capfd):
 def test_a_device_too_small_for_one_image_is_one_line():
     with pytest.raises(ValueError, match="out of memory with a batch of one image"):
         list(devices.in_batches(small_device(0)[0], 5, 4))
+
+
+def test_a_gpus_items_are_made_one_ahead_in_a_second_thread_and_a_cpus_in_turn():
+    made = []
+
+    def items():
+        for i in range(4):
+            made.append((i, threading.get_ident()))
+            yield i
+
+    taken = devices.ahead(items(), torch.device("cuda"))
+    assert next(taken) == 0
+    assert [i for i, _ in made] in ([0], [0, 1])  # the one that follows, and no more
+    assert list(taken) == [1, 2, 3]
+    assert threading.get_ident() not in {thread for _, thread in made}
+    made.clear()
+    taken = devices.ahead(items(), torch.device("cpu"))
+    assert (next(taken), len(made), made[0][1]) == (0, 1, threading.get_ident())
+
+
+def test_an_error_ahead_is_raised_in_its_turn_and_no_thread_is_left_behind():
+    def items():
+        yield 0
+        raise ValueError("the second")
+
+    before, taken = threading.active_count(), devices.ahead(items(), torch.device("cuda"))
+    assert next(taken) == 0
+    with pytest.raises(ValueError, match="the second"):
+        next(taken)
+    left = devices.ahead(iter(range(9)), torch.device("cuda"))
+    next(left)
+    left.close()
+    assert threading.active_count() == before
+
+
+def test_a_gpu_gets_the_base_model_compiled_and_laid_out_as_the_study_asks_and_a_cpu_never():
+    def made(device="cuda", called=("",), **changes):
+        network = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3), torch.nn.Conv2d(4, 4, 3))
+        devices.arrange(network, devices.Compute(**changes), torch.device(device), called)
+        laid_out = network[0].weight.is_contiguous(memory_format=torch.channels_last)
+        compiled = [name for name, part in network.named_modules() if part._compiled_call_impl is not None]
+        return laid_out, compiled
+
+    assert made() == (False, [])
+    assert made(channels_last=True) == (True, [])
+    assert made(compile="auto") == (False, [""])
+    assert made(compile="auto", called=["1"]) == (False, ["1"])
+    assert made(device="cpu", compile="auto", channels_last=True) == (False, [])

@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import tempfile
+import time
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ from tests.benchmarks.harness import MATMUL, judge, race
 RACES = ("inversion", "sampling", "classifier", "saliency", "fidelity", "store", "geometry")
 STAGES = (*RACES, *report.APART)
 MATMUL_SIDE = {"cpu": 1024, "cuda": 8192}
+CONTEST_MINUTES = 2  # the most that one is taken to need: to compile a UNet forwards and backwards
 
 
 def main() -> None:
@@ -34,8 +36,10 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=1, help="of torch on a CPU (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, help=f"no contest begins in the last {CONTEST_MINUTES} of so many")
     parser.add_argument("--shards", type=int, nargs="+", default=[10, 100, 1_000], help="sizes of stage workflow")
     args = parser.parse_args()
+    args.begun = time.perf_counter()
     device = devices.pick(devices.Compute(device=args.device))
     torch.set_num_threads(args.threads)
     results = json.loads(args.out.read_text()) if args.out.exists() else {}
@@ -57,11 +61,16 @@ def _measure(stage: str, device: torch.device, folder: Path, args: argparse.Name
         return {**about, "rows": module.measure(folder, tuple(args.shards), min(3, args.rounds))}
     if stage == "steps":
         return {**about, "rows": module.measure(folder)}
+    if stage == "draws":
+        return {**about, "rows": module.measure(args.rounds)}
     if stage == "accuracy":
         return {**about, "rows": module.measure(device, folder)}
     side, rows = MATMUL_SIDE[device.type], []
     left, right = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
     for contest in module.contests(device, folder):
+        if args.minutes and time.perf_counter() > args.begun + 60 * (args.minutes - CONTEST_MINUTES):
+            print(f"  no time left for {contest.name} and what follows", flush=True)
+            break
         contestants = {**contest.contestants, MATMUL: lambda: left @ right}
         if not contest.flop:
             del contestants[MATMUL]

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 from realgap.report import text_tables
 
 DEVICES = {"cpu": "CPU", "cuda": "one GPU"}
-APART = ("levers", "accuracy", "workflow", "steps")  # stages with a table of their own
+APART = ("levers", "options", "draws", "accuracy", "workflow", "steps")  # stages with a table of their own
 GPU_COMMAND = "`envs/run python -m tests.benchmarks --device cuda`"
 
 
@@ -43,11 +43,12 @@ def table(results: dict) -> str:
     text = text_tables.markdown(header, rows) + "\n"
     for device, name in DEVICES.items():
         text += "\n" + (_said(results[device], name) if device in results else f"{name}: not run; {GPU_COMMAND}") + "\n"
-    levers = [text_of for device in DEVICES if (text_of := _levers(results.get(device, {}).get("levers")))]
+    alone = [(name, results.get(device, {}).get(name)) for name in ("levers", "options") for device in DEVICES]
     apart = results.get("cpu", {})
     return (
         text
-        + "".join(levers)
+        + "".join(_levers(name, stage) for name, stage in alone)
+        + _draws(apart.get("draws"))
         + _accuracy(apart.get("accuracy"))
         + _workflow(apart.get("workflow"))
         + _steps(apart.get("steps"))
@@ -108,14 +109,24 @@ def _said(stages: dict, name: str) -> str:
     return f"{text} 95 % interval; load average before a stage up to {busiest:g}."
 
 
-def _levers(stage: dict | None) -> str:
+def _levers(name: str, stage: dict | None) -> str:
     if not stage:
         return ""
     rows = []
     for row in stage["rows"]:
         ratio, cpu, _, share = _cells(row)
         rows.append([row["contest"], row["baseline"], ratio, cpu, share])
-    return _below(["lever", "against", "times faster", "in CPU time", "share of a matmul"], rows)
+    return _below([name.removesuffix("s"), "against", "times faster", "in CPU time", "share of a matmul"], rows)
+
+
+def _draws(stage: dict | None) -> str:
+    if not stage:
+        return ""
+    rows = [
+        [row["batch"], row["timesteps"], "{cpu_ms:.1f} ({low:.1f} to {high:.1f})".format(**row)]
+        for row in stage["rows"]
+    ]
+    return _below(["images of a batch", "timesteps", "a step's draws, CPU ms (range)"], rows)
 
 
 def _accuracy(stage: dict | None) -> str:

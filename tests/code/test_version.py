@@ -82,7 +82,7 @@ HARMLESS = {
     "a word of the job log": ('MARK = "realgap job: "', ' + "done "'),
     "a column of the benchmarks": ('"cpu_time": f"{cpu_s:.2f}",', '"threads": "1",'),
     "a word of a progress bar": ('state.losses.shape[1] * batches, "inverting', ' embeddings'),
-    "a log word": ('out of memory with {batch_size} images at once, going on', ' now'),
+    "a log word": ('out of memory with {batch_size} {what} at once, going on', ' now'),
     "a warning": ('failed: NaN or infinity arose; left out', ' of the shard'),
     "a hint about damage": ('return "delete it and run snakemake again: ', 'please '),
     "a hint in an error": ('Copy the model\'s folder there from a machine with internet ', 'or by hand '),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from realgap.cost import bill, plan
+from realgap.cost import bill, plan, sizes
 from realgap.study import sources
 from tests import checkout
 
@@ -35,7 +35,7 @@ def of_all(config):
     images = counted.classes * counted.per_class
     work = {rule: getattr(counted, rule)(images) for rule in ("encode_shard", "invert_shard", "reconstruct_shard")}
     sampled = [source for source in sources.used(config).values() if source.rule == "sample_shard"]
-    return work | {source.name: counted.sample_shard(images, source) for source in sampled} | {"train": counted.train()}
+    return work | {source.name: counted.sample_shard(images, source) for source in sampled} | {"train": counted.train("real")}
 
 
 def test_cifar10_costs_what_the_table_of_exact_work_says():
@@ -139,7 +139,7 @@ def test_the_jobs_counted_are_those_snakemake_plans_and_their_work_is_the_studys
     jobs, rows = counted(path, tmp_path)
     left = {rule: row["left"] for rule, row in rows.items() if row["left"]}
     assert left == {rule: n for rule, n in jobs.items() if rule not in ("all", "total")}
-    config = study(path.stem)
+    config = sizes.settled(study(path.stem))
     shards = -(-config["dataset"]["images_per_class"] // config["dataset"]["images_per_shard"])
     work = plan.Plan(config)
     assert jobs["invert_shard"] == jobs["encode_shard"] == work.classes * shards
@@ -167,13 +167,24 @@ def test_what_no_training_set_uses_is_not_counted_and_the_last_shard_may_be_smal
 
 
 def test_the_table_has_a_row_for_each_rule_and_says_what_it_rests_on():
-    work = plan.Work(images=1000, flops=3.12e20, disk_bytes=2_500_000)
+    work = plan.Work(images=1000, flops=3.12e20, disk_bytes=2_500_000, host_s=7200)
     rows = [bill.Row("invert_shard", 10, 4, work, [1800.0, 1800.0]), bill.Row("plot", 1, 1, None)]
     lines = bill.table(rows, device="a100", utilisation=0.25).splitlines()
-    assert re.split(r"  +", lines[2]) == ["invert_shard", "10", "4", "1,000", "312,000", "1,111", "2.5 MB", "2", "1"]
-    assert re.split(r"  +", lines[3]) == ["plot", "1", "1", "–", "–", "–", "–", "–", "–"]
-    assert lines[5].split()[:3] == ["all", "11", "5"]
-    assert "25% of 312 TFLOP/s" in lines[-1]
+    assert re.split(r"  +", lines[2]) == [
+        "invert_shard",
+        "10",
+        "4",
+        "1,000",
+        "312,000",
+        "1,111",
+        "2",
+        "2.5 MB",
+        "2",
+        "1",
+    ]
+    assert re.split(r"  +", lines[3]) == ["plot", "1", "1", *["–"] * 7]
+    assert re.split(r"  +", lines[5])[:7] == ["all", "11", "5", "–", "312,000", "1,111", "2"]
+    assert "25% of 312 TFLOP/s" in lines[-2]
 
 
 @pytest.mark.xdist_group("study")

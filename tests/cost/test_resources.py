@@ -25,10 +25,12 @@ def test_memory_covers_the_step_with_a_margin_and_two_snakemakes():
     assert resources.memory_mb(WORK) % 500 == 0
 
 
-def test_on_a_gpu_the_node_holds_the_weights_and_not_the_batch():
-    assert resources.memory_mb(WORK, weights_bytes=1e9) == pytest.approx(6_000 * 1.25 + 500, abs=500)
-    tiny = Work(memory_bytes=0)
-    assert resources.memory_mb(tiny, weights_bytes=1e9) == resources.memory_mb(tiny)
+def test_on_a_gpu_the_node_holds_what_is_read_beside_python_torch_and_cuda_and_not_the_batch():
+    work = Work(memory_bytes=20e9, node_bytes=2e9)
+    assert resources.memory_mb(work, on_gpu=True) == pytest.approx(6_000 * 1.25 + 500, abs=500)
+    assert resources.memory_mb(Work(), on_gpu=True) == pytest.approx(4_000 * 1.25 + 500, abs=500)
+    # what has no batch holds on the node what it would without a GPU
+    assert resources.memory_mb(WORK, on_gpu=True) == pytest.approx(24_000 * 1.25 + 500, abs=500)
 
 
 def test_disk_holds_the_checkpoint_beside_the_output():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from realgap import streams
+from realgap import devices, streams
 from realgap.base_model import denoiser, prompting
 from realgap.diffusion import inversion
 from realgap.pretraining import captions
@@ -114,6 +114,20 @@ def test_a_run_taken_up_again_from_any_part_ends_with_the_same_bits(unet):
         stopped = copy.deepcopy(run(unet, parts=parts, **settings))
         resumed = run(unet, state=stopped, **settings)
         equal_bits(resumed, whole)
+
+
+def test_what_a_second_thread_draws_ahead_is_what_is_drawn_in_turn(unet, monkeypatch):
+    settings = {"visits": 40, "batch_size": 2, "timesteps": "stratified"}
+    in_turn = run(unet, **settings)
+    asked = []
+
+    def as_on_a_gpu(items, device, original=devices.ahead):
+        asked.append(device)
+        return original(items, torch.device("cuda"))
+
+    monkeypatch.setattr(devices, "ahead", as_on_a_gpu)
+    equal_bits(run(unet, **settings), in_turn)
+    assert len(asked) == len(in_turn.losses[0]) * -(-len(IDS) // 2)
 
 
 def equal_bits(one, two):

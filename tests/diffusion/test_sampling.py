@@ -20,12 +20,12 @@ def unet(base_model):
     return denoiser.load(base_model, CPU, torch.float32)
 
 
-def draw(unet, scheduler, items, conditioning, unconditional, **changes):
-    """Latents of all items, (n, 4, 8, 8)."""
+def draw(unet, scheduler, items, conditioning, unconditional, decode=torch.clone, **changes):
+    """Latents of all items, (n, 4, 8, 8), or what `decode` makes of them."""
     settings = {"num_inference_steps": 4, "guidance_scale": 2.0, "batch_size": 3, "device": CPU, **changes}
     noise = sampling.initial_latents(items, SHAPE, seed=0)
     predict = denoiser.predictor(unet) if isinstance(unet, torch.nn.Module) else unet
-    batches = sampling.sample(noise, conditioning, unconditional, predict, scheduler, torch.clone, **settings)
+    batches = sampling.sample(noise, conditioning, unconditional, predict, scheduler, decode, **settings)
     return torch.cat(list(batches))
 
 
@@ -179,6 +179,34 @@ def test_a_batch_that_does_not_fit_is_halved_and_every_item_is_still_drawn_once(
     torch.testing.assert_close(halved, expected, rtol=0, atol=1e-4)
     said = capfd.readouterr().err
     assert said == "".join(f"out of memory with {n} images at once, going on with {n // 2}\n" for n in (8, 4))
+
+
+def test_a_decode_that_does_not_fit_is_halved_and_nothing_is_denoised_again(base_model, unet, conditions, monkeypatch):
+    items, cond, uncond = conditions
+    fits, sizes, decoded, original = denoiser.predictor(unet), [], [], autoencoder.decode
+
+    def counted(latents, *others):
+        sizes.append(len(latents))
+        return fits(latents, *others)
+
+    def small_device(vae, latents, image_size):
+        decoded.append(len(latents))
+        if len(latents) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return original(vae, latents, image_size)
+
+    def images():
+        decode = autoencoder.decoder(autoencoder.load(base_model, CPU, torch.float32), 16)
+        sampler = schedules.sampler(base_model, "ddim")
+        return draw(counted, sampler, items, cond, uncond, lambda z: torch.from_numpy(decode(z)).int(), batch_size=4)
+
+    expected, whole = images(), list(sizes)
+    sizes.clear()
+    monkeypatch.setattr(autoencoder, "decode", small_device)
+    assert (images() - expected).abs().max() <= 1
+    assert sizes == whole
+    # what did not fit once is not tried again
+    assert decoded == [4, *[2] * (len(items) // 2)]
 
 
 # --- img2img ----------------------------------------------------------------------------------------------------

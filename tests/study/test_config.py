@@ -85,7 +85,8 @@ WRONG = [
     ("geometry.confidence", 0.3, "config: geometry.confidence: must be at least 0.5; got 0.3"),
     ("seeds", [0, 0], "config: seeds: must not repeat an entry; got [0, 0]"),
     ("compute.device", "tpu", "config: compute.device: must be one of auto, cpu, cuda; got 'tpu'"),
-    ("sampling.batch_size", None, "config: sampling.batch_size: must be of type integer; got None"),
+    ("sampling.batch_size", 0, "config: sampling.batch_size: must be at least 1; got 0"),
+    ("classifier.batch_size", None, "config: classifier.batch_size: must be of type integer; got None"),
     ("sampling.full_size_per_class", 11, "sampling.full_size_per_class: must be at most 10, the images of a class"),
     (
         "base_model.path",

@@ -4,8 +4,9 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -95,6 +96,21 @@ def _set_up(compute: Compute) -> None:
         torch.use_deterministic_algorithms(True)
 
 
+def arrange(network: Any, compute: Compute, device: torch.device, called: Sequence[str] = ("",)) -> Any:
+    """A frozen network of the base model as the study wants it on a GPU; as it is on a CPU.
+
+    called: names of the parts whose forward passes are run, to be compiled; "" is the network itself. They are
+    compiled when they are first run, for each number of images anew or, from the second on, for any.
+    """
+    if device.type == "cuda":
+        if compute.channels_last:
+            network.to(memory_format=torch.channels_last)
+        if compute.compile:
+            for name in called:
+                network.get_submodule(name).compile()
+    return network
+
+
 def pick_dtype(precision: str, device: torch.device, training: bool = False) -> torch.dtype:
     """ "auto" is bfloat16 where the hardware multiplies it natively, else float16 on a GPU and float32 on a CPU.
 
@@ -123,6 +139,20 @@ def put(array: np.ndarray, device: torch.device) -> torch.Tensor:
     return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
 
+def ahead(items: Iterator[T], device: torch.device) -> Iterator[T]:
+    """The items as they are; where a GPU is at work, each is made in a second thread while the one before is in use."""
+    return _in_thread(items) if device.type == "cuda" else items
+
+
+def _in_thread(items: Iterator[T]) -> Iterator[T]:
+    end = object()
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = thread.submit(next, items, end)
+            yield item
+
+
 def in_batches(work: Callable[[slice], T], n: int, batch_size: int) -> Iterator[T]:
     """What `work` gives for n images, batch after batch; smaller ones from the first that does not fit on."""
     first = 0
@@ -135,10 +165,10 @@ def in_batches(work: Callable[[slice], T], n: int, batch_size: int) -> Iterator[
         yield made
 
 
-def fitting(work: Callable[[Rows], T], rows: Rows) -> tuple[Rows, T]:
+def fitting(work: Callable[[Rows], T], rows: Rows, what: str = "images") -> tuple[Rows, T]:
     """As many of the first of `rows` as fit the device's memory, halved until they do, and what `work` gives for them.
 
-    Each halving is said on stderr. Raises ValueError when one image does not fit.
+    what: the rows are, for the log. Each halving is said on stderr. Raises ValueError when one image does not fit.
     """
     while True:
         try:
@@ -146,7 +176,7 @@ def fitting(work: Callable[[Rows], T], rows: Rows) -> tuple[Rows, T]:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        rows = rows[: _halve(len(rows))]  # here, where what the failed attempt held is free
+        rows = rows[: _halve(len(rows), what)]  # here, where what the failed attempt held is free
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -156,13 +186,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
-def _halve(batch_size: int) -> int:
+def _halve(batch_size: int, what: str) -> int:
     if batch_size < 2:
         raise ValueError("out of memory with a batch of one image; the base model needs a larger device")
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     half = batch_size // 2
-    print(f"out of memory with {batch_size} images at once, going on with {half}", file=sys.stderr, flush=True)
+    print(f"out of memory with {batch_size} {what} at once, going on with {half}", file=sys.stderr, flush=True)
     return half
 
 

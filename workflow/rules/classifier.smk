@@ -1,5 +1,5 @@
-counts("assemble", None)
-counts("train", lambda w: PLAN.train())
+counts("assemble", lambda w: MEASURING.assemble(w.training_set))
+counts("train", lambda w: PLAN.train(w.training_set))
 counts("evaluate", lambda w: PLAN.evaluate())
 
 
@@ -10,21 +10,20 @@ rule assemble:
         f"{OUT}/training_sets/{{training_set}}.h5",
     log:
         f"{OUT}/logs/assemble/{{training_set}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/assemble/{{training_set}}.tsv"
     conda:
         "../../envs/realgap.yaml"
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=memory_for("assemble"),
+        runtime=minutes_for("assemble"),
     params:
         shards=lambda w, input: listed(input),
         code=provenance.code("scripts.classifier_assemble"),
+        benchmark=f"{OUT}/benchmarks/assemble/{{training_set}}.tsv",
     message:
         "Assemble the training set {wildcards.training_set}"
     shell:
         "python -m scripts.classifier_assemble --shards {params.shards:q} --training-set {wildcards.training_set:q}"
-        " --out {output:q} > {log:q} 2>&1"
+        " --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule train:
@@ -35,23 +34,22 @@ rule train:
         f"{OUT}/classifiers/{{training_set}}/seed-{{seed}}.safetensors",
     log:
         f"{OUT}/logs/train/{{training_set}}-{{seed}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/train/{{training_set}}-{{seed}}.tsv"
     conda:
         "../../envs/realgap.yaml"
     resources:
         gpu=GPU,
-        mem_mb=memory_for("train"),
+        mem_mb=memory_for("train", GPU),
         runtime=minutes_for("train"),
         disk_mb=disk_for("train"),
     params:
         options=training_options,
         code=provenance.code("scripts.classifier_train"),
+        benchmark=f"{OUT}/benchmarks/train/{{training_set}}-{{seed}}.tsv",
     message:
         "Train a classifier on {wildcards.training_set}, seed {wildcards.seed}"
     shell:
         "python -m scripts.classifier_train --training-set {input.training_set:q}"
-        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"
+        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule evaluate:
@@ -62,20 +60,19 @@ rule evaluate:
         f"{OUT}/predictions/{{training_set}}/seed-{{seed}}.h5",
     log:
         f"{OUT}/logs/evaluate/{{training_set}}-{{seed}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/evaluate/{{training_set}}-{{seed}}.tsv"
     conda:
         "../../envs/realgap.yaml"
     resources:
         gpu=GPU,
-        mem_mb=memory_for("evaluate"),
+        mem_mb=memory_for("evaluate", GPU),
         runtime=minutes_for("evaluate"),
         disk_mb=disk_for("evaluate"),
     params:
         options=options(config["compute"]),
         code=provenance.code("scripts.classifier_evaluate"),
+        benchmark=f"{OUT}/benchmarks/evaluate/{{training_set}}-{{seed}}.tsv",
     message:
         "Evaluate the classifier of {wildcards.training_set}, seed {wildcards.seed} on real test images"
     shell:
         "python -m scripts.classifier_evaluate --classifier {input.classifier:q} --test {input.test:q}"
-        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"
+        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"

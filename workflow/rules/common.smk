@@ -15,7 +15,8 @@ import warm
 from realgap import analyses
 from realgap.base_model import fingerprints
 from realgap.code import changes
-from realgap.cost import plan, resources
+from realgap.cost import plan, resources, sizes
+from realgap.cost.analyses import Analyses
 from realgap.data import catalog
 from realgap.run import cards, failures, machine, takeover
 from realgap.store import files, provenance
@@ -34,6 +35,9 @@ try:
 except ValueError as error:
     sys.exit(str(error))
 
+# sizes that the study leaves open follow from its other settings
+GIVEN = dict(config)
+config.update(sizes.settled(config))
 OUT = f"results/{config['study']}"
 
 
@@ -101,6 +105,7 @@ if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
 
 # A step is `python -m scripts.<topic>_<verb>`; relative, so that two checkouts of the same code agree.
 # workflow/warm.py runs the same command in an interpreter that has its imports behind it.
+# Steps measure themselves (--benchmark): Snakemake would measure the client that waits for that interpreter.
 # The shell too waits for a step that was told to stop, which exits with 143 when it has saved its state.
 shell.prefix(
     "set -euo pipefail; export PYTHONPATH=workflow; trap : TERM HUP; "
@@ -111,6 +116,7 @@ shell.prefix(
 
 
 PLAN = plan.Plan(config)
+MEASURING = Analyses(PLAN, ["resampled", *GENERATED])
 # What a job of each kind does, for what it asks for and for `snakemake plan`; it is said beside the rule, by `counts`.
 WORK = {}
 
@@ -120,14 +126,24 @@ def counts(rule, work):
     WORK[rule] = work
 
 
-def memory_for(step):
-    """Of the node, as a function of the attempt; a base model's batches live on the GPU where there is one."""
-    weights = PLAN.weights_bytes if GPU and step.endswith("_shard") else None
-    return lambda wildcards, attempt: resources.memory_mb(WORK[step](wildcards), attempt, weights)
+def memory_for(step, on_gpu=0):
+    """Of the node, as a function of the attempt; what a batch takes lives on the GPU where the step has one."""
+    return lambda wildcards, attempt: resources.memory_mb(WORK[step](wildcards), attempt, bool(on_gpu))
 
 
 def minutes_for(step):
     return lambda wildcards, attempt: resources.minutes(WORK[step](wildcards), **config["plan"], attempt=attempt)
+
+
+def longest_minutes(step):
+    """What the longest job of a step asks for at first, with any source, training set and class."""
+    own = [name for name in GENERATED if SOURCES[name].rule == step.replace("_full_size", "_shard")]
+    cases = [
+        Wildcards(fromdict={"class_name": CLASSES[0], "shard": "0", "source": source, "training_set": training_set})
+        for source in own or GENERATED[:1]
+        for training_set in config["training_sets"]
+    ]
+    return max((resources.minutes(WORK[step](case), **config["plan"]) for case in cases if WORK.get(step)), default=0)
 
 
 def disk_for(step):
@@ -174,8 +190,10 @@ def without(section, *keys):
     return {key: value for key, value in section.items() if key not in keys}
 
 
-def dataset_files():
+def dataset_files(wildcards):
     """The user's own images, where they are the user's to bring; others are no inputs: see fetching.smk."""
+    if workflow.is_main_process:
+        fit_groups()  # every graph has real images, and asks for them after the profile is read and before it is cut
     return [ancient(DATASET["root"])] if DATASET["name"] in ("image_folder", "hdf5") else []
 
 
@@ -245,6 +263,11 @@ def full_size(count):
     return {count: config["sampling"]["full_size_per_class"], "image_size": config["base_model"]["resolution"]}
 
 
+def full_size_images():
+    """Images of a class and source that are kept at the base model's resolution."""
+    return config["sampling"]["full_size_per_class"]
+
+
 def source_shards(source):
     """The image shards of a source, real images among them."""
     return class_shards(f"{OUT}/{sources.folder(source)}/{{class_name}}/{{shard}}.h5", CLASSES)
@@ -302,7 +325,7 @@ def account_options():
         images=images | {stages[name][-1]: n * samples_per_image(name) for name in GENERATED if counted_by_real(name)},
         stages=stages,
         n_classes=len(CLASSES),
-        settings=configuration.differences(without(config, "studies"), without(default, "studies")),
+        settings=configuration.differences(without(GIVEN, "studies"), without(default, "studies")),
         seed=config["seed"],
         seeds=config["seeds"],
     )

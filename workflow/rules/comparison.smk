@@ -8,8 +8,6 @@ rule compare:
         figure=multiext(f"{COMPARED}/figures/differences", ".png", ".svg"),
     log:
         f"{COMPARED}/logs/compare.log",
-    benchmark:
-        f"{COMPARED}/benchmarks/compare.tsv"
     localrule: True
     conda:
         "../../envs/realgap.yaml"
@@ -19,9 +17,10 @@ rule compare:
     params:
         options=comparison_options,
         code=provenance.code("scripts.comparison_compare"),
+        benchmark=f"{COMPARED}/benchmarks/compare.tsv",
     message:
         "Compare the studies {config[studies]}"
     shell:
         "python -m scripts.comparison_compare --template {input.template:q}"
         " --options {params.options:q} --page {output.page:q} --table {output.table:q}"
-        " --figure {output.figure:q} > {log:q} 2>&1"
+        " --figure {output.figure:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

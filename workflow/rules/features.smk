@@ -1,4 +1,4 @@
-counts("extract_features", None)
+counts("extract_features", lambda w: MEASURING.extract_features(w.image_set))
 
 IMAGE_SETS = ["real", "test", "resampled", *GENERATED]
 CONTROLLED = IMAGE_SETS[2:]  # what is measured against real images: a control and the generated sets
@@ -16,22 +16,21 @@ rule extract_features:
         f"{OUT}/features/{{image_set}}.h5",
     log:
         f"{OUT}/logs/extract_features/{{image_set}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/extract_features/{{image_set}}.tsv"
     conda:
         "../../envs/realgap.yaml"
     resources:
         gpu=GPU,
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory_for("extract_features", GPU),
+        runtime=minutes_for("extract_features"),
     params:
         options=lambda w: options(
             without(config["features"], "weights"), config["compute"], resampled=w.image_set == "resampled"
         ),
         shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.features_extract"),
+        benchmark=f"{OUT}/benchmarks/extract_features/{{image_set}}.tsv",
     message:
         "Extract features of the set {wildcards.image_set}"
     shell:
         "python -m scripts.features_extract --network {input.network:q} --shards {params.shards:q}"
-        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"
+        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"

@@ -1,5 +1,4 @@
-# The results of these rules can be shared between checkouts (snakemake --cache). Snakemake allows no
-# benchmark directive beside `cache`, so these steps write theirs in the same format themselves.
+# The results of these rules can be shared between checkouts (snakemake --cache).
 
 
 counts("encode_shard", lambda w: PLAN.encode_shard(images_of(w)))
@@ -19,7 +18,7 @@ rule encode_shard:
         "../../envs/realgap.yaml"
     resources:
         gpu=GPU,
-        mem_mb=memory_for("encode_shard"),
+        mem_mb=memory_for("encode_shard", GPU),
         runtime=minutes_for("encode_shard"),
         disk_mb=disk_for("encode_shard"),
     params:
@@ -52,7 +51,7 @@ rule invert_shard:
         "../../envs/realgap.yaml"
     resources:
         gpu=GPU,
-        mem_mb=memory_for("invert_shard"),
+        mem_mb=memory_for("invert_shard", GPU),
         runtime=minutes_for("invert_shard"),
         disk_mb=disk_for("invert_shard"),
     params:
@@ -81,13 +80,11 @@ rule invert_class:
         f"{OUT}/class_embeddings/{{class_name}}.h5",
     log:
         f"{OUT}/logs/invert_class/{{class_name}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/invert_class/{{class_name}}.tsv"
     conda:
         "../../envs/realgap.yaml"
     resources:
         gpu=GPU,
-        mem_mb=memory_for("invert_class"),
+        mem_mb=memory_for("invert_class", GPU),
         runtime=minutes_for("invert_class"),
         disk_mb=disk_for("invert_class"),
     params:
@@ -98,9 +95,10 @@ rule invert_class:
         code=provenance.code("scripts.inversion_invert_class"),
         base_model=BASE_MODEL,
         weights=BASE_MODEL_FINGERPRINT,
+        benchmark=f"{OUT}/benchmarks/invert_class/{{class_name}}.tsv",
     message:
         "Invert all real images of class {wildcards.class_name} into one embedding"
     shell:
         "python -m scripts.inversion_invert_class --moments {params.moments:q}"
         " --base-model {params.base_model:q}/model_index.json"
-        " --templates {input.templates:q} --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"
+        " --templates {input.templates:q} --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"

@@ -1,7 +1,7 @@
-counts("tabulate", None)
-counts("plot", None)
-counts("account", None)
-counts("report", None)
+counts("tabulate", lambda w: MEASURING.tables())
+counts("plot", lambda w: MEASURING.tables())
+counts("account", lambda w: MEASURING.tables())
+counts("report", lambda w: MEASURING.tables())
 
 
 rule tabulate:
@@ -18,22 +18,21 @@ rule tabulate:
         pairs=report(f"{OUT}/pairs.csv", caption="../report/pairs.rst", category="Table"),
     log:
         f"{OUT}/logs/tabulate.log",
-    benchmark:
-        f"{OUT}/benchmarks/tabulate.tsv"
     conda:
         "../../envs/realgap.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory_for("tabulate"),
+        runtime=minutes_for("tabulate"),
     params:
         options=options(margin=config["margin"]),
         code=provenance.code("scripts.report_tabulate"),
+        benchmark=f"{OUT}/benchmarks/tabulate.tsv",
     message:
         "Tabulate accuracies with intervals and verdicts"
     shell:
         "python -m scripts.report_tabulate --predictions {input:q} --options {params.options:q}"
         " --accuracies {output.accuracies:q} --table {output.table:q} --verdicts {output.verdicts:q}"
-        " --pairs {output.pairs:q} > {log:q} 2>&1"
+        " --pairs {output.pairs:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule plot:
@@ -74,24 +73,23 @@ rule plot:
         ),
     log:
         f"{OUT}/logs/plot.log",
-    benchmark:
-        f"{OUT}/benchmarks/plot.tsv"
     conda:
         "../../envs/realgap.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory_for("plot"),
+        runtime=minutes_for("plot"),
     params:
         options=options(classes=CLASSES, columns=SHOWN),
         shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.report_plot"),
+        benchmark=f"{OUT}/benchmarks/plot.tsv",
     message:
         "Plot the table and images of every class"
     shell:
         "python -m scripts.report_plot --verdicts {input.verdicts:q} --accuracies {input.accuracies:q} --shards {params.shards:q}"
         " --options {params.options:q} --accuracy {output.accuracy:q} --narrow {output.narrow:q}"
         " --strip {output.strip:q} --samples {output.samples:q} --overview {output.overview:q}"
-        " --gallery {output.gallery:q} > {log:q} 2>&1"
+        " --gallery {output.gallery:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule account:
@@ -120,21 +118,20 @@ rule account:
         ),
     log:
         f"{OUT}/logs/account.log",
-    benchmark:
-        f"{OUT}/benchmarks/account.tsv"
     conda:
         "../../envs/realgap.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory_for("account"),
+        runtime=minutes_for("account"),
     params:
         options=account_options(),
         code=provenance.code("scripts.report_account"),
+        benchmark=f"{OUT}/benchmarks/account.tsv",
     message:
         "Account for what the study cost and what was run"
     shell:
         "python -m scripts.report_account --tables {input.tables:q} --verdicts {input.verdicts:q} --shards {input.shards:q}"
-        " --options {params.options:q} --figure {output.figure:q} > {log:q} 2>&1"
+        " --options {params.options:q} --figure {output.figure:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule report:
@@ -152,19 +149,18 @@ rule report:
         report(f"{OUT}/report.html", caption="../report/report.rst", category="Report"),
     log:
         f"{OUT}/logs/report.log",
-    benchmark:
-        f"{OUT}/benchmarks/report.tsv"
     conda:
         "../../envs/realgap.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory_for("report"),
+        runtime=minutes_for("report"),
     params:
         options=lambda w: options(config=without(config, "studies"), n_classes=len(CLASSES)),
         code=provenance.code("scripts.report_write"),
+        benchmark=f"{OUT}/benchmarks/report.tsv",
     message:
         "Write the report"
     shell:
         "python -m scripts.report_write --verdicts {input.verdicts:q} --pairs {input.pairs:q} --accuracies {input.accuracies:q}"
         " --figures {input.figures:q} --gallery {input.gallery:q} --sections {input.sections:q} {input.account:q}"
-        " --template {input.template:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        " --template {input.template:q} --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

@@ -2,6 +2,7 @@
 # The sites' side is in slurm/.
 import atexit
 import logging
+from functools import cache
 from collections import Counter
 from snakemake.resources import GroupResources
 
@@ -93,6 +94,21 @@ def say_what_failed():
     text = failures.summary(failed, FAILURES.attempts, command)
     if text:
         logging.getLogger("snakemake.logging").error(text)
+
+
+@cache
+def fit_groups():
+    """Let no entry of the queue ask for more than a day: long jobs share one in smaller groups than the profile says.
+
+    Snakemake reads the profile's groups after the rules, and forms them when its graph is whole.
+    """
+    asked = dict(workflow.group_settings.group_components)
+    for group in set(workflow.group_settings.overwrite_groups.values()):
+        # jobs of several rules that follow one another, as train and evaluate do, count as one
+        members = [name for name, own in workflow.group_settings.overwrite_groups.items() if own == group]
+        if group in asked:
+            asked[group] = sizes.together(asked[group], sum(map(longest_minutes, members)))
+    workflow.group_settings.group_components = asked
 
 
 def planned_requests():

@@ -3,8 +3,8 @@
 
 counts("sample_shard", lambda w: PLAN.sample_shard(images_of(w), SOURCES[w.source]))
 counts("reconstruct_shard", lambda w: PLAN.reconstruct_shard(images_of(w)))
-counts("import_shard", None)
-counts("render_shard", None)
+counts("import_shard", lambda w: MEASURING.read(images_of(w) * samples_per_image(w.source)))
+counts("render_shard", lambda w: MEASURING.render(images_of(w)))
 
 
 rule sample_shard:
@@ -17,15 +17,13 @@ rule sample_shard:
         f"{OUT}/samples/{{source}}/{{class_name}}/{{shard}}.h5",
     log:
         f"{OUT}/logs/sample_shard/{{source}}-{{class_name}}-{{shard}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/sample_shard/{{source}}-{{class_name}}-{{shard}}.tsv"
     wildcard_constraints:
         source=made_by("sample_shard"),
     conda:
         "../../envs/realgap.yaml"
     resources:
         gpu=GPU,
-        mem_mb=memory_for("sample_shard"),
+        mem_mb=memory_for("sample_shard", GPU),
         runtime=minutes_for("sample_shard"),
         disk_mb=disk_for("sample_shard"),
     params:
@@ -34,12 +32,13 @@ rule sample_shard:
         code=provenance.code("scripts.sampling_sample"),
         base_model=BASE_MODEL,
         weights=BASE_MODEL_FINGERPRINT,
+        benchmark=f"{OUT}/benchmarks/sample_shard/{{source}}-{{class_name}}-{{shard}}.tsv",
     message:
         "Sample {wildcards.source} images of class {wildcards.class_name}, shard {wildcards.shard}"
     shell:
         "python -m scripts.sampling_sample --images {input.images:q} --base-model {params.base_model:q}/model_index.json"
         " --templates {input.templates:q} --embeddings {params.embeddings:q} --moments {input.moments:q}"
-        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"
+        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule reconstruct_shard:
@@ -49,15 +48,13 @@ rule reconstruct_shard:
         f"{OUT}/samples/{{source}}/{{class_name}}/{{shard}}.h5",
     log:
         f"{OUT}/logs/reconstruct_shard/{{source}}-{{class_name}}-{{shard}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/reconstruct_shard/{{source}}-{{class_name}}-{{shard}}.tsv"
     wildcard_constraints:
         source=made_by("reconstruct_shard"),
     conda:
         "../../envs/realgap.yaml"
     resources:
         gpu=GPU,
-        mem_mb=memory_for("reconstruct_shard"),
+        mem_mb=memory_for("reconstruct_shard", GPU),
         runtime=minutes_for("reconstruct_shard"),
         disk_mb=disk_for("reconstruct_shard"),
     params:
@@ -65,11 +62,12 @@ rule reconstruct_shard:
         code=provenance.code("scripts.sampling_reconstruct"),
         base_model=BASE_MODEL,
         weights=BASE_MODEL_FINGERPRINT,
+        benchmark=f"{OUT}/benchmarks/reconstruct_shard/{{source}}-{{class_name}}-{{shard}}.tsv",
     message:
         "Pass class {wildcards.class_name}, shard {wildcards.shard} through the VAE alone (control)"
     shell:
         "python -m scripts.sampling_reconstruct --moments {input.moments:q} --base-model {params.base_model:q}/model_index.json"
-        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"
+        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule import_shard:
@@ -80,15 +78,13 @@ rule import_shard:
         f"{OUT}/samples/{{source}}/{{class_name}}/{{shard}}.h5",
     log:
         f"{OUT}/logs/import_shard/{{source}}-{{class_name}}-{{shard}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/import_shard/{{source}}-{{class_name}}-{{shard}}.tsv"
     wildcard_constraints:
         source=made_by("import_shard"),
     conda:
         "../../envs/realgap.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=memory_for("import_shard"),
+        runtime=minutes_for("import_shard"),
     params:
         options=lambda w: options(
             source=w.source,
@@ -100,11 +96,12 @@ rule import_shard:
             **reading_options(),
         ),
         code=provenance.code("scripts.sampling_import"),
+        benchmark=f"{OUT}/benchmarks/import_shard/{{source}}-{{class_name}}-{{shard}}.tsv",
     message:
         "Read images of class {wildcards.class_name}, shard {wildcards.shard} from the folder of {wildcards.source}"
     shell:
         "python -m scripts.sampling_import --images {input.images:q} --options {params.options:q} --out {output:q}"
-        " > {log:q} 2>&1"
+        " --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule render_shard:
@@ -114,21 +111,20 @@ rule render_shard:
         f"{OUT}/samples/{{source}}/{{class_name}}/{{shard}}.h5",
     log:
         f"{OUT}/logs/render_shard/{{source}}-{{class_name}}-{{shard}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/render_shard/{{source}}-{{class_name}}-{{shard}}.tsv"
     wildcard_constraints:
         source=made_by("render_shard"),
     conda:
         "../../envs/realgap.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=memory_for("render_shard"),
+        runtime=minutes_for("render_shard"),
     params:
         options=lambda w: options(
             source=w.source, defect=SOURCES[w.source].settings["defect"], image_size=DATASET["image_size"]
         ),
         code=provenance.code("scripts.sampling_render"),
+        benchmark=f"{OUT}/benchmarks/render_shard/{{source}}-{{class_name}}-{{shard}}.tsv",
     message:
         "Render class {wildcards.class_name}, shard {wildcards.shard} with a defect: {wildcards.source}"
     shell:
-        "python -m scripts.sampling_render --images {input:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        "python -m scripts.sampling_render --images {input:q} --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

@@ -8,7 +8,7 @@ from realgap import devices
 from realgap.base_model import autoencoder
 from realgap.run import steps
 from realgap.store import provenance, shards
-from realgap.study.limits import VAE_BATCH_SIZE
+from realgap.study.limits import vae_batch
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,12 @@ def main() -> None:
     args, options = steps.parse(__doc__, Options, images={}, base_model=steps.BASE_MODEL, out={})
     device = devices.pick(options)
     vae = autoencoder.load(args.base_model, device, devices.pick_dtype(options.precision, device))
+    devices.arrange(vae, options, device, called=["encoder"])
     real = shards.read(args.images, "images")
     batches = devices.in_batches(
         lambda rows: autoencoder.encode(vae, real["images"][rows], options.resolution),
         len(real),
-        VAE_BATCH_SIZE,
+        vae_batch(options.resolution),
     )
     mean, std = (np.concatenate(moments) for moments in zip(*batches, strict=True))
     for image_id, *moments in zip(real["image_ids"], mean, std, strict=True):

@@ -32,6 +32,7 @@ def main() -> None:
     device = devices.pick(options)
     moments = shards.read(args.moments, "moments")
     unet = denoiser.load(args.base_model, device, devices.pick_dtype(options.precision, device))
+    devices.arrange(unet, options, device)
     alphas_cumprod, prediction_type = schedules.noise(args.base_model)
     made = {"step": "invert", "options": asdict(options), "inputs": {"moments": moments.attributes["checksum"]}}
 

@@ -30,6 +30,7 @@ def main() -> None:
     opened = [shards.read(path, "moments") for path in args.moments]
     mean, std, image_ids = (np.concatenate([one[name] for one in opened]) for name in ("mean", "std", "image_ids"))
     unet = denoiser.load(args.base_model, device, devices.pick_dtype(options.precision, device))
+    devices.arrange(unet, options, device)
     alphas_cumprod, prediction_type = schedules.noise(args.base_model)
     inputs = {"moments": shards.joint(one.attributes["checksum"] for one in opened)}
     made = {"step": "invert_class", "options": asdict(options), "inputs": inputs}

@@ -9,7 +9,6 @@ from realgap import devices
 from realgap.base_model import autoencoder
 from realgap.run import steps
 from realgap.store import provenance, shards
-from realgap.study.limits import VAE_BATCH_SIZE
 
 
 @dataclass(frozen=True)
@@ -23,15 +22,11 @@ def main() -> None:
     args, options = steps.parse(__doc__, Options, moments={}, base_model=steps.BASE_MODEL, out={})
     device = devices.pick(options)
     vae = autoencoder.load(args.base_model, device, devices.pick_dtype(options.precision, device))
+    devices.arrange(vae, options, device, called=["decoder"])
     moments = shards.read(args.moments, "moments")
     rows = slice(options.images)
     latents = torch.from_numpy(moments["mean"][rows]).to(device) * vae.config.scaling_factor
-    batches = devices.in_batches(
-        lambda batch: autoencoder.decode(vae, latents[batch], options.image_size),
-        len(latents),
-        VAE_BATCH_SIZE,
-    )
-    images = np.concatenate(list(batches))
+    images = autoencoder.decoder(vae, options.image_size)(latents)
     arrays = {
         "images": images,
         "labels": moments["labels"][rows],

@@ -91,6 +91,8 @@ def load(base_model: str, options: Options) -> Model:
     device = devices.pick(options)
     dtype = devices.pick_dtype(options.precision, device)
     vae, unet = (part(base_model, device, dtype) for part in (autoencoder.load, denoiser.load))
+    devices.arrange(unet, options, device)
+    devices.arrange(vae, options, device, called=["decoder"])
     shape = denoiser.latent_shape(base_model, vae, unet, options.resolution)
     return Model(vae, unet, shape, schedules.sampler(base_model, options.scheduler), device)
 
@@ -114,7 +116,7 @@ def draw(
         unconditional,
         denoiser.predictor(model.unet),
         model.scheduler,
-        lambda latents: autoencoder.decode(model.vae, latents, options.image_size),
+        autoencoder.decoder(model.vae, options.image_size),
         num_inference_steps=options.num_inference_steps,
         guidance_scale=options.guidance_scale,
         batch_size=options.batch_size,

@@ -1,5 +1,6 @@
 """The VAE of a base model: images to latents and back."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from realgap import devices
 from realgap.base_model import families, layout
+from realgap.study.limits import vae_batch
 
 
 def load(folder: str | Path, device: torch.device, dtype: torch.dtype) -> Any:
@@ -35,6 +38,29 @@ def decode(vae: Any, latents: torch.Tensor, image_size: int) -> np.ndarray:
         raise ValueError("an image came out as NaN or infinity; compute.precision: fp32 may help")
     pixels = _resize((pixels / 2 + 0.5).clamp(0, 1) * 255, image_size).clamp(0, 255)
     return pixels.round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def decoder(vae: Any, image_size: int) -> Callable[[torch.Tensor], np.ndarray]:
+    """`decode` for any number of latents, as many at once as fit: where they do not, it is the decode that is halved.
+
+    What did not fit once is not tried again.
+    """
+    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+    batch_size: int | None = None
+
+    def whole(latents: torch.Tensor) -> np.ndarray:
+        nonlocal batch_size
+        batch_size, images = batch_size or vae_batch(factor * latents.shape[-1]), []
+        while (done := sum(map(len, images))) < len(latents):
+            rows = range(done, min(done + batch_size, len(latents)))
+            fitted, made = devices.fitting(
+                lambda some: decode(vae, latents[some.start : some.stop], image_size), rows, "images to decode"
+            )
+            batch_size = len(fitted) if len(fitted) < len(rows) else batch_size
+            images.append(made)
+        return np.concatenate(images)
+
+    return whole
 
 
 def scaling_factor(folder: str | Path) -> float:

@@ -9,6 +9,8 @@ puts others in the place of these functions and compares the bytes.
 SAYS: dict[str, str] = {
     "realgap.run.job_log.begin": "when and with which counters a job began, for its log",
     "realgap.run.job_log.log": "where and when a job ran, as one line of its log",
+    "realgap.run.cards.claim": "which of the machine's cards a step gets",
+    "realgap.run.steps._require_gpu": "a step without the GPU that it was promised stops",
     "realgap.run.steps.progress": "a progress bar; the items pass through it as they are",
     "realgap.run.steps._benchmark": "seconds and memory of a step, as Snakemake's benchmarks",
     "realgap.run.steps._plain": "how an error is worded",

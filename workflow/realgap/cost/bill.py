@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from realgap.cost.plan import PEAK_TFLOPS, Work, total
+from realgap.cost.peaks import PEAK_TFLOPS
+from realgap.cost.plan import Work, total
 from realgap.report import text_tables
 
 
@@ -33,11 +34,16 @@ def measured(folder: str | Path) -> list[float]:
 
 def table(rows: Sequence[Row], device: str, utilisation: float) -> str:
     """Lines of text: a row per rule, a total, and what the numbers rest on."""
-    header = ("step", "jobs", "to do", "images", "PFLOP", f"{device} hours", "disk", "finished", "took, hours")
+    hours = f"{device} hours", "core hours"
+    header = ("step", "jobs", "to do", "images", "PFLOP", *hours, "disk", "finished", "took, hours")
     lines = text_tables.columns(header, [_cells(row, device, utilisation) for row in [*rows, _total(rows)]])
-    peak = f"{utilisation:.0%} of {PEAK_TFLOPS[device]:g} TFLOP/s"
-    note = f"Hours are of one {device} at {peak} (plan.device, plan.utilisation in the config); a dash: not counted."
-    return "\n".join([*lines[:-1], lines[1], lines[-1], "", note])
+    peak = PEAK_TFLOPS[device]
+    rates = f"{peak.half:g} TFLOP/s in half precision and {peak.fp32:g} in fp32"
+    notes = (
+        f"{hours[0]} are of one at {utilisation:.0%} of {rates} (plan.device, plan.utilisation in the config).",
+        "Core hours are of one core, for what is computed beside the networks. A dash: not counted.",
+    )
+    return "\n".join([*lines[:-1], lines[1], lines[-1], "", *notes])
 
 
 def _cells(row: Row, device: str, utilisation: float) -> tuple[str, ...]:
@@ -45,10 +51,11 @@ def _cells(row: Row, device: str, utilisation: float) -> tuple[str, ...]:
     done = (f"{len(row.finished_s):,}", _number(took)) if row.finished_s else ("–", "–")
     counts = (row.rule, f"{row.jobs:,}", f"{row.left:,}")
     if row.work is None:
-        return (*counts, "–", "–", "–", "–", *done)
+        return (*counts, *["–"] * 5, *done)
     work = row.work
-    hours = (_number(work.flops / 1e15), _number(work.hours(device, utilisation))) if work.flops else ("–", "–")
-    return (*counts, f"{work.images:,}" if work.images else "–", *hours, _bytes(work.disk_bytes), *done)
+    hours = work.device_hours(device, utilisation), work.host_s / 3600
+    counted = (_number(value) if value else "–" for value in (work.flops / 1e15, *hours))
+    return (*counts, f"{work.images:,}" if work.images else "–", *counted, _bytes(work.disk_bytes), *done)
 
 
 def _total(rows: Sequence[Row]) -> Row:

@@ -10,47 +10,42 @@ from pathlib import Path
 from typing import Any
 
 from realgap.base_model import layout, samplers
-from realgap.cost import flops
+from realgap.cost import flops, peaks, sizes
+from realgap.cost.peaks import PEAK_TFLOPS
+from realgap.cost.sizes import ARCHITECTURES
 from realgap.data import catalog
 from realgap.study import config as configuration
 from realgap.study import limits, recipes, sources
 from realgap.study.sources import Source
 
-ARCHITECTURES = Path(__file__).resolve().parents[3] / "resources" / "architectures"
-
-# dense half-precision peak of one device by its data sheet, TFLOP/s; "cpu" is one core that multiplies 16 floats
-# at once, at 3 GHz with a fused multiply-add in two units (192 GFLOP/s)
-PEAK_TFLOPS = {
-    "cpu": 0.192,
-    "t4": 65.0,
-    "a40": 149.7,
-    "rtx4090": 165.2,
-    "a100": 312.0,
-    "l40s": 362.0,
-    "h100": 989.0,
-    "h200": 989.0,
-}
-
 # parameters of the UNet and the VAE, for models that are not there yet
 _PARAMETERS = {"stable-diffusion-1": 859_520_964 + 83_653_863, "stable-diffusion-2": 865_910_724 + 83_653_863}
-# memory that a batch needs for one image: bytes saved for backward for each FLOP of a forward pass
-# (SD 1.4 in bf16: 46 MB at 128 px, 184 at 256, 734 at 512)
-_SAVED_BYTES_PER_FLOP = 1.1e-3
 _INTERPRETER_MB = 2000  # Python with torch and diffusers
 
 
 @dataclass(frozen=True)
 class Work:
-    """What one job does. images: that it makes, or trains or tests on; memory_bytes: of its arrays and networks."""
+    """What one job does."""
 
-    images: int = 0
-    flops: float = 0.0
+    images: int = 0  # that it makes, or trains or tests on
+    flops: float = 0.0  # on the device
     disk_bytes: int = 0
-    memory_bytes: float = 0.0
+    memory_bytes: float = 0.0  # of its arrays and networks
+    fp32_flops: float = 0.0  # those of `flops` at that rate; the others are at that of half precision
+    tf32_flops: float = 0.0
+    host_s: float = 0.0  # of one core, whatever the device
+    node_bytes: float | None = None  # of the node's memory where a GPU holds the rest; None: memory_bytes
+    card_bytes: float = 0.0  # of that GPU's memory
 
     def hours(self, device: str, utilisation: float) -> float:
-        """On one device at a share of its peak."""
-        return self.flops / (PEAK_TFLOPS[device] * 1e12 * utilisation) / 3600
+        """On one device, and on its host."""
+        return self.device_hours(device, utilisation) + self.host_s / 3600
+
+    def device_hours(self, device: str, utilisation: float) -> float:
+        """On one device alone, at a share of its peak."""
+        peak, half = PEAK_TFLOPS[device], self.flops - self.fp32_flops - self.tf32_flops
+        at_peak_s = half / peak.half + self.fp32_flops / peak.fp32 + self.tf32_flops / peak.tf32
+        return at_peak_s / (1e12 * utilisation) / 3600
 
     @property
     def memory_mb(self) -> int:
@@ -62,13 +57,14 @@ class Plan:
     """The work of each step of a study. config: a checked configuration, as Snakemake has it."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self.config = config
+        self.config = config = sizes.settled(config)
         dataset, model = config["dataset"], config["base_model"]
         self.classes = len(configuration.classes(config))
         self.per_class, self.per_shard = dataset["images_per_class"], dataset["images_per_shard"]
         self.image_bytes = 3 * dataset["image_size"] ** 2
         self.latents_bytes, self.denoise, self.denoise_backward, self.encoder, self.decoder = self._network(model)
         self.weights_bytes = 4 * _parameters(model)
+        self.vae_batch = limits.vae_batch(model["resolution"])
         stem = config["classifier"]["stem"]
         cifar_stem = dataset["image_size"] < limits.CIFAR_STEM_BELOW if stem == "auto" else stem == "cifar"
         self.classify = flops.resnet(
@@ -81,69 +77,63 @@ class Plan:
 
     def encode_shard(self, images: int) -> Work:
         """The VAE posterior's moments of some real images."""
-        memory = self._memory(self.encoder, min(images, limits.VAE_BATCH_SIZE))
-        return Work(images, images * self.encoder, 2 * images * self.latents_bytes, memory)
+        disk = 2 * images * self.latents_bytes
+        return self._of_model(images, images * self.encoder, disk, sizes.VAE_BYTES * self.encoder, self.vae_batch)
 
     def invert_shard(self, images: int) -> Work:
         """Embeddings of some real images; with early stopping this is the most that can be."""
         inversion = self.config["inversion"]
         width = self.unet["cross_attention_dim"]
         visit = self.denoise + self.denoise_backward
-        memory = self._memory(self.denoise, min(images, inversion["batch_size"]))
         disk = images * inversion["num_tokens"] * width * 4
-        return Work(images, images * inversion["steps_per_image"] * visit, disk, memory)
+        saved, batch = sizes.SAVED_BYTES * self.denoise, inversion["batch_size"]
+        return self._of_model(images, images * inversion["steps_per_image"] * visit, disk, saved, batch)
 
     def invert_class(self) -> Work:
         """One embedding for all real images of a class."""
         own = self.config["class_inversion"]
         seen = min(own["images_per_step"], self.per_class)
         work = own["steps"] * seen * (self.denoise + self.denoise_backward)
-        return Work(
-            self.per_class,
-            work,
-            4 * own["num_tokens"] * self.unet["cross_attention_dim"],
-            self._memory(self.denoise, seen),
-        )
+        disk = 4 * own["num_tokens"] * self.unet["cross_attention_dim"]
+        return self._of_model(self.per_class, work, disk, sizes.SAVED_BYTES * self.denoise, seen)
 
-    def sample_shard(self, images: int, source: Source) -> Work:
-        """All samples of some real images."""
+    def sample_shard(self, images: int, source: Source, samples: int | None = None) -> Work:
+        """All samples of some real images, or so many of each."""
         sampling, own = self.config["sampling"], source.settings
-        made = images * source.samples_per_image(sampling["samples_per_image"])
+        made = images * (samples or source.samples_per_image(sampling["samples_per_image"]))
         steps = max(1, int(own["num_inference_steps"] * own.get("strength", 1)))
         calls = samplers.calls(own["scheduler"], steps)
         branches = 1 if own["guidance_scale"] == 1 else 2
         work = made * (calls * branches * self.denoise + self.decoder)
-        batch = min(made, sampling["batch_size"])
-        # nothing is kept for a backward pass: a few layers' worth is alive at once
-        memory = self._memory(0.1 * (branches * self.denoise + self.decoder), batch)
-        return Work(made, work, made * self.image_bytes, memory)
+        # the decoder follows upon the denoiser, with as many images as fit
+        alive = sizes.ALIVE_BYTES * branches * self.denoise
+        return self._of_model(made, work, made * self.image_bytes, alive, sampling["batch_size"], decoded=True)
 
     def reconstruct_shard(self, images: int) -> Work:
         """The VAE-only control of some real images."""
         disk = images * self.image_bytes
-        memory = self._memory(0.1 * self.decoder, min(images, limits.VAE_BATCH_SIZE))
-        return Work(images, images * self.decoder, disk, memory)
+        return self._of_model(images, images * self.decoder, disk, sizes.VAE_BYTES * self.decoder, self.vae_batch)
 
-    def train(self) -> Work:
-        """One classifier; without FLOPs where the architecture is none that realgap.cost.flops counts."""
-        classifier = self.config["classifier"]
-        largest = max(self.training_images(name) for name in self.config["training_sets"])
-        seen = max(self._seen(name) for name in self.config["training_sets"])
-        memory = 3 * largest * self.image_bytes + classifier["batch_size"] * (self.classify or 4e9) * 1e-2
-        return Work(seen, 3 * seen * (self.classify or 0.0), 0, memory)
-
-    def _seen(self, training_set: str) -> int:
-        """Images that the steps of a row's classifier see."""
+    def train(self, training_set: str) -> Work:
+        """One classifier of a row; without FLOPs where the architecture is none that realgap.cost.flops counts."""
         own = recipes.classifier(self.config, training_set)
-        by_epochs = own["epochs"] is not None
-        return (
-            round(own["epochs"] * self.training_images(training_set)) if by_epochs else own["steps"] * own["batch_size"]
+        images = self.training_images(training_set)
+        seen = own["steps"] * own["batch_size"] if own["epochs"] is None else round(own["epochs"] * images)
+        kept, batch = 3 * images * self.image_bytes, own["batch_size"] * (self.classify or 4e9) * 1e-2
+        return Work(
+            seen,
+            memory_bytes=kept + batch,
+            node_bytes=kept,
+            card_bytes=sizes.on_card(0.0, kept + batch),
+            **self.rated(3 * seen * (self.classify or 0.0), trained=True),
         )
 
     def evaluate(self) -> Work:
         """One classifier on the test images, as far as their number is known beforehand."""
         tested = self.test_images()
-        return Work(tested, tested * (self.classify or 0.0), tested * 4 * (self.classes + 4), 0)
+        disk = tested * 4 * (self.classes + 4)
+        read = 3 * tested * self.image_bytes
+        return Work(tested, disk_bytes=disk, memory_bytes=read, **self.rated(tested * (self.classify or 0.0)))
 
     def training_images(self, training_set: str) -> int:
         """Images of a training set, real and generated."""
@@ -172,9 +162,29 @@ class Plan:
         latents_bytes = 4 * vae["latent_channels"] * side * side
         return latents_bytes, forward, backward, flops.vae_encoder(vae, resolution), flops.vae_decoder(vae, resolution)
 
-    def _memory(self, saved_flops: float, batch: int) -> float:
-        """Weights, twice while they are read, and what a batch keeps."""
-        return 2 * self.weights_bytes + batch * saved_flops * _SAVED_BYTES_PER_FLOP * 2
+    def rated(self, work: float, trained: bool = False) -> dict[str, float]:
+        """FLOPs as Work has them, at the rate of the study's precision."""
+        rate = peaks.of(self.config["compute"], self.config["plan"]["device"], trained)
+        return {"flops": work, **({} if rate == "half" else {f"{rate}_flops": work})}
+
+    def _of_model(
+        self, images: int, work: float, disk: int, each_bytes: float, batch: int, decoded: bool = False
+    ) -> Work:
+        """A job with the base model. each_bytes: what an image of a batch takes in half precision."""
+        in_batches = min(images, batch) * each_bytes
+        if decoded:
+            in_batches = max(in_batches, min(images, batch, self.vae_batch) * sizes.VAE_BYTES * self.decoder)
+        compute = self.config["compute"]
+        weights = self.weights_bytes / (2 if peaks.of(compute) == "half" else 1)
+        return Work(
+            images,
+            disk_bytes=disk,
+            # weights twice while they are read; on a CPU a batch is of fp32
+            memory_bytes=2 * self.weights_bytes + 2 * in_batches,
+            node_bytes=2 * self.weights_bytes,
+            card_bytes=sizes.on_card(weights, sizes.batch_bytes(compute, in_batches)),
+            **self.rated(work),
+        )
 
 
 def _architecture(model: Mapping[str, Any], part: str) -> dict[str, Any]:
@@ -197,9 +207,9 @@ def _parameters(model: Mapping[str, Any]) -> float:
 def total(jobs: Iterable[Work]) -> Work:
     """The work of several jobs: the most memory that one needs, all else added up."""
     jobs = list(jobs)
+    added = ("images", "flops", "disk_bytes", "fp32_flops", "tf32_flops", "host_s")
+    most = ("memory_bytes", "card_bytes")
     return Work(
-        sum(job.images for job in jobs),
-        sum(job.flops for job in jobs),
-        sum(job.disk_bytes for job in jobs),
-        max((job.memory_bytes for job in jobs), default=0.0),
+        **{name: sum(getattr(job, name) for job in jobs) for name in added},
+        **{name: max((getattr(job, name) for job in jobs), default=0.0) for name in most},
     )

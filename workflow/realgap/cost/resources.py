@@ -17,8 +17,8 @@ from realgap.report import text_tables
 START_MINUTES = 5
 TIME_MARGIN = 2.0
 MEMORY_MARGIN = 1.25
-# Python, torch and CUDA's own; what two Snakemakes hold beside the step
-_WITHOUT_ARRAYS_MB = 4000
+_BESIDE_GPU_MB = 4000  # Python, torch and CUDA's own
+# what two Snakemakes hold beside the step
 _SNAKEMAKES_MB = 500
 _STEP_MB = 500
 
@@ -28,15 +28,15 @@ def minutes(work: Work, device: str, utilisation: float, attempt: int = 1) -> in
     return math.ceil((START_MINUTES + TIME_MARGIN * 60 * work.hours(device, utilisation)) * attempt)
 
 
-def memory_mb(work: Work, attempt: int = 1, weights_bytes: float | None = None) -> int:
+def memory_mb(work: Work, attempt: int = 1, on_gpu: bool = False) -> int:
     """Memory of the node to ask for, in steps of 500 MB.
 
-    weights_bytes: of a base model that runs on a GPU. What a batch needs is then the GPU's memory, and the node
-    only holds the weights, twice while they are read.
+    on_gpu: what a batch needs is then the GPU's memory; the node holds Python, torch and CUDA, and what is read.
     """
     needed = work.memory_mb
-    if weights_bytes is not None:
-        needed = min(needed, _WITHOUT_ARRAYS_MB + 2 * weights_bytes / 1e6)
+    if on_gpu:
+        kept = work.memory_bytes if work.node_bytes is None else work.node_bytes
+        needed = _BESIDE_GPU_MB + kept / 1e6
     return _STEP_MB * math.ceil((needed * MEMORY_MARGIN + _SNAKEMAKES_MB) * attempt / _STEP_MB)
 
 

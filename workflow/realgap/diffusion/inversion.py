@@ -133,7 +133,8 @@ def invert(
         embeddings = torch.nn.Parameter(torch.tensor(state.embeddings[rows], device=device))
         optimiser = torch.optim.AdamW([embeddings], lr=settings.lr, weight_decay=settings.weight_decay)
         _restore(optimiser, embeddings, state, rows, span.start)
-        losses = _optimise(embeddings, optimiser, rates, (batch.draw(v, settings.timesteps) for v in span), predict)
+        drawn = devices.ahead((batch.draw(v, settings.timesteps) for v in span), device)
+        losses = _optimise(embeddings, optimiser, rates, (batch.noised(*numbers) for numbers in drawn), predict)
         pairs = settings.early_stopping_pairs
         fixed = batch.fixed_loss(embeddings.detach(), predict, pairs) if settings.stops_early else None
         return embeddings, optimiser, losses, fixed
@@ -195,14 +196,22 @@ class _Batch:
         self.mean, self.std = torch.tensor(mean, device=device), torch.tensor(std, device=device)
         self.image_ids, self.scaling_factor, self.device = image_ids, scaling_factor, device
         self.alphas_cumprod, self.prediction_type, self.seed = alphas_cumprod.to(device), prediction_type, seed
+        self.cycle, self.strata = -1, np.empty((0, STRATA), np.int64)  # of 16 visits, drawn once
 
-    def draw(self, visit: int, timesteps: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Noised latents, what the denoiser should predict from them, and the timesteps."""
+    def draw(self, visit: int, timesteps: str) -> tuple[np.ndarray, np.ndarray]:
+        """What a visit takes of chance: float32 (batch, 2, c, h, w), standard normal, and float64 (batch,) in [0, 1).
+
+        On the host, and next to all that a step needs of it besides launching (workflow/docs/speed.md).
+        """
         drawn = [streams.stream(self.seed, "visit", i, visit) for i in self.image_ids]
         u = np.array([s.random() for s in drawn])
         if timesteps == "stratified":
             u = (self._strata(visit) + u) / STRATA
-        posterior, noise = devices.put(streams.normal(drawn, (2, *self.mean.shape[1:])), self.device).unbind(1)
+        return streams.normal(drawn, (2, *self.mean.shape[1:])), u
+
+    def noised(self, normal: np.ndarray, u: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Noised latents, what the denoiser should predict from them, and the timesteps, of what `draw` has drawn."""
+        posterior, noise = devices.put(normal, self.device).unbind(1)
         return self._noised(self.mean + self.std * posterior, noise, u)
 
     @torch.no_grad()
@@ -230,9 +239,10 @@ class _Batch:
     def _strata(self, visit: int) -> np.ndarray:
         """Which part of time each image visits: a fresh permutation of all parts per image and cycle."""
         cycle, position = divmod(visit, STRATA)
-        return np.array(
-            [streams.stream(self.seed, "strata", i, cycle).permutation(STRATA)[position] for i in self.image_ids]
-        )
+        if cycle != self.cycle:
+            drawn = [streams.stream(self.seed, "strata", i, cycle).permutation(STRATA) for i in self.image_ids]
+            self.cycle, self.strata = cycle, np.array(drawn)
+        return self.strata[:, position]
 
 
 def _lr_factor(schedule: str, visit: int, visits: int) -> float:

@@ -9,6 +9,7 @@ import platform
 import resource
 import socket
 import sys
+import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -74,6 +75,15 @@ def peak_memory_mb() -> float:
         peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(peak.split()[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def seconds_lived() -> float:
+    """Since this process was started or forked, its imports included; by its CPU's clock where no /proc tells."""
+    status = Path("/proc/self/stat")
+    if status.exists():
+        began_ticks = int(status.read_text().rpartition(")")[2].split()[19])
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - began_ticks / os.sysconf("SC_CLK_TCK")
+    return time.process_time()
 
 
 def read(path: str | Path) -> Job | None:

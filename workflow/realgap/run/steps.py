@@ -1,13 +1,11 @@
 """What every step's command line has in common: named files, options as JSON, errors as one line."""
 
 import argparse
-import atexit
 import dataclasses
 import json
 import os
 import resource
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -20,6 +18,9 @@ from realgap.store.files import whole
 
 # a base model is a folder; rules name the index in it, because that is a file
 BASE_MODEL = {"type": lambda index: Path(index).parent, "metavar": "MODEL_INDEX_JSON"}
+
+# where this process's time and memory go when it has done its work; a step is asked for it by its command line
+_BENCHMARKS: list[str] = []
 
 
 def parse(description: str | None, options: type | None = None, **files: Any) -> tuple[argparse.Namespace, Any]:
@@ -42,8 +43,7 @@ def parse(description: str | None, options: type | None = None, **files: Any) ->
         "--gpus", type=int, help="how many the rule asked for: with one, the step stops where there is none"
     )
     arguments = parser.parse_args()
-    if arguments.benchmark:
-        atexit.register(_benchmark, arguments.benchmark, time.perf_counter())
+    _BENCHMARKS[:] = filter(None, [arguments.benchmark])
     if arguments.gpus is not None:
         cards.claim(arguments.gpus)
     if arguments.gpus:
@@ -75,6 +75,8 @@ def run(main: Callable[[], None]) -> None:
         message = " ".join(str(error.strerror if _plain(error) else error).split())
         sys.exit(f"error: {message}")
     job_log.log(beginning)
+    for path in _BENCHMARKS:
+        _benchmark(path)
 
 
 class _Listed(argparse.Action):
@@ -92,9 +94,9 @@ def _require_gpu() -> None:
     devices.require_gpu()
 
 
-def _benchmark(path: str, start: float) -> None:
-    """What Snakemake's benchmark directive would have written: seconds, memory in MB, CPU seconds."""
-    wall_s, used = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
+def _benchmark(path: str) -> None:
+    """What Snakemake's benchmark directive writes of a process that it started: seconds, memory in MB, CPU seconds."""
+    wall_s, used = job_log.seconds_lived(), resource.getrusage(resource.RUSAGE_SELF)
     cpu_s = used.ru_utime + used.ru_stime
     minutes, seconds = divmod(int(wall_s), 60)
     clock = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"

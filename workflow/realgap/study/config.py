@@ -13,6 +13,7 @@ import yaml
 
 from realgap import analyses
 from realgap.base_model import check as base_model_check
+from realgap.cost import sizes
 from realgap.data import catalog
 from realgap.study import limits, paths, renamed, sources
 
@@ -162,7 +163,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
         base_model_check.check(path, base_model["resolution"])
     kept, most = (
         config["sampling"]["full_size_per_class"],
-        min(dataset["images_per_class"], dataset["images_per_shard"]),
+        min(dataset["images_per_class"], sizes.settled(config)["dataset"]["images_per_shard"]),
     )
     if kept > most:
         raise ValueError(

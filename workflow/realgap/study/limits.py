@@ -13,3 +13,11 @@ LAYERS = {
     **dict.fromkeys(RESNETS, ("layer1", "layer2", "layer3", "layer4")),
     "resnet20": ("layer1", "layer2", "layer3"),  # realgap.classifier.networks
 }
+
+
+def vae_batch(resolution: int) -> int:
+    """Images of so many pixels a side that the VAE takes at once: 64 up to 256 px, as many pixels in all above that.
+
+    That fits a card of 40 GB in fp32 (realgap.cost.sizes counts it).
+    """
+    return max(1, min(VAE_BATCH_SIZE, VAE_BATCH_SIZE * 256 * 256 // (resolution * resolution)))

@@ -1,4 +1,4 @@
-counts("measure_detection", None)
+counts("measure_detection", lambda w: MEASURING.measure_detection())
 
 
 rule measure_detection:
@@ -13,14 +13,12 @@ rule measure_detection:
         section=f"{OUT}/sections/detection.json",
     log:
         f"{OUT}/logs/measure_detection.log",
-    benchmark:
-        f"{OUT}/benchmarks/measure_detection.tsv"
     conda:
         "../../../../envs/realgap.yaml"
     resources:
         gpu=GPU,
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=memory_for("measure_detection", GPU),
+        runtime=minutes_for("measure_detection"),
     params:
         options=options(
             config["detection"],
@@ -30,9 +28,10 @@ rule measure_detection:
         ),
         shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.detection_measure"),
+        benchmark=f"{OUT}/benchmarks/measure_detection.tsv",
     message:
         "Tell generated images from real ones"
     shell:
         "python -m scripts.detection_measure --test-features {input.test_features:q} --test {input.test:q}"
         " --features {input.features:q} --shards {params.shards:q} --table {output.table:q} --figure {output.figure:q}"
-        " --section {output.section:q} --options {params.options:q} --gpus {resources.gpu} > {log:q} 2>&1"
+        " --section {output.section:q} --options {params.options:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"

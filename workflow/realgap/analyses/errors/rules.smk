@@ -1,4 +1,4 @@
-counts("diagnose_errors", None)
+counts("diagnose_errors", lambda w: MEASURING.diagnose_errors())
 
 
 rule diagnose_errors:
@@ -21,16 +21,15 @@ rule diagnose_errors:
         section=f"{OUT}/sections/errors.json",
     log:
         f"{OUT}/logs/diagnose_errors.log",
-    benchmark:
-        f"{OUT}/benchmarks/diagnose_errors.tsv"
     conda:
         "../../../../envs/realgap.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory_for("diagnose_errors"),
+        runtime=minutes_for("diagnose_errors"),
     params:
         options=options(config["errors"], margin=config["margin"]),
         code=provenance.code("scripts.errors_diagnose"),
+        benchmark=f"{OUT}/benchmarks/diagnose_errors.tsv",
     message:
         "Find where the classifiers fail"
     shell:
@@ -39,4 +38,4 @@ rule diagnose_errors:
         " --confusion {output.confusion:q} --edge {output.edge:q} --reliability {output.reliability:q}"
         " --class-figure {output.class_figure:q} --confusion-figure {output.confusion_figure:q}"
         " --edge-figure {output.edge_figure:q} --calibration-figure {output.calibration_figure:q}"
-        " --section {output.section:q} --options {params.options:q} > {log:q} 2>&1"
+        " --section {output.section:q} --options {params.options:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

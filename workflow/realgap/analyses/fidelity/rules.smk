@@ -1,4 +1,4 @@
-counts("measure_fidelity", None)
+counts("measure_fidelity", lambda w: MEASURING.measure_fidelity())
 
 
 rule measure_fidelity:
@@ -16,20 +16,19 @@ rule measure_fidelity:
         section=f"{OUT}/sections/fidelity.json",
     log:
         f"{OUT}/logs/measure_fidelity.log",
-    benchmark:
-        f"{OUT}/benchmarks/measure_fidelity.tsv"
     conda:
         "../../../../envs/realgap.yaml"
     resources:
-        mem_mb=16000,
-        runtime=240,
+        mem_mb=memory_for("measure_fidelity"),
+        runtime=minutes_for("measure_fidelity"),
     params:
         options=options(config["fidelity"], sources=CONTROLLED, seed=config["seed"]),
         code=provenance.code("scripts.fidelity_measure"),
+        benchmark=f"{OUT}/benchmarks/measure_fidelity.tsv",
     message:
         "Measure fidelity and coverage of the generated images"
     shell:
         "python -m scripts.fidelity_measure --test {input.test:q} --train {input.train:q}"
         " --generated {input.generated:q} --real {input.real:q} --table {output.table:q}"
         " --measurements {output.measurements:q} --subsets {output.subsets:q} --figure {output.figure:q}"
-        " --classes {output.classes:q} --section {output.section:q} --options {params.options:q} > {log:q} 2>&1"
+        " --classes {output.classes:q} --section {output.section:q} --options {params.options:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

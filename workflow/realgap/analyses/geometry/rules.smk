@@ -1,8 +1,8 @@
-counts("annotate_shadows", None)
-counts("measure_geometry", None)
-counts("judge_shadows", None)
-counts("draw_overlays", None)
-counts("judge_geometry", None)
+counts("annotate_shadows", lambda w: MEASURING.render(PLAN.classes * PLAN.per_class))
+counts("measure_geometry", lambda w: MEASURING.measure_geometry(geometry_px()))
+counts("judge_shadows", lambda w: MEASURING.tables())
+counts("draw_overlays", lambda w: MEASURING.draw_overlays(geometry_px()))
+counts("judge_geometry", lambda w: MEASURING.judge_geometry(geometry_px()))
 
 # Do the lines bend and do the shadows lie? Real images, their controls and what was generated of them, side by side.
 
@@ -26,13 +26,11 @@ if DATASET["name"] == "rendered":
             f"{OUT}/shadow_pairs.csv",
         log:
             f"{OUT}/logs/annotate_shadows.log",
-        benchmark:
-            f"{OUT}/benchmarks/annotate_shadows.tsv"
         conda:
             "../../../../envs/realgap.yaml"
         resources:
-            mem_mb=2000,
-            runtime=20,
+            mem_mb=memory_for("annotate_shadows"),
+            runtime=minutes_for("annotate_shadows"),
         params:
             options=options(
                 defects={
@@ -41,10 +39,11 @@ if DATASET["name"] == "rendered":
                 image_size=DATASET["image_size"],
             ),
             code=provenance.code("scripts.geometry_annotate_shadows"),
+            benchmark=f"{OUT}/benchmarks/annotate_shadows.tsv",
         message:
             "Write down which shadow is cast by what in the rendered scenes"
         shell:
-            "python -m scripts.geometry_annotate_shadows --images {input:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+            "python -m scripts.geometry_annotate_shadows --images {input:q} --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule measure_geometry:
@@ -55,15 +54,13 @@ rule measure_geometry:
         f"{OUT}/geometry/{{measured}}.h5",
     log:
         f"{OUT}/logs/measure_geometry/{{measured}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/measure_geometry/{{measured}}.tsv"
     wildcard_constraints:
         measured="|".join(MEASURED),
     conda:
         "../../../../envs/realgap.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory_for("measure_geometry"),
+        runtime=minutes_for("measure_geometry"),
     params:
         options=lambda w: options(
             source=w.measured,
@@ -73,10 +70,11 @@ rule measure_geometry:
             seed=config["seed"],
         ),
         code=provenance.code("scripts.geometry_measure"),
+        benchmark=f"{OUT}/benchmarks/measure_geometry/{{measured}}.tsv",
     message:
         "Measure the geometry of {wildcards.measured} images"
     shell:
-        "python -m scripts.geometry_measure --shards {input.shards:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        "python -m scripts.geometry_measure --shards {input.shards:q} --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 if SHADOW_PAIRS:
@@ -89,21 +87,20 @@ if SHADOW_PAIRS:
             table=tabled("geometry/shadows.csv"),
         log:
             f"{OUT}/logs/judge_shadows.log",
-        benchmark:
-            f"{OUT}/benchmarks/judge_shadows.tsv"
         conda:
             "../../../../envs/realgap.yaml"
         resources:
-            mem_mb=2000,
-            runtime=30,
+            mem_mb=memory_for("judge_shadows"),
+            runtime=minutes_for("judge_shadows"),
         params:
             options=options(tolerance_deg=config["geometry"]["shadow_tolerance_deg"]),
             code=provenance.code("scripts.geometry_judge_shadows"),
+            benchmark=f"{OUT}/benchmarks/judge_shadows.tsv",
         message:
             "Judge whether shadows agree on one light"
         shell:
             "python -m scripts.geometry_judge_shadows --pairs {input:q} --options {params.options:q}"
-            " --verdicts {output.verdicts:q} --table {output.table:q} > {log:q} 2>&1"
+            " --verdicts {output.verdicts:q} --table {output.table:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 if LINES_SHOW:
@@ -117,13 +114,11 @@ if LINES_SHOW:
             drawn("geometry_overlays"),
         log:
             f"{OUT}/logs/draw_overlays.log",
-        benchmark:
-            f"{OUT}/benchmarks/draw_overlays.tsv"
         conda:
             "../../../../envs/realgap.yaml"
         resources:
-            mem_mb=4000,
-            runtime=10,
+            mem_mb=memory_for("draw_overlays"),
+            runtime=minutes_for("draw_overlays"),
         params:
             options=options(
                 sources=MEASURED,
@@ -132,11 +127,12 @@ if LINES_SHOW:
                 seed=config["seed"],
             ),
             code=provenance.code("scripts.geometry_draw_overlays"),
+            benchmark=f"{OUT}/benchmarks/draw_overlays.tsv",
         message:
             "Draw lines, vanishing points and horizon over typical images"
         shell:
             "python -m scripts.geometry_draw_overlays --measured {input.measured:q} --shards {input.shards:q}"
-            " --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+            " --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule judge_geometry:
@@ -154,13 +150,11 @@ rule judge_geometry:
         section=f"{OUT}/sections/geometry.json",
     log:
         f"{OUT}/logs/judge_geometry.log",
-    benchmark:
-        f"{OUT}/benchmarks/judge_geometry.tsv"
     conda:
         "../../../../envs/realgap.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory_for("judge_geometry"),
+        runtime=minutes_for("judge_geometry"),
     params:
         options=options(
             confidence=config["geometry"]["confidence"],
@@ -168,10 +162,11 @@ rule judge_geometry:
             seed=config["seed"],
         ),
         code=provenance.code("scripts.geometry_judge"),
+        benchmark=f"{OUT}/benchmarks/judge_geometry.tsv",
     message:
         "Judge the geometry of every source beside the controls"
     shell:
         "python -m scripts.geometry_judge --measured {input.measured:q} --shadows {input.shadows:q}"
         " --overlays {input.overlays:q} --options {params.options:q} --images {output.images:q}"
         " --measures {output.measures:q} --cues {output.cues:q} --overviews {output.overviews:q}"
-        " --measures-figure {output.measures_figure:q} --cues-figure {output.cues_figure:q} --section {output.section:q} > {log:q} 2>&1"
+        " --measures-figure {output.measures_figure:q} --cues-figure {output.cues_figure:q} --section {output.section:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

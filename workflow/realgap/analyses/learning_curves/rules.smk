@@ -5,8 +5,8 @@ DRAWS = {"per_class": LEARNING_CURVES.counts(config), "draw": LEARNING_CURVES.dr
 
 
 counts("sample_draw", lambda w: PLAN.sample_shard(int(w.per_class) * len(CLASSES), SOURCES[w.source]))
-counts("train_on_draw", lambda w: PLAN.train())
-counts("compare_learning_curves", None)
+counts("train_on_draw", lambda w: MEASURING.train_and_predict(w.training_set))
+counts("compare_learning_curves", lambda w: MEASURING.tables())
 
 
 wildcard_constraints:
@@ -44,13 +44,11 @@ rule sample_draw:
         f"{OUT}/learning_curves/samples/{{source}}/{{per_class}}-{{draw}}.h5",
     log:
         f"{OUT}/logs/sample_draw/{{source}}-{{per_class}}-{{draw}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/sample_draw/{{source}}-{{per_class}}-{{draw}}.tsv"
     conda:
         "../../../../envs/realgap.yaml"
     resources:
         gpu=GPU,
-        mem_mb=memory_for("sample_draw"),
+        mem_mb=memory_for("sample_draw", GPU),
         runtime=minutes_for("sample_draw"),
         disk_mb=disk_for("sample_draw"),
     params:
@@ -61,12 +59,13 @@ rule sample_draw:
         code=provenance.code("scripts.learning_curves_sample"),
         base_model=BASE_MODEL,
         weights=BASE_MODEL_FINGERPRINT,
+        benchmark=f"{OUT}/benchmarks/sample_draw/{{source}}-{{per_class}}-{{draw}}.tsv",
     message:
         "Sample {wildcards.source} images of {wildcards.per_class} real ones of each class, draw {wildcards.draw}"
     shell:
         "python -m scripts.learning_curves_sample --images {params.images:q} --base-model {params.base_model:q}/model_index.json"
         " --embeddings {params.embeddings:q} --moments {params.moments:q} --options {params.options:q} --out {output:q}"
-        " --gpus {resources.gpu} > {log:q} 2>&1"
+        " --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 def draw_options(wildcards):
@@ -83,13 +82,11 @@ rule train_on_draw:
         f"{OUT}/learning_curves/predictions/{{training_set}}/{{per_class}}-{{draw}}.h5",
     log:
         f"{OUT}/logs/train_on_draw/{{training_set}}-{{per_class}}-{{draw}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/train_on_draw/{{training_set}}-{{per_class}}-{{draw}}.tsv"
     conda:
         "../../../../envs/realgap.yaml"
     resources:
         gpu=GPU,
-        mem_mb=memory_for("train_on_draw"),
+        mem_mb=memory_for("train_on_draw", GPU),
         runtime=minutes_for("train_on_draw"),
         disk_mb=disk_for("train_on_draw"),
     params:
@@ -103,12 +100,13 @@ rule train_on_draw:
         real=lambda w, input: listed(input.real),
         shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.learning_curves_train"),
+        benchmark=f"{OUT}/benchmarks/train_on_draw/{{training_set}}-{{per_class}}-{{draw}}.tsv",
     message:
         "Train on {wildcards.training_set} with {wildcards.per_class} real images of each class, draw {wildcards.draw}"
     shell:
         "python -m scripts.learning_curves_train --real {params.real:q} --shards {params.shards:q} --test {input.test:q}"
         " --training-set {wildcards.training_set:q} --options {params.options:q} --out {output:q}"
-        " --gpus {resources.gpu} > {log:q} 2>&1"
+        " --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule compare_learning_curves:
@@ -122,13 +120,11 @@ rule compare_learning_curves:
         section=f"{OUT}/sections/learning_curves.json",
     log:
         f"{OUT}/logs/compare_learning_curves.log",
-    benchmark:
-        f"{OUT}/benchmarks/compare_learning_curves.tsv"
     conda:
         "../../../../envs/realgap.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=memory_for("compare_learning_curves"),
+        runtime=minutes_for("compare_learning_curves"),
     params:
         options=options(
             per_image={
@@ -141,9 +137,10 @@ rule compare_learning_curves:
         ),
         predictions=lambda w, input: listed(input),
         code=provenance.code("scripts.learning_curves_compare"),
+        benchmark=f"{OUT}/benchmarks/compare_learning_curves.tsv",
     message:
         "Compare accuracy across numbers of real images"
     shell:
         "python -m scripts.learning_curves_compare --predictions {params.predictions:q} --options {params.options:q}"
         " --table {output.table:q} --worth {output.worth:q} --accuracies {output.accuracies:q} --figure {output.figure:q}"
-        " --section {output.section:q} > {log:q} 2>&1"
+        " --section {output.section:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

@@ -1,5 +1,5 @@
-counts("infer_membership", None)
-counts("audit_memorisation", None)
+counts("infer_membership", lambda w: MEASURING.infer_membership())
+counts("audit_memorisation", lambda w: MEASURING.audit_memorisation())
 
 
 rule infer_membership:
@@ -11,14 +11,12 @@ rule infer_membership:
         tabled("memorisation/membership_seeds.csv"),
     log:
         f"{OUT}/logs/infer_membership.log",
-    benchmark:
-        f"{OUT}/benchmarks/infer_membership.tsv"
     conda:
         "../../../../envs/realgap.yaml"
     resources:
         gpu=GPU,
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=memory_for("infer_membership", GPU),
+        runtime=minutes_for("infer_membership"),
     params:
         options=options(
             config["compute"],
@@ -27,11 +25,12 @@ rule infer_membership:
         ),
         train=lambda w, input: listed(input.train),
         code=provenance.code("scripts.memorisation_infer_membership"),
+        benchmark=f"{OUT}/benchmarks/infer_membership.tsv",
     message:
         "Tell training images from test images by the classifiers' losses"
     shell:
         "python -m scripts.memorisation_infer_membership --classifiers {input.classifiers:q} --predictions {input.predictions:q}"
-        " --train {params.train:q} --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"
+        " --train {params.train:q} --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule audit_memorisation:
@@ -52,13 +51,11 @@ rule audit_memorisation:
         section=f"{OUT}/sections/memorisation.json",
     log:
         f"{OUT}/logs/audit_memorisation.log",
-    benchmark:
-        f"{OUT}/benchmarks/audit_memorisation.tsv"
     conda:
         "../../../../envs/realgap.yaml"
     resources:
-        mem_mb=16000,
-        runtime=240,
+        mem_mb=memory_for("audit_memorisation"),
+        runtime=minutes_for("audit_memorisation"),
     params:
         options=options(
             without(config["memorisation"], "members_per_class"),
@@ -69,6 +66,7 @@ rule audit_memorisation:
         train=lambda w, input: listed(input.train),
         shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.memorisation_audit"),
+        benchmark=f"{OUT}/benchmarks/audit_memorisation.tsv",
     message:
         "Audit whether generated images repeat training images"
     shell:
@@ -76,4 +74,4 @@ rule audit_memorisation:
         " --test-features {input.test_features:q} --test {input.test:q} --features {input.features:q}"
         " --shards {params.shards:q} --membership-seeds {input.membership_seeds:q} --copies {output.copies:q} --images {output.images:q} --membership {output.membership:q}"
         " --ratios {output.ratios:q} --pairs {output.pairs:q}"
-        " --section {output.section:q} --options {params.options:q} > {log:q} 2>&1"
+        " --section {output.section:q} --options {params.options:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

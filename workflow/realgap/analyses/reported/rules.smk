@@ -1,4 +1,4 @@
-counts("compare_reported", None)
+counts("compare_reported", lambda w: MEASURING.tables())
 
 
 rule compare_reported:
@@ -12,19 +12,18 @@ rule compare_reported:
         section=f"{OUT}/sections/reported.json",
     log:
         f"{OUT}/logs/compare_reported.log",
-    benchmark:
-        f"{OUT}/benchmarks/compare_reported.tsv"
     conda:
         "../../../../envs/realgap.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory_for("compare_reported"),
+        runtime=minutes_for("compare_reported"),
     params:
         margin=config["margin"],
         studies=lambda w, input: [str(Path(path).parent) for path in (input.accuracies, *input.others)],
         code=provenance.code("scripts.reported_compare"),
+        benchmark=f"{OUT}/benchmarks/compare_reported.tsv",
     message:
         "Set the study beside the reported accuracies and the published studies"
     shell:
         "python -m scripts.reported_compare --reported {input.reported:q} --studies {params.studies:q} --margin {params.margin}"
-        " --table {output.table:q} --section {output.section:q} > {log:q} 2>&1"
+        " --table {output.table:q} --section {output.section:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

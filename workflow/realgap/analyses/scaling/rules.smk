@@ -1,5 +1,5 @@
-counts("train_scaling", None)
-counts("compare_scaling", None)
+counts("train_scaling", lambda w: MEASURING.train_and_predict(w.training_set))
+counts("compare_scaling", lambda w: MEASURING.tables())
 
 
 GROWING = ANALYSES["scaling"].growing(config)
@@ -24,22 +24,21 @@ rule train_scaling:
         f"{OUT}/scaling/{{training_set}}/{{multiple}}x/seed-{{seed}}.h5",
     log:
         f"{OUT}/logs/train_scaling/{{training_set}}-{{multiple}}x-{{seed}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/train_scaling/{{training_set}}-{{multiple}}x-{{seed}}.tsv"
     conda:
         "../../../../envs/realgap.yaml"
     resources:
         gpu=GPU,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory_for("train_scaling", GPU),
+        runtime=minutes_for("train_scaling"),
     params:
         options=lambda w: options(json.loads(training_options(w)), multiple=int(w.multiple)),
         code=provenance.code("scripts.scaling_train"),
+        benchmark=f"{OUT}/benchmarks/train_scaling/{{training_set}}-{{multiple}}x-{{seed}}.tsv",
     message:
         "Train on {wildcards.training_set} with {wildcards.multiple} generated images per real one, seed {wildcards.seed}"
     shell:
         "python -m scripts.scaling_train --training-set {input.training_set:q} --test {input.test:q}"
-        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"
+        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule compare_scaling:
@@ -55,20 +54,19 @@ rule compare_scaling:
         section=f"{OUT}/sections/scaling.json",
     log:
         f"{OUT}/logs/compare_scaling.log",
-    benchmark:
-        f"{OUT}/benchmarks/compare_scaling.tsv"
     conda:
         "../../../../envs/realgap.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory_for("compare_scaling"),
+        runtime=minutes_for("compare_scaling"),
     params:
         variants=config["sampling"]["samples_per_image"],
         margin=config["margin"],
         code=provenance.code("scripts.scaling_compare"),
+        benchmark=f"{OUT}/benchmarks/compare_scaling.tsv",
     message:
         "Compare accuracy across generated images per real one"
     shell:
         "python -m scripts.scaling_compare --real {input.real:q} --full {input.full:q} --scaled {input.scaled:q}"
         " --variants {params.variants} --margin {params.margin} --table {output.table:q} --gains {output.gains:q}"
-        " --accuracies {output.accuracies:q} --figure {output.figure:q} --section {output.section:q} > {log:q} 2>&1"
+        " --accuracies {output.accuracies:q} --figure {output.figure:q} --section {output.section:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

@@ -1,5 +1,5 @@
-counts("tune_transfer", None)
-counts("compare_transfer", None)
+counts("tune_transfer", lambda w: MEASURING.tune_transfer())
+counts("compare_transfer", lambda w: MEASURING.tables())
 
 
 # what is tuned: classifiers that never saw a real image, and none (trained from scratch, for comparison)
@@ -36,22 +36,21 @@ rule tune_transfer:
         tabled("transfer/{pretrained}/seed-{seed}.csv"),
     log:
         f"{OUT}/logs/tune_transfer/{{pretrained}}-{{seed}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/tune_transfer/{{pretrained}}-{{seed}}.tsv"
     conda:
         "../../../../envs/realgap.yaml"
     resources:
         gpu=GPU,
-        mem_mb=4000,
-        runtime=480,
+        mem_mb=memory_for("tune_transfer", GPU),
+        runtime=minutes_for("tune_transfer"),
     params:
         options=tuning_options,
         code=provenance.code("scripts.transfer_tune"),
+        benchmark=f"{OUT}/benchmarks/tune_transfer/{{pretrained}}-{{seed}}.tsv",
     message:
         "Tune the classifier of {wildcards.pretrained}, seed {wildcards.seed} on parts of the real images"
     shell:
         "python -m scripts.transfer_tune --classifier {input.classifier:q} --real {input.real:q} --test {input.test:q}"
-        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"
+        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule compare_transfer:
@@ -64,17 +63,16 @@ rule compare_transfer:
         section=f"{OUT}/sections/transfer.json",
     log:
         f"{OUT}/logs/compare_transfer.log",
-    benchmark:
-        f"{OUT}/benchmarks/compare_transfer.tsv"
     conda:
         "../../../../envs/realgap.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory_for("compare_transfer"),
+        runtime=minutes_for("compare_transfer"),
     params:
         code=provenance.code("scripts.transfer_compare"),
+        benchmark=f"{OUT}/benchmarks/compare_transfer.tsv",
     message:
         "Compare tuned classifiers with training from scratch"
     shell:
         "python -m scripts.transfer_compare --tuned {input:q} --table {output.table:q}"
-        " --accuracies {output.accuracies:q} --figure {output.figure:q} --section {output.section:q} > {log:q} 2>&1"
+        " --accuracies {output.accuracies:q} --figure {output.figure:q} --section {output.section:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

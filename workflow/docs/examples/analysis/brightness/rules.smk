@@ -1,4 +1,4 @@
-counts("measure_brightness", None)
+counts("measure_brightness", lambda w: MEASURING.tables())
 
 
 rule measure_brightness:
@@ -9,19 +9,18 @@ rule measure_brightness:
         section=f"{OUT}/sections/brightness.json",
     log:
         f"{OUT}/logs/measure_brightness.log",
-    benchmark:
-        f"{OUT}/benchmarks/measure_brightness.tsv"
     conda:
         "../../../../envs/realgap.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory_for("measure_brightness"),
+        runtime=minutes_for("measure_brightness"),
     params:
         options=options(config["brightness"], sources=SHOWN, seed=config["seed"]),
         shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.brightness_measure"),
+        benchmark=f"{OUT}/benchmarks/measure_brightness.tsv",
     message:
         "Measure how bright the images of each source are"
     shell:
         "python -m scripts.brightness_measure --shards {params.shards:q} --options {params.options:q}"
-        " --table {output.table:q} --section {output.section:q} > {log:q} 2>&1"
+        " --table {output.table:q} --section {output.section:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
