@@ -35,7 +35,11 @@ def of_all(config):
     images = counted.classes * counted.per_class
     work = {rule: getattr(counted, rule)(images) for rule in ("encode_shard", "invert_shard", "reconstruct_shard")}
     sampled = [source for source in sources.used(config).values() if source.rule == "sample_shard"]
-    return work | {source.name: counted.sample_shard(images, source) for source in sampled} | {"train": counted.train("real")}
+    return (
+        work
+        | {source.name: counted.sample_shard(images, source) for source in sampled}
+        | {"train": counted.train("real")}
+    )
 
 
 def test_cifar10_costs_what_the_table_of_exact_work_says():

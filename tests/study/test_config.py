@@ -63,7 +63,8 @@ WRONG = [
     (
         "training_sets",
         ["real", "a b"],
-        "config: training_sets.1: must be names of sources joined by +, and may end in @ and the name of a recipe; got 'a b'",
+        "config: training_sets.1: must be names of sources joined by +, and may end in @ and the name of a recipe; "
+        "got 'a b'",
     ),
     ("training_sets", ["vae_only", "stable_diffusion"], "config: training_sets: must hold 'real'"),
     ("training_sets", ["real", "real+vae_only+vae_only"], "each source may stand once in a set, got 'real+vae_only+"),
