@@ -1,4 +1,4 @@
-"""cost.plan and cost.bill: what a study will cost, checked against what was counted and what was run."""
+"""cost.plan and cost.plan_table: what a study will cost, checked against what was counted and what was run."""
 
 import copy
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from realgap.cost import bill, plan, sizes
+from realgap.cost import plan_table, plan, sizes
 from realgap.study import sources
 from tests import checkout
 
@@ -147,16 +147,18 @@ def test_the_jobs_counted_are_those_snakemake_plans_and_their_work_is_the_studys
     shards = -(-config["dataset"]["images_per_class"] // config["dataset"]["images_per_shard"])
     work = plan.Plan(config)
     assert jobs["invert_shard"] == jobs["encode_shard"] == work.classes * shards
-    assert jobs["sample_shard"] == 2 * work.classes * shards
-    assert jobs["train"] == jobs["evaluate"] == 18
+    used = sources.used(config)
+    sampled = [name for name, source in used.items() if source.rule == "sample_shard"]
+    assert jobs["sample_shard"] == len(sampled) * work.classes * shards
+    assert jobs["train"] == jobs["evaluate"] == len(config["training_sets"]) * len(config["seeds"])
     # every shard once, the last of a class being smaller or not
     whole = of_all(config)
-    for rule in ("encode_shard", "invert_shard", "reconstruct_shard"):
+    for rule in ("encode_shard", "invert_shard", *(["reconstruct_shard"] if "vae_only" in used else [])):
         assert rows[rule]["work"]["flops"] == pytest.approx(whole[rule].flops), rule
         assert rows[rule]["work"]["images"] == whole[rule].images, rule
-    sampled = plan.total([whole["stable_diffusion"], whole["diffusion_inversion"]])
-    assert rows["sample_shard"]["work"]["images"] == sampled.images
-    assert rows["sample_shard"]["work"]["flops"] == pytest.approx(sampled.flops)
+    of_samples = plan.total([whole[name] for name in sampled])
+    assert rows["sample_shard"]["work"]["images"] == of_samples.images
+    assert rows["sample_shard"]["work"]["flops"] == pytest.approx(of_samples.flops)
 
 
 def test_what_no_training_set_uses_is_not_counted_and_the_last_shard_may_be_smaller(tmp_path):
@@ -172,8 +174,8 @@ def test_what_no_training_set_uses_is_not_counted_and_the_last_shard_may_be_smal
 
 def test_the_table_has_a_row_for_each_rule_and_says_what_it_rests_on():
     work = plan.Work(images=1000, flops=3.12e20, disk_bytes=2_500_000, host_s=7200)
-    rows = [bill.Row("invert_shard", 10, 4, work, [1800.0, 1800.0]), bill.Row("plot", 1, 1, None)]
-    lines = bill.table(rows, device="a100", utilisation=0.25).splitlines()
+    rows = [plan_table.Row("invert_shard", 10, 4, work, [1800.0, 1800.0]), plan_table.Row("plot", 1, 1, None)]
+    lines = plan_table.table(rows, device="a100", utilisation=0.25).splitlines()
     assert re.split(r"  +", lines[2]) == [
         "invert_shard",
         "10",
@@ -214,7 +216,7 @@ def test_benchmarks_of_a_rule_are_found_in_its_folder_or_as_its_file(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"s\th:m:s\n{seconds}\t0:00:0{seconds}\n")
-    assert bill.measured(tmp_path / "train") == [2, 3]
-    assert bill.measured(tmp_path / "plot") == [4]
-    assert bill.measured(tmp_path / "invert_shard") == []
-    assert json.dumps(bill.measured(tmp_path / "plot")) == "[4.0]"
+    assert plan_table.measured(tmp_path / "train") == [2, 3]
+    assert plan_table.measured(tmp_path / "plot") == [4]
+    assert plan_table.measured(tmp_path / "invert_shard") == []
+    assert json.dumps(plan_table.measured(tmp_path / "plot")) == "[4.0]"

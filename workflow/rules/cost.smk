@@ -1,4 +1,4 @@
-# The plan before the bill: `snakemake plan`, for whatever study and options are given with it.
+# `snakemake plan`, for whatever study and options are given with it.
 
 
 rule plan:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from realgap.cost import bill, plan
+from realgap.cost import plan_table, plan
 from realgap.run import steps
 
 
@@ -21,16 +21,16 @@ class Options:
 def main() -> None:
     args, options = steps.parse(__doc__, Options, benchmarks={})
     rows = [
-        bill.Row(
+        plan_table.Row(
             one["rule"],
             one["jobs"],
             one["left"],
             plan.Work(**one["work"]) if one["work"] else None,
-            bill.measured(Path(args.benchmarks) / one["rule"]),
+            plan_table.measured(Path(args.benchmarks) / one["rule"]),
         )
         for one in _counted(options.config)
     ]
-    print(bill.table(rows, **options.config["plan"]))
+    print(plan_table.table(rows, **options.config["plan"]))
 
 
 def _counted(config: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """What a study will cost, from its configuration alone: neither torch nor images nor weights are needed.
 
 Work is counted per job (realgap.cost.flops), so that rules can ask a cluster for the time and memory that they
-need and `snakemake plan` can print the bill before anything is started.
+need and `snakemake plan` can print the plan before anything is started.
 """
 
 from collections.abc import Iterable, Mapping
