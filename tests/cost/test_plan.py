@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from realgap.cost import plan_table, plan, sizes
+from realgap.cost import plan, plan_table, sizes
 from realgap.study import sources
 from tests import checkout
 

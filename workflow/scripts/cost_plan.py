@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from realgap.cost import plan_table, plan
+from realgap.cost import plan, plan_table
 from realgap.run import steps
 
 
