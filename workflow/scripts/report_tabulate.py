@@ -7,7 +7,7 @@ from realgap.store import files, shards
 
 def main() -> None:
     args, _ = steps.parse(__doc__, predictions={"nargs": "+"}, accuracies={}, table={})
-    opened = [shards.read(path, "predictions") for path in args.predictions]
+    opened = shards.read_all(args.predictions, "predictions")
     accuracies = tables.accuracies([{**one.arrays, **one.attributes} for one in opened])
     for path, frame in ((args.accuracies, accuracies), (args.table, tables.table(accuracies))):
         files.write(path, tables.as_csv(frame).encode())
