@@ -19,7 +19,10 @@ rule take_inventory:
         runtime=60,
     params:
         options=lambda w: options(
-            splitting(), dataset=DATASET["name"], classes=sorted(CLASSES), content=own_images()[0].content()
+            without(splitting(), "images_per_class"),
+            dataset=DATASET["name"],
+            classes=sorted(CLASSES),
+            content=own_images()[0].content(),
         ),
         root=lambda w, output: DATASET["root"],
         code=provenance.code("scripts.data_inventory"),

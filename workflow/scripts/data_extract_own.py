@@ -34,6 +34,7 @@ def main() -> None:
     args, options = steps.parse(__doc__, Options, root={}, inventory={}, out={})
     split = own.Split(options.seed, options.test_share, options.validation_images_per_class, options.images_per_class)
     parts = own.Parts(inventory.read(args.inventory), split)
+    parts.check(list(options.classes))
     what = options.split, list(options.classes), options.start, options.stop
     if parts.digest(*what) != options.images:
         raise ValueError(f"{args.inventory}: must be of the images that are there now; run snakemake again")

@@ -11,7 +11,6 @@ from realgap.store import files
 class Options:
     dataset: str
     classes: list[str]
-    images_per_class: int
     validation_images_per_class: int
     test_share: float
     seed: int
@@ -20,9 +19,8 @@ class Options:
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, root={}, out={})
-    split = own.Split(options.seed, options.test_share, options.validation_images_per_class, options.images_per_class)
-    parts = own.Parts(inventory.take(options.dataset, args.root, options.classes).images, split)
-    parts.check(options.classes)
+    images = inventory.take(options.dataset, args.root, options.classes).images
+    parts = own.Parts(images, own.Split(options.seed, options.test_share, options.validation_images_per_class))
     if parts.content() != options.content:
         raise ValueError(f"{args.root}: must stay as it is while snakemake runs, it has changed; run snakemake again")
     files.write(args.out, parts.as_csv().encode())

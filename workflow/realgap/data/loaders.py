@@ -133,11 +133,11 @@ def _checked(root: Path, load: Callable[[], object]) -> object:
         raise ValueError(f"dataset.root: {root} does not hold the data set, or a damaged copy ({error})") from error
 
 
-def _of_folders(part: Path, folders: Sequence[str], names: tuple[str, ...]) -> Dataset:
-    if missing := [folder for folder in folders if not (part / folder).is_dir()]:
+def _of_folders(part: Path, of_classes: Sequence[str], names: tuple[str, ...]) -> Dataset:
+    if missing := [folder for folder in of_classes if not (part / folder).is_dir()]:
         raise ValueError(f"dataset.root: {part} must hold the folder {missing[0]}; it does not")
     paths, labels = [], []
-    for label, folder in enumerate(folders):
+    for label, folder in enumerate(of_classes):
         inside = folders.pictures(part / folder)
         paths += inside
         labels += [label] * len(inside)

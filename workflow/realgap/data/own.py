@@ -23,7 +23,7 @@ class Split:
     seed: int
     test_share: float  # of the images that are no test part already, and as much for validation where there is one
     validation: int  # images of each class
-    stop: int  # images of each class that are trained on
+    stop: int = 0  # images of each class that are trained on
 
 
 class Parts:
