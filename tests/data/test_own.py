@@ -116,3 +116,11 @@ def test_the_digest_of_a_shard_changes_with_its_own_images_only():
 def test_too_few_images_of_a_class_are_one_line(count, split, said):
     with pytest.raises(ValueError, match=said):
         own.Parts(made_up(count) + made_up(500, "dog"), own.Split(*split)).check(["cat", "dog"])
+
+
+def test_one_file_under_two_labels_is_in_one_part_and_two_images():
+    cats = made_up(50)
+    dogs = [Image(f"dog/{n}.png", "dog", "", 100, cat.sha256) for n, cat in enumerate(cats)]
+    parts = own.Parts([*cats, *dogs], SPLIT)
+    assert [parts.part_of(cat) for cat in cats] == [parts.part_of(dog) for dog in dogs]
+    assert len({image.image_id for image in [*cats, *dogs]}) == 100

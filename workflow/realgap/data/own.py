@@ -31,13 +31,13 @@ class Parts:
 
     def __init__(self, images: Sequence[Image], split: Split) -> None:
         self.images, self.split = images, split
-        ids = [image.image_id for image in images]
-        self._part = dict(zip(images, _parts(images, ids, split), strict=True))
-        rank = dict(zip(ids, streams.ranks(split.seed, "subset", ids).tolist(), strict=True))
+        contents = [image.content for image in images]
+        self._part = dict(zip(images, _parts(images, contents, split), strict=True))
+        rank = dict(zip(contents, streams.ranks(split.seed, "subset", contents).tolist(), strict=True))
         first: dict[tuple[str, str], dict[int, Image]] = {}
         for image in images:
-            first.setdefault((self.part_of(image), image.class_name), {}).setdefault(image.image_id, image)
-        self._of = {key: sorted(of.values(), key=lambda i: (rank[i.image_id], i.image_id)) for key, of in first.items()}
+            first.setdefault((self.part_of(image), image.class_name), {}).setdefault(image.content, image)
+        self._of = {key: sorted(of.values(), key=lambda i: (rank[i.content], i.content)) for key, of in first.items()}
 
     def part_of(self, image: Image) -> str:
         """train, validation or test."""
@@ -73,7 +73,7 @@ class Parts:
         """ValueError with one line for the first class with too few images to train on, validate on or test on."""
         for name in classes:
             train, validation, test = (self.of(part, name) for part in ("train", "validation", "test"))
-            n = len({image.image_id for image in self.images if image.class_name == name})
+            n = len({image.content for image in self.images if image.class_name == name})
             kept = f"(of {n} different ones; {len(validation)} are kept for validation, {len(test)} for testing)"
             if len(train) < self.split.stop:
                 raise ValueError(
@@ -92,8 +92,8 @@ class Parts:
                 )
 
 
-def _parts(images: Sequence[Image], ids: Sequence[int], split: Split) -> list[str]:
-    at = streams.ranks(split.seed, "part", ids) / 2.0**64
+def _parts(images: Sequence[Image], contents: Sequence[int], split: Split) -> list[str]:
+    at = streams.ranks(split.seed, "part", contents) / 2.0**64
     first = 0.0 if any(image.given == "test" for image in images) else split.test_share
     second = first + (split.test_share if split.validation else 0.0)
     drawn = np.select([at < first, at < second], ["test", "validation"], "train").tolist()
