@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -70,8 +71,13 @@ def made_by(rule):
 
 DATASET = config["dataset"]
 CLASSES = configuration.classes(config)
+# the number of each class, in every file of the study
+LABELS = {name: catalog.label(DATASET["name"], name) for name in CLASSES}
+# a user's own data set, of which an inventory is taken
+OWN = DATASET["name"] in ("image_folder", "hdf5")
 # the step that extracts real images: what draws scenes is code of a study of rendered ones alone
-EXTRACT = "scripts.data_extract_rendered" if DATASET["name"] == "rendered" else "scripts.data_extract"
+EXTRACT = "scripts.data_extract_own" if OWN else "scripts.data_extract"
+EXTRACT = "scripts.data_extract_rendered" if DATASET["name"] == "rendered" else EXTRACT
 # of the loaders it is this study's that counts: another data set is another loader, and changes nothing here
 EXTRACT_KEYS = {"realgap.data.loaders.LOADERS": DATASET["name"]} if EXTRACT == "scripts.data_extract" else {}
 # no input of a rule: it may be fetched first (fetching.smk), or stand elsewhere tomorrow
@@ -175,9 +181,59 @@ def without(section, *keys):
     return {key: value for key, value in section.items() if key not in keys}
 
 
-def dataset_files():
-    """The user's own images, where they are the user's to bring; others are no inputs: see fetching.smk."""
-    return [ancient(DATASET["root"])] if DATASET["name"] in ("image_folder", "hdf5") else []
+def inventory_file():
+    """What a user's own data set holds. Which of it a step reads is among its params: a new inventory alone runs nothing."""
+    return {"inventory": ancient(f"{OUT}/inventory.csv")} if OWN else {}
+
+
+def data_set(wildcards, input):
+    """Where a step finds the data set. It takes `input`, so that Snakemake does not remember it: data may be moved."""
+    where = ["--root", DATASET["root"]] if DATASET["root"] else []
+    return [*where, *(["--inventory", input.inventory] if OWN else [])]
+
+
+def splitting():
+    """What decides in which part of the study an image is."""
+    keys = ("images_per_class", "validation_images_per_class", "test_share")
+    return {key: DATASET[key] for key in keys} | {"seed": config["seed"]}
+
+
+@cache
+def own_images():
+    """The images of the user's own data set by part and class; files are read once, and looked at in each run."""
+    from realgap.data import inventory, own  # a quarter of a second, for those who need it
+
+    taken = inventory.take(DATASET["name"], DATASET["root"], CLASSES)
+    validation, stop = DATASET["validation_images_per_class"], DATASET["images_per_class"]
+    return own.Parts(taken.images, own.Split(config["seed"], DATASET["test_share"], validation, stop)), taken.unread
+
+
+@cache
+def imported_content(root, class_name):
+    """Digest of a class in the folder of a source, whatever its files are called."""
+    from realgap.data import inventory
+
+    return inventory.digest(inventory.imported("hdf5" if os.path.isfile(root) else "image_folder", root, class_name))
+
+
+def check_images():
+    """Before any job: that there are enough of the user's own, and that a folder of other images has each class."""
+    where = "dataset"
+    try:
+        if OWN:
+            own_images()[0].check(CLASSES)
+        for name in GENERATED:
+            where = f"sources.{name}"
+            for class_name in CLASSES if SOURCES[name].kind == "folder" else ():
+                imported_content(SOURCES[name].settings["root"], class_name)
+    except (ValueError, OSError) as error:
+        sys.exit(f"config: {str(error).replace('dataset', where, 1)}")
+    if OWN and own_images()[1].count:
+        print(f"dataset.root: not read in {DATASET['root']}: {own_images()[1]}", file=sys.stderr)
+
+
+if workflow.is_main_process:
+    check_images()
 
 
 def reading_options():
@@ -186,19 +242,24 @@ def reading_options():
 
 
 def extraction_options(split, classes, start, stop, image_size=DATASET["image_size"]):
-    return options(
+    """Of a published data set its split and order; of a user's own the digest of the images, whatever they are called."""
+    common = dict(
         split=split,
-        classes=classes,
+        # by name, not in the config's order
+        classes={name: LABELS[name] for name in sorted(classes)},
         start=start,
         stop=stop,
         dataset=DATASET["name"],
-        root=DATASET["root"],
         validation_images_per_class=DATASET["validation_images_per_class"],
         test_images_per_class=None if split == "train" else DATASET["test_images_per_class"],
         image_size=image_size,
         seed=config["seed"],
         **reading_options(),
     )
+    if not OWN:
+        return options(common)
+    images = own_images()[0].digest(split, sorted(classes), start, stop)
+    return options(common, splitting(), keep_repeats=DATASET["keep_repeats"], images=images)
 
 
 def embeddings_for(wildcards):
@@ -344,11 +405,6 @@ def shards_of_sets(image_sets):
     return [shard for image_set in image_sets for shard in image_shards_of(image_set)]
 
 
-def first_shards():
-    """The first shard of real images of each class: it says which class has which number."""
-    return expand(f"{OUT}/real/{{class_name}}/0.h5", class_name=CLASSES)
-
-
 def under_table():
     """Every shard, training set, classifier and prediction of the study."""
     files = [shard for source in SHOWN for shard in source_shards(source)]
@@ -364,7 +420,7 @@ def under_table():
         f"{OUT}/predictions/{{name}}/seed-{{seed}}.h5",
     ):
         files += expand(pattern, name=config["training_sets"], seed=config["seeds"])
-    return [f"{OUT}/test.h5", *files]
+    return [f"{OUT}/test.h5", *files, *([f"{OUT}/inventory.csv"] if OWN else [])]
 
 
 def artefacts():

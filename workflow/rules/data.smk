@@ -1,11 +1,40 @@
 counts("extract_shard", lambda w: PLAN.extract_shard(images_of(w)))
 counts("extract_test", None)
 counts("extract_validation", None)
+counts("take_inventory", None)
+
+
+# of a user's own data set, read again in each run where size or time of a file differ
+rule take_inventory:
+    output:
+        f"{OUT}/inventory.csv",
+    log:
+        f"{OUT}/logs/take_inventory.log",
+    benchmark:
+        f"{OUT}/benchmarks/take_inventory.tsv"
+    conda:
+        "../../envs/realgap.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        options=lambda w: options(
+            without(splitting(), "images_per_class"),
+            dataset=DATASET["name"],
+            classes=sorted(CLASSES),
+            content=own_images()[0].content(),
+        ),
+        root=lambda w, output: DATASET["root"],
+        code=provenance.code("scripts.data_inventory"),
+    message:
+        "Take the inventory of {config[dataset][root]}"
+    shell:
+        "python -m scripts.data_inventory --root {params.root:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule extract_shard:
     input:
-        dataset_files(),
+        **inventory_file(),
     output:
         f"{OUT}/real/{{class_name}}/{{shard}}.h5",
     log:
@@ -20,16 +49,17 @@ rule extract_shard:
     params:
         options=lambda w: extraction_options("train", [w.class_name], *span(w.shard)),
         step=EXTRACT,
+        data_set=data_set,
         code=provenance.code(EXTRACT, EXTRACT_KEYS),
     message:
         "Extract real images of class {wildcards.class_name}, shard {wildcards.shard}"
     shell:
-        "python -m {params.step} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        "python -m {params.step} {params.data_set:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule extract_test:
     input:
-        dataset_files(),
+        **inventory_file(),
     output:
         f"{OUT}/test.h5",
     log:
@@ -42,18 +72,19 @@ rule extract_test:
         mem_mb=2000,
         runtime=10,
     params:
-        options=extraction_options("test", CLASSES, 0, DATASET["images_per_class"]),
+        options=lambda w: extraction_options("test", CLASSES, 0, DATASET["images_per_class"]),
         step=EXTRACT,
+        data_set=data_set,
         code=provenance.code(EXTRACT, EXTRACT_KEYS),
     message:
         "Extract the real test images"
     shell:
-        "python -m {params.step} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        "python -m {params.step} {params.data_set:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule extract_validation:
     input:
-        dataset_files(),
+        **inventory_file(),
     output:
         f"{OUT}/validation.h5",
     log:
@@ -66,10 +97,11 @@ rule extract_validation:
         mem_mb=2000,
         runtime=10,
     params:
-        options=extraction_options("validation", CLASSES, 0, DATASET["images_per_class"]),
+        options=lambda w: extraction_options("validation", CLASSES, 0, DATASET["images_per_class"]),
         step=EXTRACT,
+        data_set=data_set,
         code=provenance.code(EXTRACT, EXTRACT_KEYS),
     message:
         "Extract the real validation images"
     shell:
-        "python -m {params.step} --options {params.options:q} --out {output:q} > {log:q} 2>&1"
+        "python -m {params.step} {params.data_set:q} --options {params.options:q} --out {output:q} > {log:q} 2>&1"

@@ -16,6 +16,7 @@ use rule extract_shard as extract_full_size with:
     params:
         options=lambda w: extraction_options("train", [w.class_name], 0, **full_size("stop")),
         step=EXTRACT,
+        data_set=data_set,
         code=provenance.code(EXTRACT, EXTRACT_KEYS),
     message:
         "Extract real images of class {wildcards.class_name} at the base model's resolution"

@@ -75,7 +75,6 @@ rule reconstruct_shard:
 rule import_shard:
     input:
         images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
-        root=lambda w: ancient(SOURCES[w.source].settings["root"]),
     output:
         f"{OUT}/samples/{{source}}/{{class_name}}/{{shard}}.h5",
     log:
@@ -92,19 +91,21 @@ rule import_shard:
     params:
         options=lambda w: options(
             source=w.source,
-            root=SOURCES[w.source].settings["root"],
             class_name=w.class_name,
             shard=int(w.shard),
             shards=shard_count(),
             image_size=DATASET["image_size"],
+            content=imported_content(SOURCES[w.source].settings["root"], w.class_name),
             **reading_options(),
         ),
+        # where it is now; it takes `input`, so that Snakemake does not remember it
+        root=lambda w, input: SOURCES[w.source].settings["root"],
         code=provenance.code("scripts.sampling_import"),
     message:
         "Read images of class {wildcards.class_name}, shard {wildcards.shard} from the folder of {wildcards.source}"
     shell:
-        "python -m scripts.sampling_import --images {input.images:q} --options {params.options:q} --out {output:q}"
-        " > {log:q} 2>&1"
+        "python -m scripts.sampling_import --images {input.images:q} --root {params.root:q} --options {params.options:q}"
+        " --out {output:q} > {log:q} 2>&1"
 
 
 rule render_shard:
