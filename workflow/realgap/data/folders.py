@@ -9,7 +9,7 @@ from pathlib import Path
 # what Pillow reads by these names; a file's content decides how
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".tif"),
-    *(".tiff", ".webp", ".gif", ".avif", ".jp2", ".j2k", ".jpx"),
+    *(".tiff", ".webp", ".gif", ".avif"),
 )
 # what operating systems and storage leave in folders, in lower case; whatever starts with a dot is none of the user's
 SYSTEM = (

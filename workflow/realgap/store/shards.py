@@ -150,13 +150,13 @@ def write_union(path: str | Path, shards: Sequence[str | Path], attributes: Mapp
     if not shards or len(set(map(os.path.abspath, shards))) < len(shards):
         raise ValueError(f"{path}: must be assembled from at least one shard, each of them once, got {len(shards)}")
     opened = read_all(shards, "images")
-    classes = naming.joint(dict(zip(shards, (one.attributes for one in opened), strict=True)))
+    classes = naming.carried(*(one.attributes for one in opened))
     lengths = [len(shard) for shard in opened]
     sources = [
         {"file": os.path.relpath(shard, path.parent), "checksum": one.attributes["checksum"], "items": n}
         for shard, one, n in zip(shards, opened, lengths, strict=True)
     ]
-    text = json.dumps({**attributes, naming.KEY: classes, "sources": sources}, sort_keys=True)
+    text = json.dumps({**attributes, **classes, "sources": sources}, sort_keys=True)
     content = io.BytesIO()
     with h5py.File(content, "w", libver="latest") as file:
         for name in LAYOUT["images"]:
