@@ -4,12 +4,15 @@ import importlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 # before torch is imported, and for the steps that tests start: several threads on small tensors only wait
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# a run that is to outlive its terminal (nohup) hands down that hang-ups are ignored
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 import filelock  # noqa: E402
 import numpy as np  # noqa: E402

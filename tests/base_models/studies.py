@@ -27,7 +27,7 @@ STUDY = {
     "analyses": ["saliency", "fidelity", "detection", "memorisation", "errors"],
     "saliency": {"images_per_class": 2},
     "fidelity": {"neighbours": 1, "resamples": 20, "subsets": 2},
-    "detection": {"steps": 2, "folds": 2, "resamples": 20},
+    "detection": {"steps": 2, "folds": 2},
     "memorisation": {"resamples": 20, "pairs": 1},
     "compute": {"device": "cpu", "precision": "fp32"},
 }

@@ -12,7 +12,7 @@ import yaml
 
 from realgap.store import shards
 from tests import checkout
-from tests.slurm.conftest import Run
+from tests.slurm.conftest import Run, made_up_cards
 
 RESULTS = Path("results/reduced")
 # a step on a cluster costs ten seconds, and analyses are steps like others
@@ -48,7 +48,7 @@ class Seen:
 @pytest.fixture(scope="module")
 def study(accounted_cluster, tmp_path_factory):
     """A checkout whose config.yaml is the reduced study, run by the cluster; slurmdbd is away for a while."""
-    folder = checkout.copy(tmp_path_factory.mktemp("slurm study") / "checkout")
+    folder = made_up_cards(checkout.copy(tmp_path_factory.mktemp("slurm study") / "checkout"))
     _make_default(folder)
     run = Run(accounted_cluster, folder)
     seen, outage = Seen(folder), None
