@@ -265,7 +265,7 @@ def extract(steps, out, root, name="image_folder", split="train", stop=4):
     """(exit code, what was said) of taking the inventory of a user's data set, and of the extraction that follows."""
     settings = {"dataset": name, "validation_images_per_class": 0, "test_share": 0.01, "seed": 0}
     content = images = ""
-    with contextlib.suppress(ValueError):  # what the step says of it is looked at
+    with contextlib.suppress(ValueError, OSError):  # what the step says of it is looked at
         parts = own.Parts(inventory.take(name, root, ["cat"], out.parents[1]).images, own.Split(0, 0.01, 0, stop))
         content, images = parts.content(), parts.digest(split, ["cat"], 0, stop)
     listed = out.parents[1] / "inventory.csv"
@@ -273,7 +273,7 @@ def extract(steps, out, root, name="image_folder", split="train", stop=4):
     code, said = steps.run("scripts.data_inventory", "--root", root, "--options", options, "--out", listed)
     if code:
         return code, said
-    settings |= {"classes": {"cat": 0}, "split": split, "start": 0, "stop": stop, "images_per_class": stop}
+    settings |= {"classes": {"cat": 0}, "split": split, "start": 0, "stop": stop}
     settings |= {"test_images_per_class": None, "keep_repeats": False, "image_size": 16, "images": images}
     where = ("--root", root, "--inventory", listed, "--options", json.dumps(settings))
     return steps.run("scripts.data_extract_own", *where, "--out", out)

@@ -66,7 +66,7 @@ class Study:
         listed = ["--root", root, "--out", self.folder / "inventory.csv"]
         options = {**common, "classes": list(labels), "content": parts.content()}
         self.run_step("scripts.data_inventory", *listed, "--options", json.dumps(options))
-        common |= {"images_per_class": per_class, "test_images_per_class": None, "keep_repeats": False, "image_size": 8}
+        common |= {"test_images_per_class": None, "keep_repeats": False, "image_size": 8}
         spans = [(start, min(start + per_shard, per_class)) for start in range(0, per_class, per_shard)]
         wanted = [("train", [name], *span) for name in labels for span in spans]
         paths = []
@@ -239,7 +239,7 @@ def snakemake(folder, *arguments):
     count = -(-dataset["images_per_class"] // dataset["images_per_shard"])
     # by name: Snakemake passes over what is missing while a file that is asked for is there
     real = [f"{RESULTS}/real/{name}/{shard}.h5" for name in dataset["classes"] for shard in range(count)]
-    targets = [*real, f"{RESULTS}/training_sets/real.h5", f"{RESULTS}/test.h5"]
+    targets = [*real, *(f"{RESULTS}/{name}" for name in ("training_sets/real.h5", "test.h5", "inventory.csv"))]
     command = ["snakemake", "--configfile", "study.yaml", *arguments, "--", *targets]
     return subprocess.run(command, cwd=folder, env=checkout.environment(), capture_output=True, text=True)
 

@@ -52,7 +52,6 @@ def offer_cards():
     return int(jobs > 0)
 
 
-
 def samples_per_image(source):
     """Images that a source makes of each real one."""
     return SOURCES[source].samples_per_image(config["sampling"]["samples_per_image"])
@@ -181,21 +180,12 @@ def without(section, *keys):
     return {key: value for key, value in section.items() if key not in keys}
 
 
-def inventory_file():
-    """What a user's own data set holds. Which of it a step reads is among its params: a new inventory alone runs nothing."""
-    return {"inventory": ancient(f"{OUT}/inventory.csv")} if OWN else {}
-
-
 def data_set(wildcards, input):
-    """Where a step finds the data set. It takes `input`, so that Snakemake does not remember it: data may be moved."""
+    """Where a step finds the data set, and what a user's own holds. It takes `input`, so that Snakemake does not remember
+    it: data may be moved, and which images a step reads is said by their digest among its options.
+    """
     where = ["--root", DATASET["root"]] if DATASET["root"] else []
-    return [*where, *(["--inventory", input.inventory] if OWN else [])]
-
-
-def splitting():
-    """What decides in which part of the study an image is."""
-    keys = ("images_per_class", "validation_images_per_class", "test_share")
-    return {key: DATASET[key] for key in keys} | {"seed": config["seed"]}
+    return [*where, *(["--inventory", own_inventory()] if OWN else [])]
 
 
 @cache
@@ -206,6 +196,12 @@ def own_images():
     taken = inventory.take(DATASET["name"], DATASET["root"], CLASSES)
     validation, stop = DATASET["validation_images_per_class"], DATASET["images_per_class"]
     return own.Parts(taken.images, own.Split(config["seed"], DATASET["test_share"], validation, stop)), taken.unread
+
+
+@cache
+def own_inventory():
+    """What the user's own data set holds as a file for steps: they need not wait for another, nor look at it again."""
+    return filed(own_images()[0].as_csv())
 
 
 @cache
@@ -227,7 +223,8 @@ def check_images():
             for class_name in CLASSES if SOURCES[name].kind == "folder" else ():
                 imported_content(SOURCES[name].settings["root"], class_name)
     except (ValueError, OSError) as error:
-        sys.exit(f"config: {str(error).replace('dataset', where, 1)}")
+        said = error.strerror if isinstance(error, OSError) and error.filename is None else str(error)
+        sys.exit(f"config: {re.sub(r'^dataset', where, said)}")
     if OWN and own_images()[1].count:
         print(f"dataset.root: not read in {DATASET['root']}: {own_images()[1]}", file=sys.stderr)
 
@@ -258,8 +255,15 @@ def extraction_options(split, classes, start, stop, image_size=DATASET["image_si
     )
     if not OWN:
         return options(common)
-    images = own_images()[0].digest(split, sorted(classes), start, stop)
-    return options(common, splitting(), keep_repeats=DATASET["keep_repeats"], images=images)
+    trains, validation = split == "train", DATASET["validation_images_per_class"]
+    return options(
+        common,
+        # which images train depends on whether there are others to validate on, not on how many
+        validation_images_per_class=min(validation, 1) if trains else validation,
+        test_share=DATASET["test_share"],
+        keep_repeats=not trains and DATASET["keep_repeats"],
+        images=own_images()[0].digest(split, sorted(classes), start, stop),
+    )
 
 
 def embeddings_for(wildcards):

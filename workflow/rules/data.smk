@@ -19,9 +19,10 @@ rule take_inventory:
         runtime=60,
     params:
         options=lambda w: options(
-            without(splitting(), "images_per_class"),
+            {key: DATASET[key] for key in ("validation_images_per_class", "test_share")},
             dataset=DATASET["name"],
             classes=sorted(CLASSES),
+            seed=config["seed"],
             content=own_images()[0].content(),
         ),
         root=lambda w, output: DATASET["root"],
@@ -33,8 +34,6 @@ rule take_inventory:
 
 
 rule extract_shard:
-    input:
-        **inventory_file(),
     output:
         f"{OUT}/real/{{class_name}}/{{shard}}.h5",
     log:
@@ -58,8 +57,6 @@ rule extract_shard:
 
 
 rule extract_test:
-    input:
-        **inventory_file(),
     output:
         f"{OUT}/test.h5",
     log:
@@ -83,8 +80,6 @@ rule extract_test:
 
 
 rule extract_validation:
-    input:
-        **inventory_file(),
     output:
         f"{OUT}/validation.h5",
     log:

@@ -20,7 +20,6 @@ class Options:
     classes: dict[str, int]  # name -> label
     start: int
     stop: int
-    images_per_class: int
     validation_images_per_class: int
     test_images_per_class: int | None
     test_share: float
@@ -38,7 +37,7 @@ class Options:
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, root={}, inventory={}, out={})
-    split = own.Split(options.seed, options.test_share, options.validation_images_per_class, options.images_per_class)
+    split = own.Split(options.seed, options.test_share, options.validation_images_per_class, options.stop)
     parts = own.Parts(inventory.read(args.inventory), split)
     parts.check(list(options.classes))
     what = options.split, list(options.classes), options.start, options.stop
