@@ -172,13 +172,14 @@ def test_pictures_that_are_also_elsewhere_are_kept_out_of_the_test_set_and_count
     put(test / "zero", 0, 0, 2, name="trained-{}.bmp")  # the same pixels in other files
     put(test / "one", 0, 25, 26, name="other-{}.bmp")
     put(test / "one", 1, 20, 23, name="again-{}.bmp")
+    found = {"seen": 2, "labels": 2, "class": 3, "trained_labels": 0, "trained_class": 0}
     study.extract()
     assert study.assert_right(zero=0, one=1) == [8, 19]
-    assert shards.read(study.tested, "images").attributes["repeats"] == {"seen": 2, "labels": 2, "class": 3}
+    assert shards.read(study.tested, "images").attributes["repeats"] == found
     study.tested.unlink()
     study.extract(keep_repeats=True)
     made = shards.read(study.tested, "images")
-    assert (len(made), made.attributes["repeats"]) == (26, {"seen": 2, "labels": 2, "class": 3})
+    assert (len(made), made.attributes["repeats"]) == (26, found)
 
 
 def test_an_hdf5_file_is_split_by_content_as_well(study):

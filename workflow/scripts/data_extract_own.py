@@ -73,7 +73,11 @@ def _tested(
         if not of_one:
             raise ValueError(
                 f"dataset: class {name!r} must have images to test on; all its test images repeat others"
-                + "".join(f", {count} {repeats.MEANING[reason]}" for reason, count in found.items() if count)
+                + "".join(
+                    f", {count} {repeats.MEANING[reason]}"
+                    for reason, count in found.items()
+                    if count and reason in repeats.MEANING
+                )
             )
         chosen += of_one
     return chosen, {"repeats": found}
