@@ -18,7 +18,7 @@ from realgap.base_model import fingerprints
 from realgap.code import changes
 from realgap.cost import plan, resources
 from realgap.data import catalog
-from realgap.run import cards, failures, machine, takeover
+from realgap.run import cards, failures, machine, records, takeover
 from realgap.store import files, provenance
 from realgap.study import config as configuration
 from realgap.study import sources
@@ -83,6 +83,7 @@ EXTRACT_KEYS = {"realgap.data.loaders.LOADERS": DATASET["name"]} if EXTRACT == "
 BASE_MODEL = config["base_model"]["path"]
 # what the model is, not when its files were written: a checkout or a copy must not invalidate weeks of work
 BASE_MODEL_FINGERPRINT = fingerprints.identity(BASE_MODEL, config["base_model"]["revision"])
+PROMPTS = files.sha256(config["prompts"]["templates"])[:16]
 # A step that can use a GPU asks for one, unless the study says that it computes without. On this machine so many jobs have
 # one as there are cards (--resources gpu=N: others), and where there are none, steps ask for none.
 GPU = int(config["compute"]["device"] != "cpu")
@@ -186,6 +187,15 @@ def data_set(wildcards, input):
     """
     where = ["--root", DATASET["root"]] if DATASET["root"] else []
     return [*where, *(["--inventory", own_inventory()] if OWN else [])]
+
+
+# Where a step finds what it reads; likewise not remembered. What it reads is said by BASE_MODEL_FINGERPRINT and PROMPTS.
+def base_model(wildcards, input):
+    return BASE_MODEL
+
+
+def templates(wildcards, input):
+    return config["prompts"]["templates"]
 
 
 @cache
@@ -349,7 +359,7 @@ def shown_shards(wildcards):
 
 
 # Targets whose steps need no torch.
-LIGHT_TARGETS = {"plan", "compare", "fetch_dataset", "fetch_base_model"}
+LIGHT_TARGETS = {"plan", "compare", "adopt", "fetch_dataset", "fetch_base_model"}
 
 # classes whose images the report shows beside each other
 IN_GALLERY = CLASSES[:20]

@@ -34,7 +34,7 @@ use rule reconstruct_shard as reconstruct_full_size with:
     params:
         options=lambda w: options(config["compute"], full_size("images"), source=w.source),
         code=provenance.code("scripts.sampling_reconstruct"),
-        base_model=BASE_MODEL,
+        base_model=base_model,
         weights=BASE_MODEL_FINGERPRINT,
     message:
         "Pass class {wildcards.class_name} through the VAE alone, at the base model's resolution"
@@ -43,7 +43,6 @@ use rule reconstruct_shard as reconstruct_full_size with:
 use rule sample_shard as sample_full_size with:
     input:
         images=f"{OUT}/real/{{class_name}}/0.h5",
-        templates=config["prompts"]["templates"],
         embeddings=embeddings_for,
         moments=latents_for,
     output:
@@ -55,7 +54,9 @@ use rule sample_shard as sample_full_size with:
     params:
         options=lambda w: sampling_options(w, samples_per_image=1, **full_size("images")),
         code=provenance.code("scripts.sampling_sample"),
-        base_model=BASE_MODEL,
+        base_model=base_model,
+        templates=templates,
+        prompts=PROMPTS,
         weights=BASE_MODEL_FINGERPRINT,
     message:
         "Sample {wildcards.source} images of class {wildcards.class_name} at the base model's resolution"

@@ -10,7 +10,6 @@ counts("render_shard", None)
 rule sample_shard:
     input:
         images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
-        templates=config["prompts"]["templates"],
         embeddings=embeddings_for,
         moments=latents_for,
     output:
@@ -32,13 +31,15 @@ rule sample_shard:
         options=lambda w: sampling_options(w),
         embeddings=lambda w, input: listed(input.get("embeddings", [])),
         code=provenance.code("scripts.sampling_sample"),
-        base_model=BASE_MODEL,
+        base_model=base_model,
+        templates=templates,
+        prompts=PROMPTS,
         weights=BASE_MODEL_FINGERPRINT,
     message:
         "Sample {wildcards.source} images of class {wildcards.class_name}, shard {wildcards.shard}"
     shell:
         "python -m scripts.sampling_sample --images {input.images:q} --base-model {params.base_model:q}/model_index.json"
-        " --templates {input.templates:q} --embeddings {params.embeddings:q} --moments {input.moments:q}"
+        " --templates {params.templates:q} --embeddings {params.embeddings:q} --moments {input.moments:q}"
         " --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"
 
 
@@ -63,7 +64,7 @@ rule reconstruct_shard:
     params:
         options=lambda w: options(config["compute"], source=w.source, image_size=DATASET["image_size"], images=None),
         code=provenance.code("scripts.sampling_reconstruct"),
-        base_model=BASE_MODEL,
+        base_model=base_model,
         weights=BASE_MODEL_FINGERPRINT,
     message:
         "Pass class {wildcards.class_name}, shard {wildcards.shard} through the VAE alone (control)"

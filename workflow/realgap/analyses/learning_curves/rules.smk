@@ -59,7 +59,7 @@ rule sample_draw:
         embeddings=lambda w, input: listed(input.embeddings),
         moments=lambda w, input: listed(input.get("moments", [])),
         code=provenance.code("scripts.learning_curves_sample"),
-        base_model=BASE_MODEL,
+        base_model=base_model,
         weights=BASE_MODEL_FINGERPRINT,
     message:
         "Sample {wildcards.source} images of {wildcards.per_class} real ones of each class, draw {wildcards.draw}"
