@@ -414,6 +414,14 @@ def feature_network(wildcards):
     return ancient(config["features"]["weights"])
 
 
+@cache
+def feature_options():
+    """Of weights that the user has put there their content: neither their place nor their time counts."""
+    weights = config["features"]["weights"]
+    content = {"weights": fingerprints.of_weights(weights)} if weights else {}
+    return without(config["features"], "weights") | content
+
+
 def shards_of_sets(image_sets):
     """The image shards of several sets, one set after another, equally many of each."""
     return [shard for image_set in image_sets for shard in image_shards_of(image_set)]

@@ -25,9 +25,7 @@ rule extract_features:
         mem_mb=8000,
         runtime=60,
     params:
-        options=lambda w: options(
-            without(config["features"], "weights"), config["compute"], resampled=w.image_set == "resampled"
-        ),
+        options=lambda w: options(feature_options(), config["compute"], resampled=w.image_set == "resampled"),
         shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.features_extract"),
     message:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from realgap.store import digests, files
@@ -16,11 +17,13 @@ def fingerprint(base_model: str | Path, state: Path = STATE) -> str:
     Times of files do not count, the model card neither. `state` holds what is known of files; what is wrong with it
     is passed over.
     """
-    digest = hashlib.sha256()
-    with digests.remembered(state) as of:
-        for path in sorted(path for path in Path(base_model).glob("*/*.*") if path.is_file()):
-            digest.update(f"{path.parent.name}/{path.name} {path.stat().st_size} {of(path)}\n".encode())
-    return digest.hexdigest()[:16]
+    return _joint(Path(base_model), Path(base_model).glob("*/*.*"), state)
+
+
+def of_weights(path: str | Path, state: Path = STATE) -> str:
+    """Sixteen hex digits of what a file of weights holds, or of all files of a folder."""
+    path = Path(path)
+    return _joint(path, path.rglob("*"), state) if path.is_dir() else _joint(path.parent, [path], state)
 
 
 def identity(base_model: str | Path, revision: str | None, state: Path = STATE) -> str:
@@ -39,3 +42,12 @@ def record(base_model: str | Path, revision: str, state: Path = STATE) -> None:
     """Note that the base model, just fetched, is this revision."""
     said = {"revision": revision, "digest": fingerprint(base_model, state)}
     files.write(Path(base_model) / FETCHED, json.dumps(said).encode())
+
+
+def _joint(folder: Path, found: Iterable[Path], state: Path) -> str:
+    digest = hashlib.sha256()
+    with digests.remembered(state) as of:
+        for path in sorted(path for path in found if path.is_file()):
+            name = path.relative_to(folder).as_posix()
+            digest.update(f"{name} {path.stat().st_size} {of(path)}\n".encode())
+    return digest.hexdigest()[:16]
