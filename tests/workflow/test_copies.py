@@ -55,7 +55,7 @@ def test_results_that_were_copied_without_records_are_taken_over_and_run_nothing
     said = before.stdout + before.stderr
     assert before.returncode == 1
     assert {path: path.stat().st_mtime_ns for path in (clone / "results").rglob("*.*")} == times
-    assert said.count("Snakemake has no record of how it was made") == 1
+    assert said.count("Snakemake has no record of how it was made") == said.count("\nerror: results/reduced/") == 1
     assert "`snakemake adopt` takes over what is whole" in said
     assert "Traceback" not in said
     taken = adopt(clone)
@@ -120,3 +120,17 @@ def test_another_prompt_samples_again(finished_study, tmp_path):
     os.utime(tmp_path / "prompts.txt", (1, 1))
     study = checkout.changed(finished_study, prompts={"templates": str(tmp_path / "prompts.txt")})
     assert checkout.rules(checkout.plan(finished_study, study))["sample_shard"] == 8
+
+
+def test_weights_of_features_count_by_their_content(finished_study, tmp_path):
+    """A place or a time is nothing; another byte anywhere is other features."""
+    told = {}
+    for name, last in (("one", b"x"), ("two", b"x"), ("other", b"y")):
+        weights = tmp_path / f"{name}.pth"
+        weights.write_bytes(bytes(3_000_000) + last)
+        study = checkout.changed(finished_study, features={"extractor": "inception", "weights": str(weights)})
+        run = checkout.snakemake(finished_study, "-n", "-p", study=study, target="results/reduced/features/test.h5")
+        (command,) = [line for line in run.stdout.splitlines() if "scripts.features_extract" in line]
+        assert f"--network {weights} " in command
+        told[name] = command.partition("--options ")[2]
+    assert told["one"] == told["two"] != told["other"]

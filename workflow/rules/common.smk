@@ -408,10 +408,9 @@ def image_shards_of(image_set):
 
 
 def feature_network(wildcards):
-    """The classifier trained on real images with the first seed, or the weights that the user has put there."""
-    if config["features"]["extractor"] == "classifier":
-        return f"{OUT}/classifiers/real/seed-{config['seeds'][0]}.safetensors"
-    return ancient(config["features"]["weights"])
+    """The classifier trained on real images with the first seed, unless the user has put other weights somewhere."""
+    own = config["features"]["extractor"] == "classifier"
+    return f"{OUT}/classifiers/real/seed-{config['seeds'][0]}.safetensors" if own else []
 
 
 @cache

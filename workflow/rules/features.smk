@@ -26,10 +26,11 @@ rule extract_features:
         runtime=60,
     params:
         options=lambda w: options(feature_options(), config["compute"], resampled=w.image_set == "resampled"),
+        network=lambda w, input: str(input.network) or config["features"]["weights"],
         shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.features_extract"),
     message:
         "Extract features of the set {wildcards.image_set}"
     shell:
-        "python -m scripts.features_extract --network {input.network:q} --shards {params.shards:q}"
+        "python -m scripts.features_extract --network {params.network:q} --shards {params.shards:q}"
         " --options {params.options:q} --out {output:q} --gpus {resources.gpu} > {log:q} 2>&1"

@@ -7,6 +7,7 @@ from collections import Counter
 from snakemake.resources import GroupResources
 
 FAILURES = failures.Recorder()
+REFUSED = []  # whether this run has stopped because of what is not known
 
 if workflow.is_main_process:
     logging.getLogger("snakemake.logging").addHandler(FAILURES)
@@ -114,7 +115,7 @@ def not_known():
         return ""
     more = f" and {len(strange) - 1} more" if strange[1:] else ""
     return (
-        f"\nerror: {strange[0]}{more}: Snakemake has no record of how it was made, as in a copy without .snakemake/. "
+        f"\n{'error' if REFUSED else 'warning'}: {strange[0]}{more}: Snakemake has no record of how it was made, as in a copy without .snakemake/. "
         "`snakemake adopt` takes over what is whole; what is not is made again\n"
     )
 
@@ -122,6 +123,7 @@ def not_known():
 def refuse_what_is_not_known():
     """Before the first job: nothing is made of files that may be another study's, and nothing of value is made again."""
     if not_known():
+        REFUSED.append(True)
         sys.exit(1)
 
 

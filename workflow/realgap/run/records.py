@@ -32,15 +32,16 @@ class Found:
 
 def keep(study: str | Path, jobs: Iterable[tuple[Sequence[str], Record]]) -> None:
     """Write down the records of finished jobs, (outputs, record) each; what has one already is not read again."""
-    path, known = Path(study) / NAME, _load(study)
+    known = _load(study)
     before = dict(known)
-    for outputs, record in jobs:
-        own = {key: value for key, value in record.items() if key not in _LEFT_OUT}
-        if known.get(outputs[0], {}).get("record") != own:
-            known[outputs[0]] = {"record": own, "outputs": {output: files.sha256(output) for output in outputs}}
-    if known != before:
-        with contextlib.suppress(OSError):  # the next run writes it
-            files.write(path, json.dumps({"checksum": _checksum(known), "jobs": known}).encode())
+    with contextlib.suppress(OSError):  # the next run writes it
+        for outputs, record in jobs:
+            own = {key: value for key, value in record.items() if key not in _LEFT_OUT}
+            if known.get(outputs[0], {}).get("record") != own:
+                known[outputs[0]] = {"record": own, "outputs": {output: files.sha256(output) for output in outputs}}
+        if known != before:
+            content = {"checksum": _checksum(known), "jobs": known}
+            files.write(Path(study) / NAME, json.dumps(content).encode())
 
 
 def compare(study: str | Path, has_record: Callable[[str], bool]) -> Found:
