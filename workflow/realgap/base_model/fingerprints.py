@@ -23,7 +23,7 @@ def fingerprint(base_model: str | Path, state: Path = STATE) -> str:
 def of_weights(path: str | Path, state: Path = STATE) -> str:
     """Sixteen hex digits of what a file of weights holds, or of all files of a folder."""
     path = Path(path)
-    return _joint(path, path.rglob("*"), state) if path.is_dir() else _joint(path.parent, [path], state)
+    return _joint(path, path.rglob("*") if path.is_dir() else [path], state)
 
 
 def identity(base_model: str | Path, revision: str | None, state: Path = STATE) -> str:
