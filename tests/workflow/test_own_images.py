@@ -305,6 +305,21 @@ def test_a_picture_that_no_set_holds_runs_nothing_else_again(checked_out):
     assert planned(checked_out) == {("take_inventory", "")}
 
 
+def test_a_shared_cache_serves_ones_own_images(checked_out, tmp_path):
+    """A folder among the inputs of what is before a cached step would have no checksum, and the step would fail."""
+    (tmp_path / "cache").mkdir()
+    made = checked_out / RESULTS / "moments/zero/0.h5"
+    environment = {**checkout.environment(), "SNAKEMAKE_OUTPUT_CACHE": str(tmp_path / "cache")}
+    options = ("--configfile", "study.yaml", "--cache", "encode_shard", "--", f"{RESULTS}/moments/zero/0.h5")
+    for is_served in (False, True):
+        run = subprocess.run(["snakemake", *options], cwd=checked_out, env=environment, capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert made.is_symlink()
+        made.unlink()
+        log = checked_out / RESULTS / "logs/encode_shard/zero-0.log"
+        assert (log.stat().st_size == 0) == is_served
+
+
 # --- what is refused beforehand ---------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,7 @@
 """Extract the features of a set of images by one network, the same for every set."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -40,12 +40,7 @@ def main() -> None:
         for path in steps.progress(args.shards, len(args.shards), "extracting")
     ]
     arrays = {key: np.concatenate([part[key] for part in parts]) for key in shards.LAYOUT["features"]}
-    made = {
-        "step": "extract_features",
-        "extractor": name,
-        "options": steps.said(options),
-        naming.KEY: naming.joint(known),
-    }
+    made = {"step": "extract_features", "extractor": name, "options": asdict(options), naming.KEY: naming.joint(known)}
     shards.write(args.out, "features", arrays, made)
 
 
