@@ -49,6 +49,7 @@ rule table:
 
 
 onstart:
+    refuse_what_is_not_known()
     fetch()
     # steps of a run on this machine start in moments; on a cluster the login node is left alone
     heavy = not set(workflow.dag_settings.targets) <= LIGHT_TARGETS or not workflow.dag_settings.targets

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from realgap.base_model import fingerprints
-from realgap.store import files
+from realgap.store import digests, files
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def weights(tmp_path):
 @pytest.fixture
 def settled(monkeypatch):
     """Files are remembered however short a time ago they were written."""
-    monkeypatch.setattr(fingerprints, "SETTLED_S", -3600)
+    monkeypatch.setattr(digests, "SETTLED_S", -3600)
 
 
 def test_a_copy_of_a_base_model_has_its_fingerprint(base_model, tmp_path, fingerprint):

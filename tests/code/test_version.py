@@ -282,7 +282,7 @@ class Calls:
 
 def small_steps(tmp_path, base_model, images_shard, invert_arguments):
     """Command lines of small real steps, and the keys of their tables."""
-    extraction = {"dataset": "digits", "root": None, "split": "train", "classes": ["one"], "start": 0, "stop": 4}
+    extraction = {"dataset": "digits", "split": "train", "classes": {"one": 1}, "start": 0, "stop": 4}
     extraction |= {"validation_images_per_class": 0, "test_images_per_class": None, "image_size": 16, "seed": 0}
     encoding = {"resolution": 16, **given.COMPUTE}
     inverting = invert_arguments(tmp_path / "out.h5")

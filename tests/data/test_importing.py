@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from realgap.data import inventory
 from realgap.data.images import resize
 from realgap.store import shards
 
@@ -44,9 +45,15 @@ def imported(tmp_path, run_step, images_shard):
 
     def run(root, class_name, shard=0, of=1, size=8, **more):
         real = images_shard("real.h5", n=2, label=STUDY.get(class_name, 0), first_id=40)
-        options = {"source": "gan", "root": str(root), "class_name": class_name, "shard": shard, "shards": of}
+        kind = "hdf5" if root.is_file() else "image_folder"
+        try:
+            content = inventory.digest(inventory.imported(kind, root, class_name, tmp_path))
+        except ValueError:  # what the step says of it is looked at
+            content = ""
+        options = {"source": "gan", "content": content, "class_name": class_name, "shard": shard}
+        options = json.dumps({**options, "shards": of, "image_size": size})
         out = tmp_path / f"{class_name}-{shard}-{of}.h5"
-        line = ["--images", real, "--options", json.dumps({**options, "image_size": size}), "--out", out]
+        line = ["--images", real, "--root", root, "--options", options, "--out", out]
         run_step("scripts.sampling_import", *line, *more.values())
         return shards.read(out, "images")
 
@@ -90,7 +97,7 @@ def test_the_first_variants_are_as_many_as_real_images(folder, imported):
 
 
 def test_a_class_that_is_missing_and_too_few_images_are_one_line(folder, imported):
-    with pytest.raises(ValueError, match=r"^sources\.gan\.root: .*gan must hold the class frog; it does not$"):
+    with pytest.raises(ValueError, match=r"^sources\.gan\.classes: .*gan must hold the folder frog; it does not$"):
         imported(folder, "frog")
     with pytest.raises(ValueError, match=r"sources\.gan\.root: must hold at least 6 images of cat, one a shard; got 5"):
         imported(folder, "cat", 5, 6)

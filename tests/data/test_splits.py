@@ -103,5 +103,5 @@ def test_what_is_not_there_is_refused_in_one_line(digits):
         splits.training_rows(digits, "three", 180, 184, seed=0, validation=0)
     with pytest.raises(ValueError, match=r"class 'three' has 183 images, got 180 and 4 for validation"):
         splits.training_rows(digits, "three", 0, 180, seed=0, validation=4)
-    with pytest.raises(ValueError, match=r"dataset\.images_per_class: must leave images to test on, got 183"):
+    with pytest.raises(ValueError, match=r"must leave images of 'three' to test on, got 183 of 183"):
         splits.held_out_rows(digits, ["three", "eight"], None, seed=0, trained=183)

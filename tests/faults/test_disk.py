@@ -84,7 +84,7 @@ def test_a_read_only_disk_is_named(disk):
 
 
 def test_a_limit_on_a_files_size_is_named_with_the_need(tmp_path, steps):
-    options = '{"classes": ["one"], "dataset": "digits", "image_size": 64, "root": null, "seed": 0, "split": "train", '
+    options = '{"classes": {"one": 1}, "dataset": "digits", "image_size": 64, "seed": 0, "split": "train", '
     options += '"start": 0, "stop": 20, "test_images_per_class": null, "validation_images_per_class": 0}'
     command = ["scripts.data_extract", "--options", options, "--out", tmp_path / "out" / "0.h5"]
     # not through the server of warm steps, which has limits of its own

@@ -42,11 +42,3 @@ def test_sources_get_their_own_shards_and_the_control_is_resampled(described):
     assert list(sets) == ["real", "resampled"]
     np.testing.assert_array_equal(sets["resampled"].images, resampled(sets["real"].images))
     assert (sets["resampled"].images != sets["real"].images).any()
-
-
-def test_class_names_are_in_the_order_of_their_numbers():
-    parts = [
-        shards.Shard({"labels": np.array([label])}, {"options": {"classes": [name]}})
-        for label, name in ((2, "two"), (0, "zero"), (1, "one"))
-    ]
-    assert image_sets.class_names(parts) == ["zero", "one", "two"]

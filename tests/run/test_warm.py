@@ -229,7 +229,7 @@ def test_the_plain_interpreter_runs_the_step_when_no_server_answers(steps, tmp_p
 
 
 def test_a_step_writes_the_bytes_that_the_plain_interpreter_writes(server, tmp_path):
-    options = {"dataset": "digits", "root": None, "split": "train", "classes": ["three"], "start": 0, "stop": 5}
+    options = {"dataset": "digits", "split": "train", "classes": {"three": 3}, "start": 0, "stop": 5}
     options |= {"validation_images_per_class": 0, "test_images_per_class": None, "image_size": 16, "seed": 0}
     options = json.dumps(options)
     for where, name in ((server, "warm.h5"), (None, "plain.h5")):

@@ -288,6 +288,30 @@ def test_the_real_command_stops_before_any_job_without_a_traceback(tmp_path, tex
     assert not (ROOT / "results" / "never-made").exists()
 
 
+def test_too_little_address_space_is_one_line_before_any_step_fails_without_a_word_of_it():
+    command = "ulimit -v 6000000; exec snakemake -n --quiet --nolock"
+    run = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    said = run.stdout + run.stderr
+    assert run.returncode == 1, said
+    assert said.count("ulimit -v: must be unlimited or at least 7812500 (kB); got 6000000") == 1
+    assert "Traceback" not in said
+
+
+def test_a_second_configfile_option_is_refused_for_snakemake_would_drop_the_first(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text(f"study: {name}\n")
+    for options, code in (
+        (["--configfile", tmp_path / "one.yaml", f"--configfile={tmp_path}/two.yaml"], 1),
+        (["--configfile", tmp_path / "one.yaml", tmp_path / "two.yaml", "--"], 0),
+    ):
+        command = ["snakemake", "-n", "--quiet", "--nolock", *options]
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        said = run.stdout + run.stderr
+        assert run.returncode == code, said
+        assert said.count("--configfile: must stand once, with all files behind it; got it twice") == code
+        assert "Traceback" not in said
+
+
 @pytest.mark.parametrize(
     ("key", "text", "value"),
     [

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -18,7 +19,7 @@ from realgap.code import changes
 from realgap.cost import plan, resources, sizes
 from realgap.cost.analyses import Analyses
 from realgap.data import catalog
-from realgap.run import cards, failures, machine, takeover
+from realgap.run import cards, failures, machine, records, takeover
 from realgap.store import files, provenance
 from realgap.study import config as configuration
 from realgap.study import recipes, sources
@@ -73,14 +74,20 @@ def made_by(rule):
 
 DATASET = config["dataset"]
 CLASSES = configuration.classes(config)
+# the number of each class, in every file of the study
+LABELS = {name: catalog.label(DATASET["name"], name) for name in CLASSES}
+# a user's own data set, of which an inventory is taken
+OWN = DATASET["name"] in ("image_folder", "hdf5")
 # the step that extracts real images: what draws scenes is code of a study of rendered ones alone
-EXTRACT = "scripts.data_extract_rendered" if DATASET["name"] == "rendered" else "scripts.data_extract"
+EXTRACT = "scripts.data_extract_own" if OWN else "scripts.data_extract"
+EXTRACT = "scripts.data_extract_rendered" if DATASET["name"] == "rendered" else EXTRACT
 # of the loaders it is this study's that counts: another data set is another loader, and changes nothing here
 EXTRACT_KEYS = {"realgap.data.loaders.LOADERS": DATASET["name"]} if EXTRACT == "scripts.data_extract" else {}
 # no input of a rule: it may be fetched first (fetching.smk), or stand elsewhere tomorrow
 BASE_MODEL = config["base_model"]["path"]
 # what the model is, not when its files were written: a checkout or a copy must not invalidate weeks of work
 BASE_MODEL_FINGERPRINT = fingerprints.identity(BASE_MODEL, config["base_model"]["revision"])
+PROMPTS = files.sha256(config["prompts"]["templates"])[:16]
 # A step that can use a GPU asks for one, unless the study says that it computes without. On this machine so many jobs have
 # one as there are cards (--resources gpu=N: others), and where there are none, steps ask for none.
 GPU = int(config["compute"]["device"] != "cpu")
@@ -190,11 +197,76 @@ def without(section, *keys):
     return {key: value for key, value in section.items() if key not in keys}
 
 
-def dataset_files(wildcards):
-    """The user's own images, where they are the user's to bring; others are no inputs: see fetching.smk."""
+def no_files(wildcards):
+    """Real images are no inputs: which ones a step reads is said by their digest among its options.
+
+    Every graph has real images, and asks for them after the profile is read and before it is cut.
+    """
     if workflow.is_main_process:
-        fit_groups()  # every graph has real images, and asks for them after the profile is read and before it is cut
-    return [ancient(DATASET["root"])] if DATASET["name"] in ("image_folder", "hdf5") else []
+        fit_groups()
+    return []
+
+
+def data_set(wildcards, input):
+    """Where a step finds the data set, and what a user's own holds. It takes `input`, so that Snakemake does not remember
+    it: data may be moved, and which images a step reads is said by their digest among its options.
+    """
+    where = ["--root", DATASET["root"]] if DATASET["root"] else []
+    return [*where, *(["--inventory", own_inventory()] if OWN else [])]
+
+
+# Where a step finds what it reads; likewise not remembered. What it reads is said by BASE_MODEL_FINGERPRINT and PROMPTS.
+def base_model(wildcards, input):
+    return BASE_MODEL
+
+
+def templates(wildcards, input):
+    return config["prompts"]["templates"]
+
+
+@cache
+def own_images():
+    """The images of the user's own data set by part and class; files are read once, and looked at in each run."""
+    from realgap.data import inventory, own  # a quarter of a second, for those who need it
+
+    taken = inventory.take(DATASET["name"], DATASET["root"], CLASSES)
+    validation, stop = DATASET["validation_images_per_class"], DATASET["images_per_class"]
+    return own.Parts(taken.images, own.Split(config["seed"], DATASET["test_share"], validation, stop)), taken.unread
+
+
+@cache
+def own_inventory():
+    """What the user's own data set holds as a file for steps: they need not wait for another, nor look at it again."""
+    return filed(own_images()[0].as_csv())
+
+
+@cache
+def imported_content(root, class_name):
+    """Digest of a class in the folder of a source, whatever its files are called."""
+    from realgap.data import inventory
+
+    return inventory.digest(inventory.imported("hdf5" if os.path.isfile(root) else "image_folder", root, class_name))
+
+
+def check_images():
+    """Before any job: that there are enough of the user's own, and that a folder of other images has each class."""
+    where = "dataset"
+    try:
+        if OWN:
+            own_images()[0].check(CLASSES)
+        for name in GENERATED:
+            where = f"sources.{name}"
+            for class_name in CLASSES if SOURCES[name].kind == "folder" else ():
+                imported_content(SOURCES[name].settings["root"], class_name)
+    except (ValueError, OSError) as error:
+        said = error.strerror if isinstance(error, OSError) and error.filename is None else str(error)
+        sys.exit(f"config: {re.sub(r'^dataset', where, said)}")
+    if OWN and own_images()[1].count:
+        print(f"dataset.root: not read in {DATASET['root']}: {own_images()[1]}", file=sys.stderr)
+
+
+if workflow.is_main_process:
+    check_images()
 
 
 def reading_options():
@@ -203,18 +275,30 @@ def reading_options():
 
 
 def extraction_options(split, classes, start, stop, image_size=DATASET["image_size"]):
-    return options(
+    """Of a published data set its split and order; of a user's own the digest of the images, whatever they are called."""
+    common = dict(
         split=split,
-        classes=classes,
+        # by name, not in the config's order
+        classes={name: LABELS[name] for name in sorted(classes)},
         start=start,
         stop=stop,
         dataset=DATASET["name"],
-        root=DATASET["root"],
         validation_images_per_class=DATASET["validation_images_per_class"],
         test_images_per_class=None if split == "train" else DATASET["test_images_per_class"],
         image_size=image_size,
         seed=config["seed"],
         **reading_options(),
+    )
+    if not OWN:
+        return options(common)
+    trains, validation = split == "train", DATASET["validation_images_per_class"]
+    return options(
+        common,
+        # which images train depends on whether there are others to validate on, not on how many
+        validation_images_per_class=min(validation, 1) if trains else validation,
+        test_share=DATASET["test_share"],
+        keep_repeats=not trains and DATASET["keep_repeats"],
+        images=own_images()[0].digest(split, sorted(classes), start, stop),
     )
 
 
@@ -306,7 +390,7 @@ def shown_shards(wildcards):
 
 
 # Targets whose steps need no torch.
-LIGHT_TARGETS = {"plan", "compare", "fetch_dataset", "fetch_base_model"}
+LIGHT_TARGETS = {"plan", "compare", "adopt", "fetch_dataset", "fetch_base_model"}
 
 # classes whose images the report shows beside each other
 IN_GALLERY = CLASSES[:20]
@@ -355,20 +439,22 @@ def image_shards_of(image_set):
 
 
 def feature_network(wildcards):
-    """The classifier trained on real images with the first seed, or the weights that the user has put there."""
-    if config["features"]["extractor"] == "classifier":
-        return f"{OUT}/classifiers/real/seed-{config['seeds'][0]}.safetensors"
-    return ancient(config["features"]["weights"])
+    """The classifier trained on real images with the first seed, unless the user has put other weights somewhere."""
+    own = config["features"]["extractor"] == "classifier"
+    return f"{OUT}/classifiers/real/seed-{config['seeds'][0]}.safetensors" if own else []
+
+
+@cache
+def feature_options():
+    """Of weights that the user has put there their content: neither their place nor their time counts."""
+    weights = config["features"]["weights"]
+    content = {"weights": fingerprints.of_weights(weights)} if weights else {}
+    return without(config["features"], "weights") | content
 
 
 def shards_of_sets(image_sets):
     """The image shards of several sets, one set after another, equally many of each."""
     return [shard for image_set in image_sets for shard in image_shards_of(image_set)]
-
-
-def first_shards():
-    """The first shard of real images of each class: it says which class has which number."""
-    return expand(f"{OUT}/real/{{class_name}}/0.h5", class_name=CLASSES)
 
 
 def under_table():
@@ -386,7 +472,7 @@ def under_table():
         f"{OUT}/predictions/{{name}}/seed-{{seed}}.h5",
     ):
         files += expand(pattern, name=config["training_sets"], seed=config["seeds"])
-    return [f"{OUT}/test.h5", *files]
+    return [f"{OUT}/test.h5", *files, *([f"{OUT}/inventory.csv"] if OWN else [])]
 
 
 def artefacts():

@@ -1,11 +1,40 @@
 counts("extract_shard", lambda w: MEASURING.read(images_of(w)))
 counts("extract_test", lambda w: MEASURING.read(PLAN.test_images()))
 counts("extract_validation", lambda w: MEASURING.read(PLAN.classes * DATASET["validation_images_per_class"]))
+counts("take_inventory", lambda w: MEASURING.read(len(own_images()[0].images)))
+
+
+# of a user's own data set, read again in each run where size or time of a file differ
+rule take_inventory:
+    output:
+        f"{OUT}/inventory.csv",
+    log:
+        f"{OUT}/logs/take_inventory.log",
+    conda:
+        "../../envs/realgap.yaml"
+    resources:
+        mem_mb=memory_for("take_inventory"),
+        runtime=minutes_for("take_inventory"),
+    params:
+        options=lambda w: options(
+            {key: DATASET[key] for key in ("validation_images_per_class", "test_share")},
+            dataset=DATASET["name"],
+            classes=sorted(CLASSES),
+            seed=config["seed"],
+            content=own_images()[0].content(),
+        ),
+        root=lambda w, output: DATASET["root"],
+        code=provenance.code("scripts.data_inventory"),
+        benchmark=f"{OUT}/benchmarks/take_inventory.tsv",
+    message:
+        "Take the inventory of {config[dataset][root]}"
+    shell:
+        "python -m scripts.data_inventory --root {params.root:q} --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule extract_shard:
     input:
-        dataset_files,
+        no_files,
     output:
         f"{OUT}/real/{{class_name}}/{{shard}}.h5",
     log:
@@ -18,17 +47,18 @@ rule extract_shard:
     params:
         options=lambda w: extraction_options("train", [w.class_name], *span(w.shard)),
         step=EXTRACT,
+        data_set=data_set,
         code=provenance.code(EXTRACT, EXTRACT_KEYS),
         benchmark=f"{OUT}/benchmarks/extract_shard/{{class_name}}-{{shard}}.tsv",
     message:
         "Extract real images of class {wildcards.class_name}, shard {wildcards.shard}"
     shell:
-        "python -m {params.step} --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
+        "python -m {params.step} {params.data_set:q} --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule extract_test:
     input:
-        dataset_files,
+        no_files,
     output:
         f"{OUT}/test.h5",
     log:
@@ -39,19 +69,20 @@ rule extract_test:
         mem_mb=memory_for("extract_test"),
         runtime=minutes_for("extract_test"),
     params:
-        options=extraction_options("test", CLASSES, 0, DATASET["images_per_class"]),
+        options=lambda w: extraction_options("test", CLASSES, 0, DATASET["images_per_class"]),
         step=EXTRACT,
+        data_set=data_set,
         code=provenance.code(EXTRACT, EXTRACT_KEYS),
         benchmark=f"{OUT}/benchmarks/extract_test.tsv",
     message:
         "Extract the real test images"
     shell:
-        "python -m {params.step} --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
+        "python -m {params.step} {params.data_set:q} --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule extract_validation:
     input:
-        dataset_files,
+        no_files,
     output:
         f"{OUT}/validation.h5",
     log:
@@ -62,11 +93,12 @@ rule extract_validation:
         mem_mb=memory_for("extract_validation"),
         runtime=minutes_for("extract_validation"),
     params:
-        options=extraction_options("validation", CLASSES, 0, DATASET["images_per_class"]),
+        options=lambda w: extraction_options("validation", CLASSES, 0, DATASET["images_per_class"]),
         step=EXTRACT,
+        data_set=data_set,
         code=provenance.code(EXTRACT, EXTRACT_KEYS),
         benchmark=f"{OUT}/benchmarks/extract_validation.tsv",
     message:
         "Extract the real validation images"
     shell:
-        "python -m {params.step} --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
+        "python -m {params.step} {params.data_set:q} --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

@@ -23,14 +23,13 @@ rule extract_features:
         mem_mb=memory_for("extract_features", GPU),
         runtime=minutes_for("extract_features"),
     params:
-        options=lambda w: options(
-            without(config["features"], "weights"), config["compute"], resampled=w.image_set == "resampled"
-        ),
+        options=lambda w: options(feature_options(), config["compute"], resampled=w.image_set == "resampled"),
+        network=lambda w, input: str(input.network) or config["features"]["weights"],
         shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.features_extract"),
         benchmark=f"{OUT}/benchmarks/extract_features/{{image_set}}.tsv",
     message:
         "Extract features of the set {wildcards.image_set}"
     shell:
-        "python -m scripts.features_extract --network {input.network:q} --shards {params.shards:q}"
+        "python -m scripts.features_extract --network {params.network:q} --shards {params.shards:q}"
         " --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"

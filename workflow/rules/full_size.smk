@@ -18,6 +18,7 @@ use rule extract_shard as extract_full_size with:
     params:
         options=lambda w: extraction_options("train", [w.class_name], 0, **full_size("stop")),
         step=EXTRACT,
+        data_set=data_set,
         code=provenance.code(EXTRACT, EXTRACT_KEYS),
         benchmark=f"{OUT}/benchmarks/extract_full_size/{{class_name}}.tsv",
     message:
@@ -39,7 +40,7 @@ use rule reconstruct_shard as reconstruct_full_size with:
     params:
         options=lambda w: options(config["compute"], full_size("images"), source=w.source),
         code=provenance.code("scripts.sampling_reconstruct"),
-        base_model=BASE_MODEL,
+        base_model=base_model,
         weights=BASE_MODEL_FINGERPRINT,
         benchmark=f"{OUT}/benchmarks/reconstruct_full_size/{{source}}-{{class_name}}.tsv",
     message:
@@ -49,7 +50,6 @@ use rule reconstruct_shard as reconstruct_full_size with:
 use rule sample_shard as sample_full_size with:
     input:
         images=f"{OUT}/real/{{class_name}}/0.h5",
-        templates=config["prompts"]["templates"],
         embeddings=embeddings_for,
         moments=latents_for,
     output:
@@ -64,7 +64,9 @@ use rule sample_shard as sample_full_size with:
     params:
         options=lambda w: sampling_options(w, samples_per_image=1, **full_size("images")),
         code=provenance.code("scripts.sampling_sample"),
-        base_model=BASE_MODEL,
+        base_model=base_model,
+        templates=templates,
+        prompts=PROMPTS,
         weights=BASE_MODEL_FINGERPRINT,
         benchmark=f"{OUT}/benchmarks/sample_full_size/{{source}}-{{class_name}}.tsv",
     message:

@@ -25,7 +25,7 @@ rule encode_shard:
         options=options(config["compute"], resolution=config["base_model"]["resolution"]),
         code=provenance.code("scripts.inversion_encode"),
         benchmark=f"{OUT}/benchmarks/encode_shard/{{class_name}}-{{shard}}.tsv",
-        base_model=BASE_MODEL,
+        base_model=base_model,
         weights=BASE_MODEL_FINGERPRINT,
         # a shared cache does not see wildcards, only params
         shard=lambda w: f"{w.class_name}/{w.shard}",
@@ -41,7 +41,6 @@ rule invert_shard:
     input:
         images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
         moments=f"{OUT}/moments/{{class_name}}/{{shard}}.h5",
-        templates=config["prompts"]["templates"],
     output:
         f"{OUT}/embeddings/{{class_name}}/{{shard}}.h5",
     log:
@@ -60,14 +59,16 @@ rule invert_shard:
             "scripts.inversion_invert", {"scripts.inversion_invert.STARTS": config["inversion"]["start"]}
         ),
         benchmark=f"{OUT}/benchmarks/invert_shard/{{class_name}}-{{shard}}.tsv",
-        base_model=BASE_MODEL,
+        base_model=base_model,
+        templates=templates,
+        prompts=PROMPTS,
         weights=BASE_MODEL_FINGERPRINT,
         shard=lambda w: w.shard,
     message:
         "Invert class {wildcards.class_name}, shard {wildcards.shard} into embeddings"
     shell:
         "python -m scripts.inversion_invert --images {input.images:q} --moments {input.moments:q}"
-        " --base-model {params.base_model:q}/model_index.json --templates {input.templates:q}"
+        " --base-model {params.base_model:q}/model_index.json --templates {params.templates:q}"
         " --options {params.options:q} --out {output:q}"
         " --benchmark {params.benchmark:q} --gpus {resources.gpu} > {log:q} 2>&1"
 
@@ -75,7 +76,6 @@ rule invert_shard:
 rule invert_class:
     input:
         moments=lambda w: class_shards(f"{OUT}/moments/{{class_name}}/{{shard}}.h5", [w.class_name]),
-        templates=config["prompts"]["templates"],
     output:
         f"{OUT}/class_embeddings/{{class_name}}.h5",
     log:
@@ -93,7 +93,9 @@ rule invert_class:
         ),
         moments=lambda w, input: listed(input.moments),
         code=provenance.code("scripts.inversion_invert_class"),
-        base_model=BASE_MODEL,
+        base_model=base_model,
+        templates=templates,
+        prompts=PROMPTS,
         weights=BASE_MODEL_FINGERPRINT,
         benchmark=f"{OUT}/benchmarks/invert_class/{{class_name}}.tsv",
     message:
@@ -101,4 +103,4 @@ rule invert_class:
     shell:
         "python -m scripts.inversion_invert_class --moments {params.moments:q}"
         " --base-model {params.base_model:q}/model_index.json"
-        " --templates {input.templates:q} --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
+        " --templates {params.templates:q} --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"

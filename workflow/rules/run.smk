@@ -1,5 +1,6 @@
 # A run, on this machine or a cluster: what it will ask for, who follows it, what failed, what it passed over.
 # The sites' side is in slurm/.
+import asyncio
 import atexit
 import logging
 from functools import cache
@@ -7,11 +8,14 @@ from collections import Counter
 from snakemake.resources import GroupResources
 
 FAILURES = failures.Recorder()
+REFUSED = []  # whether this run has stopped because of what is not known
 
 if workflow.is_main_process:
     logging.getLogger("snakemake.logging").addHandler(FAILURES)
     atexit.register(lambda: print(passed_over(), end="", file=sys.stderr))
+    atexit.register(lambda: print(not_known(), end="", file=sys.stderr))
     if not workflow.output_settings.dryrun:
+        atexit.register(lambda: records.keep(OUT, finished_jobs()))
         try:
             for line in takeover.take_over():
                 logging.getLogger("snakemake.logging").warning(line)
@@ -86,6 +90,42 @@ def passed_over():
         " other options than this study's. `snakemake table` makes again all that the table stands on, `snakemake`"
         " whatever is missing\n"
     )
+
+
+def finished_jobs():
+    """Outputs and Snakemake's record of each job whose files are there, for `snakemake adopt`."""
+    dag = getattr(workflow, "_dag", None)
+    for job in [] if dag is None else dag.jobs:
+        outputs = [str(path) for path in job.output]
+        if not outputs or not all(os.path.exists(path) and path.startswith(f"{OUT}/") for path in outputs):
+            continue
+        record = workflow.persistence.metadata(job.output[0])
+        if record is not None and not asyncio.run(workflow.persistence.incomplete(job)):
+            yield outputs, dict(record.items())
+
+
+def not_known():
+    """A line, if there are files of which nothing says how they were made: Snakemake would take them as they are."""
+    dag = getattr(workflow, "_dag", None)
+    if dag is None or FAILURES.any:
+        return ""
+    jobs = (job for job in dag.jobs if job.output and not dag.reason(job).forced)
+    there = (job for job in jobs if all(map(os.path.exists, job.output)))
+    strange = sorted(path for job in there if not workflow.persistence.has_metadata(job) for path in job.output)
+    if not strange:
+        return ""
+    more = f" and {len(strange) - 1} more" if strange[1:] else ""
+    return (
+        f"\n{'error' if REFUSED else 'warning'}: {strange[0]}{more}: Snakemake has no record of how it was made, as in a copy without .snakemake/. "
+        "`snakemake adopt` takes over what is whole; what is not is made again\n"
+    )
+
+
+def refuse_what_is_not_known():
+    """Before the first job: nothing is made of files that may be another study's, and nothing of value is made again."""
+    if not_known():
+        REFUSED.append(True)
+        sys.exit(1)
 
 
 def say_what_failed():

@@ -10,7 +10,6 @@ counts("render_shard", lambda w: MEASURING.render(images_of(w)))
 rule sample_shard:
     input:
         images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
-        templates=config["prompts"]["templates"],
         embeddings=embeddings_for,
         moments=latents_for,
     output:
@@ -30,14 +29,16 @@ rule sample_shard:
         options=lambda w: sampling_options(w),
         embeddings=lambda w, input: listed(input.get("embeddings", [])),
         code=provenance.code("scripts.sampling_sample"),
-        base_model=BASE_MODEL,
+        base_model=base_model,
+        templates=templates,
+        prompts=PROMPTS,
         weights=BASE_MODEL_FINGERPRINT,
         benchmark=f"{OUT}/benchmarks/sample_shard/{{source}}-{{class_name}}-{{shard}}.tsv",
     message:
         "Sample {wildcards.source} images of class {wildcards.class_name}, shard {wildcards.shard}"
     shell:
         "python -m scripts.sampling_sample --images {input.images:q} --base-model {params.base_model:q}/model_index.json"
-        " --templates {input.templates:q} --embeddings {params.embeddings:q} --moments {input.moments:q}"
+        " --templates {params.templates:q} --embeddings {params.embeddings:q} --moments {input.moments:q}"
         " --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
@@ -60,7 +61,7 @@ rule reconstruct_shard:
     params:
         options=lambda w: options(config["compute"], source=w.source, image_size=DATASET["image_size"], images=None),
         code=provenance.code("scripts.sampling_reconstruct"),
-        base_model=BASE_MODEL,
+        base_model=base_model,
         weights=BASE_MODEL_FINGERPRINT,
         benchmark=f"{OUT}/benchmarks/reconstruct_shard/{{source}}-{{class_name}}-{{shard}}.tsv",
     message:
@@ -73,7 +74,6 @@ rule reconstruct_shard:
 rule import_shard:
     input:
         images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
-        root=lambda w: ancient(SOURCES[w.source].settings["root"]),
     output:
         f"{OUT}/samples/{{source}}/{{class_name}}/{{shard}}.h5",
     log:
@@ -88,20 +88,22 @@ rule import_shard:
     params:
         options=lambda w: options(
             source=w.source,
-            root=SOURCES[w.source].settings["root"],
             class_name=w.class_name,
             shard=int(w.shard),
             shards=shard_count(),
             image_size=DATASET["image_size"],
+            content=imported_content(SOURCES[w.source].settings["root"], w.class_name),
             **reading_options(),
         ),
+        # where it is now; it takes `input`, so that Snakemake does not remember it
+        root=lambda w, input: SOURCES[w.source].settings["root"],
         code=provenance.code("scripts.sampling_import"),
         benchmark=f"{OUT}/benchmarks/import_shard/{{source}}-{{class_name}}-{{shard}}.tsv",
     message:
         "Read images of class {wildcards.class_name}, shard {wildcards.shard} from the folder of {wildcards.source}"
     shell:
-        "python -m scripts.sampling_import --images {input.images:q} --options {params.options:q} --out {output:q}"
-        " --benchmark {params.benchmark:q} > {log:q} 2>&1"
+        "python -m scripts.sampling_import --images {input.images:q} --root {params.root:q} --options {params.options:q}"
+        " --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule render_shard:

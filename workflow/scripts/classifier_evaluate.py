@@ -1,11 +1,9 @@
 """Evaluate a classifier on the real test images: its logits for each of them."""
 
-import numpy as np
-
 from realgap import devices
 from realgap.classifier import storage, training
 from realgap.run import steps
-from realgap.store import files, shards
+from realgap.store import files, naming, shards
 
 
 def main() -> None:
@@ -13,18 +11,21 @@ def main() -> None:
     device = devices.pick(options)
     model, made = storage.classifier(args.classifier)
     test = shards.read(args.test, "images")
-    if strange := set(test["labels"].tolist()) - set(made["classes"]):
-        raise ValueError(f"{args.classifier}: must know all classes of {args.test}; label {min(strange)} is new to it")
+    known = naming.joint({args.classifier: made, args.test: test.attributes})
+    try:
+        targets = naming.positions(test["labels"], made["classes"])
+    except ValueError as error:
+        raise ValueError(f"{args.classifier}: {error}, in {args.test}; {files.make_again()}") from error
     dtype = devices.pick_dtype(options.precision, device)
     logits = training.predict(model, test["images"], batch_size=128, device=device, dtype=dtype)
     arrays = {
         "logits": logits,
-        "labels": np.searchsorted(made["classes"], test["labels"]),
+        "labels": targets,
         "image_ids": test["image_ids"],
     }
     kept = {name: made[name] for name in ("training_set", "parts", "classes")}
     inputs = {"classifier": files.sha256(args.classifier), "test": test.attributes["checksum"]}
-    about = {"step": "evaluate", "seed": made["options"]["seed"], "inputs": inputs, **kept}
+    about = {"step": "evaluate", "seed": made["options"]["seed"], "inputs": inputs, **kept, naming.KEY: known}
     shards.write(args.out, "predictions", arrays, about)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from realgap import devices
 from realgap.classifier import networks, storage, training
 from realgap.run import steps
-from realgap.store import checkpoints, provenance, shards
+from realgap.store import checkpoints, naming, provenance, shards
 from realgap.study import sources
 
 
@@ -33,6 +33,7 @@ def main() -> None:
         "training_set": data.attributes["training_set"],
         "parts": data.attributes["parts"],
         "classes": np.unique(data["labels"]).tolist(),
+        **naming.carried(data.attributes),
         "image_size": data["images"].shape[1],
         "losses": [round(float(part.mean()), 4) for part in np.array_split(losses, min(50, len(losses)))],
         "versions": provenance.versions("torch", "torchvision"),
@@ -51,11 +52,12 @@ def train_and_predict(step: str, data: shards.Shard, test: shards.Shard, options
     classes = np.unique(data["labels"])
     arrays = {
         "logits": training.predict(model, test["images"], batch_size=128, device=device, dtype=dtype),
-        "labels": np.searchsorted(classes, test["labels"]),
+        "labels": naming.positions(test["labels"], classes.tolist()),
         "image_ids": test["image_ids"],
     }
     kept = {name: data.attributes[name] for name in ("training_set", "parts")}
     made = {"step": step, "seed": options.seed, "classes": classes.tolist(), "options": asdict(options), **kept}
+    made |= naming.carried(data.attributes, test.attributes)
     shards.write(out, "predictions", arrays, made)
     checkpoint.remove()
 

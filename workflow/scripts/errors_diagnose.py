@@ -9,10 +9,9 @@ from realgap.analyses.errors import measures
 from realgap.analyses.errors import section as analysis
 from realgap.analyses.fidelity.distances import nearest
 from realgap.data.training_sets import smallest_class
-from realgap.features.image_sets import class_names
 from realgap.report import sections, style, tables
 from realgap.run import steps
-from realgap.store import shards
+from realgap.store import naming, shards
 
 
 @dataclass(frozen=True)
@@ -24,13 +23,13 @@ class Options:
 
 def main() -> None:
     pair = {"nargs": 2, "metavar": ("PNG", "SVG")}
-    files = {"predictions": {"nargs": "+"}, "test": {}, "train": {}, "real": {"nargs": "+"}}
+    files = {"predictions": {"nargs": "+"}, "test": {}, "train": {}}
     outputs = {"table": {}, "images": {}, "classes": {}, "confusion": {}, "edge": {}, "reliability": {}, "section": {}}
     drawn = {"class_figure": pair, "confusion_figure": pair, "edge_figure": pair, "calibration_figure": pair}
     args, options = steps.parse(__doc__, Options, **files, **outputs, **drawn)
-    runs = [shards.read(path, "predictions") for path in args.predictions]
-    names = class_names([shards.read(path, "images") for path in args.real])
-    distances = _distances(shards.read(args.test, "features"), shards.read(args.train, "features"))
+    runs = shards.read_all(args.predictions, "predictions")
+    names = naming.names({path: run.attributes for path, run in zip(args.predictions, runs, strict=True)})
+    distances = _distances(*shards.read_all([args.test, args.train], "features"))
     bins = min(options.distance_bins, smallest_class([runs[0]["labels"]]))
     margin = options.margin / 100
     bin_of = measures.distance_bins(distances, runs[0]["labels"], bins)

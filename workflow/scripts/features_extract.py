@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from realgap.classifier import storage
 from realgap.data.images import resampled
 from realgap.features import extractors
 from realgap.run import steps
-from realgap.store import shards
+from realgap.store import naming, shards
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Options(devices.Compute):
     extractor: str  # classifier, or one of features.EXTRACTORS
     resampled: bool  # of the images halved and doubled: what resampling alone does (control)
     batch_size: int
+    weights: str | None = None  # digest of those that the user has put there
 
 
 def main() -> None:
@@ -32,19 +34,21 @@ def main() -> None:
         name = options.extractor
         extract = partial(extractors.extract, extractors.load(name, args.network, device))
     of_images = partial(extract, batch_size=options.batch_size, device=device)
+    known: dict[str, dict[str, Any]] = {}
     parts = [
-        _of_shard(path, of_images, options.resampled)
+        _of_shard(path, of_images, options.resampled, known)
         for path in steps.progress(args.shards, len(args.shards), "extracting")
     ]
     arrays = {key: np.concatenate([part[key] for part in parts]) for key in shards.LAYOUT["features"]}
-    made = {"step": "extract_features", "extractor": name, "options": asdict(options)}
+    made = {"step": "extract_features", "extractor": name, "options": asdict(options), naming.KEY: naming.joint(known)}
     shards.write(args.out, "features", arrays, made)
 
 
-def _of_shard(path: str, of_images: Callable[..., np.ndarray], is_resampled: bool) -> dict[str, np.ndarray]:
+def _of_shard(path: str, of_images: Callable[..., np.ndarray], halved: bool, known: dict) -> dict[str, np.ndarray]:
     """The features of one shard and what tells whose they are; its images are let go."""
     shard = shards.read(path, "images")
-    images = resampled(shard["images"]) if is_resampled else shard["images"]
+    known[path] = shard.attributes
+    images = resampled(shard["images"]) if halved else shard["images"]
     whose = {key: shard[key] for key in ("labels", "image_ids", "variants")}
     return {"features": of_images(images), **whose}
 

@@ -6,10 +6,9 @@ from functools import partial
 from realgap.analyses.fidelity import figures as drawing
 from realgap.analyses.fidelity import section as analysis
 from realgap.data.training_sets import smallest_class
-from realgap.features.image_sets import class_names
 from realgap.report import charts, sections, style, tables
 from realgap.run import steps
-from realgap.store import shards
+from realgap.store import naming, shards
 
 
 @dataclass(frozen=True)
@@ -25,11 +24,11 @@ class Options:
 
 def main() -> None:
     pair = {"nargs": 2, "metavar": ("PNG", "SVG")}
-    files = {"test": {}, "train": {}, "generated": {"nargs": "+"}, "real": {"nargs": "+"}}
+    files = {"test": {}, "train": {}, "generated": {"nargs": "+"}}
     outputs = {"table": {}, "measurements": {}, "subsets": {}, "figure": pair, "classes": pair, "section": {}}
     args, options = steps.parse(__doc__, Options, **files, **outputs)
-    test, train = shards.read(args.test, "features"), shards.read(args.train, "features")
-    generated = {key: shards.read(path, "features") for key, path in zip(options.sources, args.generated, strict=True)}
+    test, train, *others = shards.read_all([args.test, args.train, *args.generated], "features")
+    generated = dict(zip(options.sources, others, strict=True))
     smallest = smallest_class(shard["labels"] for shard in (test, train, *generated.values()))
     per_class = min(smallest, options.images_per_class or smallest)
     neighbours = min(options.neighbours, per_class - 1)
@@ -43,7 +42,7 @@ def main() -> None:
         "train": (cut(train, per_class), {"real": cut(test, per_class), **sets}),
     }
     extractor = test.attributes["extractor"]
-    names = class_names([shards.read(path, "images") for path in args.real])
+    names = naming.names({args.test: test.attributes})
     measured = analysis.measurements(
         references, names, extractor=extractor, seed=options.seed, k=neighbours, resamples=options.resamples
     )

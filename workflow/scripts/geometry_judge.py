@@ -39,7 +39,7 @@ def main() -> None:
         cues_figure=pair,
         section={},
     )
-    measured = [shards.read(path, "geometry") for path in args.measured]
+    measured = shards.read_all(args.measured, "geometry")
     names, size = measured[0].attributes["measures"], measured[0].attributes["size_px"]
     sources = judging.columns(measured)
     kinds = ["structure"] if size < SMALLEST_PX else ["segments", "structure", "field"]

@@ -9,7 +9,7 @@ from realgap.analyses.geometry import measures
 from realgap.data import training_sets
 from realgap.geometry.segments import detector
 from realgap.run import steps
-from realgap.store import provenance, shards
+from realgap.store import naming, provenance, shards
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Options:
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, shards={"nargs": "+"}, out={})
-    chosen = list(_chosen(args.shards, options.images_per_class, options.seed))
+    parts = shards.read_all(args.shards, "images")
+    chosen = list(_chosen(parts, options.images_per_class, options.seed))
     size = max(chosen[0][0].shape[:2])
     columns = [options.source, *(measures.CONTROLS if options.source == "real" else ())]
     detect, rows = detector(options.detector), []
@@ -37,12 +38,12 @@ def main() -> None:
     arrays = {name: np.array([row[name] for row in rows], dtype) for name, dtype in dtypes.items()}
     made = {"step": "measure_geometry", "source": options.source, "options": asdict(options)}
     made |= {"columns": columns, "measures": list(measures.names(size)), "size_px": size}
+    made |= naming.carried(*(part.attributes for part in parts))
     shards.write(args.out, "geometry", arrays, {**made, "versions": provenance.versions("opencv-python-headless")})
 
 
-def _chosen(paths: list[str], per_class: int, seed: int) -> Iterator[tuple]:
+def _chosen(parts: list[shards.Shard], per_class: int, seed: int) -> Iterator[tuple]:
     """(image, label, image_id, variant) of `per_class` images of each class or as many as each has, first variants."""
-    parts = [shards.read(path, "images") for path in paths]
     names = ("images", "labels", "image_ids", "variants")
     images, labels, image_ids, variants = (np.concatenate([part[name] for part in parts]) for name in names)
     first = np.flatnonzero(variants == 0)

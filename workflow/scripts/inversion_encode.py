@@ -7,7 +7,7 @@ import numpy as np
 from realgap import devices
 from realgap.base_model import autoencoder
 from realgap.run import steps
-from realgap.store import provenance, shards
+from realgap.store import naming, provenance, shards
 from realgap.study.limits import vae_batch
 
 
@@ -36,6 +36,7 @@ def main() -> None:
         "step": "encode",
         "options": asdict(options),
         "inputs": {"images": real.attributes["checksum"]},
+        **naming.carried(real.attributes),
         "versions": provenance.versions("torch", "diffusers"),
     }
     shards.write(args.out, "moments", arrays, made)

@@ -12,7 +12,7 @@ from realgap.base_model import autoencoder, denoiser, prompting, schedules
 from realgap.diffusion import inversion
 from realgap.pretraining import captions
 from realgap.run import steps
-from realgap.store import checkpoints, provenance, shards
+from realgap.store import checkpoints, naming, provenance, shards
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ def main() -> None:
     devices.arrange(unet, options, device)
     alphas_cumprod, prediction_type = schedules.noise(args.base_model)
     made = {"step": "invert", "options": asdict(options), "inputs": {"moments": moments.attributes["checksum"]}}
+    made |= naming.carried(moments.attributes)
 
     checkpoint = checkpoints.Checkpoint(args.out, made)
     state = checkpoint.load(inversion.State)

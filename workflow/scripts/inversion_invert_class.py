@@ -8,7 +8,7 @@ from realgap import devices
 from realgap.base_model import autoencoder, denoiser, prompting, schedules
 from realgap.diffusion import class_inversion
 from realgap.run import steps
-from realgap.store import checkpoints, provenance, shards
+from realgap.store import checkpoints, naming, provenance, shards
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,14 @@ def main() -> None:
         __doc__, Options, moments={"nargs": "+"}, base_model=steps.BASE_MODEL, templates={}, out={}
     )
     device = devices.pick(options)
-    opened = [shards.read(path, "moments") for path in args.moments]
+    opened = shards.read_all(args.moments, "moments")
     mean, std, image_ids = (np.concatenate([one[name] for one in opened]) for name in ("mean", "std", "image_ids"))
     unet = denoiser.load(args.base_model, device, devices.pick_dtype(options.precision, device))
     devices.arrange(unet, options, device)
     alphas_cumprod, prediction_type = schedules.noise(args.base_model)
     inputs = {"moments": shards.joint(one.attributes["checksum"] for one in opened)}
     made = {"step": "invert_class", "options": asdict(options), "inputs": inputs}
+    made |= naming.carried(*(one.attributes for one in opened))
     checkpoint = checkpoints.Checkpoint(args.out, made)
     state = checkpoint.load(class_inversion.State)
     if state is None:

@@ -21,7 +21,7 @@ def main() -> None:
     pair = {"nargs": 2, "metavar": ("PNG", "SVG")}
     outputs = {"table": {}, "worth": {}, "accuracies": {}, "figure": pair, "section": {}}
     args, options = steps.parse(__doc__, Options, predictions={"nargs": "+"}, **outputs)
-    read = (shards.read(path, "predictions") for path in args.predictions)
+    read = shards.read_all(args.predictions, "predictions")
     runs = [{**one.arrays, **one.attributes, **one.attributes["options"]} for one in read]
     right = analysis.correct(runs)
     table, worths = analysis.compared(right, options.margin / 100), analysis.worths(right, options.per_image)

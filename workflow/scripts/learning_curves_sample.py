@@ -7,7 +7,7 @@ import numpy as np
 from realgap.data import training_sets
 from realgap.diffusion import sampling
 from realgap.run import steps
-from realgap.store import provenance, shards
+from realgap.store import naming, provenance, shards
 from scripts import sampling_sample as sample
 
 
@@ -28,13 +28,14 @@ def main() -> None:
         moments={"nargs": "*", "default": []},
         out={},
     )
-    drawn = training_sets.drawn(
-        [shards.read(path, "images") for path in args.images], options.per_class, options.draw, options.seed
-    )
-    learned = _rows([shards.read(path, "embeddings") for path in args.embeddings], drawn)
-    moments = _rows([shards.read(path, "moments") for path in args.moments], drawn) if args.moments else None
+    real, embedded = shards.read_all(args.images, "images"), shards.read_all(args.embeddings, "embeddings")
+    encoded = shards.read_all(args.moments, "moments")
+    drawn = training_sets.drawn(real, options.per_class, options.draw, options.seed)
+    learned = _rows(embedded, drawn)
+    moments = _rows(encoded, drawn) if encoded else None
     model = sample.load(args.base_model, options)
     made = {"step": "sample_draw", "source": options.source, "options": asdict(options)}
+    made |= naming.carried(*(one.attributes for one in [*real, *embedded, *encoded]))
     made["versions"] = provenance.versions("torch", "diffusers")
     classes = np.unique(learned["labels"])
     # an image in whose inversion NaN or infinity arose has no embedding

@@ -18,10 +18,9 @@ class Options(train.Options):
 def main() -> None:
     files = {"real": {"nargs": "+"}, "shards": {"nargs": "+"}}
     args, options = steps.parse(__doc__, Options, **files, training_set={}, test={}, out={})
-    drawn = training_sets.drawn(
-        [shards.read(path, "images") for path in args.real], options.per_class, options.draw, options.draw_seed
-    )
-    data = training_sets.of_images([shards.read(path, "images") for path in args.shards], drawn, args.training_set)
+    real, parts = shards.read_all(args.real, "images"), shards.read_all(args.shards, "images")
+    drawn = training_sets.drawn(real, options.per_class, options.draw, options.draw_seed)
+    data = training_sets.of_images(parts, drawn, args.training_set)
     train.train_and_predict("train_on_draw", data, shards.read(args.test, "images"), options, args.out)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from realgap.cost import accounting
+from realgap.data import repeats
 from realgap.report import cost_and_run, figures, sections, style
 from realgap.run import steps
 from realgap.store import shards
@@ -45,7 +46,14 @@ def main() -> None:
             frame.to_csv(beside, index=False, float_format="%.6g")
     style.save(figures.cost(stages.stage.map(cost_and_run.readable), stages.job_seconds), *args.figure)
     sections.save(folder / "sections/cost.json", cost_and_run.cost(stages, points))
-    sections.save(folder / "sections/run.json", cost_and_run.run(jobs, options.settings, options.seed, options.seeds))
+    about = jobs, options.settings, options.seed, options.seeds, _said_of_images(folder / "test.h5")
+    sections.save(folder / "sections/run.json", cost_and_run.run(*about))
+
+
+def _said_of_images(test: Path) -> list[str]:
+    """Of a user's own test images which show the same pixels as others."""
+    made = shards.read(test, "images").attributes
+    return [repeats.sentence(made["repeats"], made["options"]["keep_repeats"])] if "repeats" in made else []
 
 
 def _checksums(folder: Path, tables: list[str], shard_paths: list[str]) -> pd.DataFrame:

@@ -38,9 +38,7 @@ def main() -> None:
     )
     verdicts, accuracies = pd.read_csv(args.verdicts), pd.read_csv(args.accuracies)
     by_source = shards.by_source(options.columns, args.shards)
-    opened = {
-        style.name(source): [shards.read(path, "images") for path in paths] for source, paths in by_source.items()
-    }
+    opened = {style.name(source): shards.read_all(paths, "images") for source, paths in by_source.items()}
     first = _first_ids(opened)
     columns = {
         title: np.stack([_variants(shard, ids, 1)[:, 0] for shard, ids in zip(of, first[title], strict=True)])

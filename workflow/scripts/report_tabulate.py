@@ -16,7 +16,7 @@ def main() -> None:
     args, options = steps.parse(
         __doc__, Options, predictions={"nargs": "+"}, accuracies={}, table={}, verdicts={}, pairs={}
     )
-    opened = [shards.read(path, "predictions") for path in args.predictions]
+    opened = shards.read_all(args.predictions, "predictions")
     predictions, margin = [{**one.arrays, **one.attributes} for one in opened], options.margin / 100
     accuracies = tables.accuracies(predictions)
     for path, frame in (

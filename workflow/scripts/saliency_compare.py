@@ -5,10 +5,9 @@ import numpy as np
 from realgap.analyses.saliency import figures as drawing
 from realgap.analyses.saliency import section as analysis
 from realgap.analyses.saliency.grad_cam import REFERENCE_METHODS, scaled
-from realgap.features.image_sets import class_names
 from realgap.report import sections, style, tables
 from realgap.run import steps
-from realgap.store import shards
+from realgap.store import naming, shards
 
 SHOWN = 2  # images of least, of median and of most different focus
 
@@ -19,7 +18,6 @@ def main() -> None:
         __doc__,
         saliency={"nargs": "+"},
         test={},
-        real={"nargs": "+"},  # the first shard of each class, for its name
         comparison={},
         strata={},
         models={},
@@ -28,7 +26,7 @@ def main() -> None:
         panels=pair,
         section={},
     )
-    runs = [shards.read(path, "saliency") for path in args.saliency]
+    runs = shards.read_all(args.saliency, "saliency")
     observed = analysis.observations(runs)
     compared, state = analysis.comparison(observed), analysis.models(observed)
     answered = analysis.answer(compared)
@@ -41,7 +39,7 @@ def main() -> None:
         tables.save(path, frame)
     style.save(drawing.focus(compared), *args.differences)
     shown = analysis.shown_images(observed, SHOWN)
-    classes = class_names([shards.read(path, "images") for path in args.real])
+    classes = naming.names({path: run.attributes for path, run in zip(args.saliency, runs, strict=True)})
     style.save(drawing.panels(*_panels(runs, shards.read(args.test, "images"), shown, classes)), *args.panels)
     made = runs[0].attributes["options"]
     about = f"{REFERENCE_METHODS.get(made['method'], 'Grad-CAM')} at {made['layer']}"
@@ -60,8 +58,8 @@ def _panels(runs: list, test: shards.Shard, shown: list[tuple[str, int]], classe
         maps = scaled(run["true_maps"][rows], size) if rows else []
         cells = list(zip(maps, [classes[p] for p in predicted], run["correct"][rows], strict=True))
         columns.append((run.attributes["training_set"], cells))
-    labels = dict(zip(runs[0]["image_ids"].tolist(), runs[0]["labels"].tolist(), strict=True))
-    titles = [(f"{rank}: {classes[labels[image_id]]}", test["images"][where[image_id]]) for rank, image_id in shown]
+    label_of = dict(zip(runs[0]["image_ids"].tolist(), runs[0]["labels"].tolist(), strict=True))
+    titles = [(f"{rank}: {classes[label_of[image_id]]}", test["images"][where[image_id]]) for rank, image_id in shown]
     return titles, columns
 
 

@@ -10,7 +10,7 @@ from realgap.analyses.saliency import grad_cam
 from realgap.classifier import storage, training
 from realgap.data import training_sets
 from realgap.run import steps
-from realgap.store import shards
+from realgap.store import naming, shards
 
 
 @dataclass(frozen=True)
@@ -29,27 +29,28 @@ def main() -> None:
     model, made = storage.classifier(args.classifier)
     model.to(device)
     test = shards.read(args.test, "images")
-    labels = np.searchsorted(made["classes"], test["labels"])
-    rows = _choose(labels, test["image_ids"], options.images_per_class, options.seed)
-    labels, image_ids = labels[rows], test["image_ids"][rows]
+    targets = naming.positions(test["labels"], made["classes"])
+    rows = _choose(targets, test["image_ids"], options.images_per_class, options.seed)
+    targets, image_ids = targets[rows], test["image_ids"][rows]
     pixel_values = training.to_pixel_values(torch.from_numpy(test["images"][rows]))
     result = grad_cam.attend(
-        model, pixel_values, torch.from_numpy(labels), options.layer, options.method, options.batch_size
+        model, pixel_values, torch.from_numpy(targets), options.layer, options.method, options.batch_size
     )
     faithfulness = np.full(len(rows), np.nan, np.float32)
     if options.faithfulness_images_per_class:
-        subset = _choose(labels, image_ids, options.faithfulness_images_per_class, options.seed)
+        subset = _choose(targets, image_ids, options.faithfulness_images_per_class, options.seed)
         faithfulness[subset] = grad_cam.faithfulness(
-            model, pixel_values[subset], labels[subset], result.true_maps[subset], options.seed
+            model, pixel_values[subset], targets[subset], result.true_maps[subset], options.seed
         )
     arrays = {
         **result._asdict(),
-        "correct": result.logits.argmax(axis=1) == labels,
+        "correct": result.logits.argmax(axis=1) == targets,
         "faithfulness": faithfulness,
-        "labels": labels,
+        "labels": targets,
         "image_ids": image_ids,
     }
     about = {"training_set": made["training_set"], "seed": made["options"]["seed"], "classes": made["classes"]}
+    about |= naming.carried(made, test.attributes)
     shards.write(args.out, "saliency", arrays, {"step": "map_saliency", "options": asdict(options), **about})
 
 

@@ -8,7 +8,7 @@ import torch
 from realgap import devices
 from realgap.base_model import autoencoder
 from realgap.run import steps
-from realgap.store import provenance, shards
+from realgap.store import naming, provenance, shards
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ def main() -> None:
     }
     inputs = {"moments": moments.attributes["checksum"]}
     made = {"step": "reconstruct", "source": options.source, "options": asdict(options), "inputs": inputs}
+    made |= naming.carried(moments.attributes)
     shards.write(args.out, "images", arrays, {**made, "versions": provenance.versions("torch", "diffusers")})
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from realgap.data import images
 from realgap.rendering import dataset
 from realgap.run import steps
-from realgap.store import shards
+from realgap.store import naming, shards
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def main() -> None:
         "image_ids": real["image_ids"],
         "variants": np.zeros(len(scenes), np.int32),
     }
-    made = {"step": "render", "source": options.source, "options": asdict(options)}
+    made = {"step": "render", "source": options.source, "options": asdict(options)} | naming.carried(real.attributes)
     shards.write(args.out, "images", arrays, made)
 
 

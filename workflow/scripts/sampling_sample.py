@@ -10,7 +10,7 @@ from realgap import devices
 from realgap.base_model import autoencoder, denoiser, prompting, schedules
 from realgap.diffusion import conditioning, sampling
 from realgap.run import steps
-from realgap.store import provenance, shards
+from realgap.store import naming, provenance, shards
 
 Items = list[tuple[int, int]]
 
@@ -48,7 +48,7 @@ def main() -> None:
     )
     real = shards.read(args.images, "images")
     model = load(args.base_model, options)
-    learned = [shards.read(path, "embeddings") for path in args.embeddings]
+    learned = shards.read_all(args.embeddings, "embeddings")
     # an image in whose inversion NaN or infinity arose has no embedding
     failed = [image_id for one in learned for image_id in one.attributes["failed"]]
     chosen = np.flatnonzero(~np.isin(real["image_ids"][: options.images], failed))
@@ -64,9 +64,12 @@ def main() -> None:
     inputs = {"images": real.attributes["checksum"]}
     if learned:
         inputs["embeddings"] = shards.joint(one.attributes["checksum"] for one in learned)
+    origins = [real.attributes, *(one.attributes for one in learned)]
     if moments is not None:
         inputs["moments"] = moments.attributes["checksum"]
+        origins.append(moments.attributes)
     made = {"step": "sample", "source": options.source, "options": asdict(options), "inputs": inputs}
+    made |= naming.carried(*origins)
     made["versions"] = provenance.versions("torch", "diffusers")
     batches = draw(model, options, items, conditioned, unconditional, moments)
     with shards.writing(args.out, "images", len(items), made) as append:

@@ -11,7 +11,7 @@ from realgap.analyses.transfer.hits import packed
 from realgap.classifier import networks, storage, training
 from realgap.data import training_sets
 from realgap.run import steps
-from realgap.store import files, shards
+from realgap.store import files, naming, shards
 from scripts import classifier_train as train
 
 
@@ -24,8 +24,9 @@ class Options(train.Options):
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, classifier={"nargs": "*"}, real={}, test={}, out={})
-    real, test = shards.read(args.real, "images"), shards.read(args.test, "images")
-    start = storage.classifier(args.classifier[0])[0] if args.classifier else None
+    real, test = shards.read_all([args.real, args.test], "images")
+    start, made = storage.classifier(args.classifier[0]) if args.classifier else (None, {})
+    naming.joint({args.real: real.attributes, **dict.fromkeys(args.classifier, made)})
     rows = []
     for frozen in options.frozen_stages if start is not None else [0]:
         for fraction in options.fractions:

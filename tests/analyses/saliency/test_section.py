@@ -16,7 +16,7 @@ def bumps(widths, cells=8):
     return np.exp(-square / (2 * np.asarray(widths)[:, None, None] ** 2)).astype(np.float32)
 
 
-def look(training_set, seed, width, n=60, wrong=0.1, narrow_when_wrong=1.0, empty=0):
+def look(training_set, seed, width, n=60, wrong=0.1, narrow_when_wrong=1.0, empty=0, faithful=3):
     """What a classifier that looks at bumps of about `width` would leave in its file of maps."""
     random = np.random.default_rng([seed, len(training_set)])
     labels = np.arange(n) % 3
@@ -27,7 +27,7 @@ def look(training_set, seed, width, n=60, wrong=0.1, narrow_when_wrong=1.0, empt
     maps[:empty] = 0
     predicted = np.where(correct, labels, (labels + 1) % 3)
     faithfulness = np.full(n, np.nan, np.float32)
-    faithfulness[:3] = 0.2
+    faithfulness[:faithful] = 0.2
     arrays = {
         "logits": np.eye(3, dtype=np.float32)[predicted],
         "true_maps": maps,
@@ -67,6 +67,15 @@ def test_a_narrower_focus_is_said_and_error_rate_alone_is_not():
     area = answered[answered.metric == "effective_area"].set_index("training_set")
     assert area.difference["narrow"] < -0.05
     assert len(answered) == 2 * 5
+
+
+@pytest.mark.parametrize(("faithful", "said"), [(3, 1), (0, 0)])
+def test_faithfulness_is_told_where_it_was_measured_and_may_be_left_out(faithful, said):
+    runs = looks(real={"width": 0.25, "faithful": faithful}, narrow={"width": 0.18, "faithful": faithful})
+    observed = section.observations(runs)
+    assert ("faithfulness" in set(section.models(observed).metric)) == bool(said)
+    _, made = saliency_section(runs)
+    assert sum("Faithfulness by ROAD" in text for text in (*made.sentences, *made.notes)) == said
 
 
 def test_a_metric_is_told_only_where_it_stands_out_among_all():

@@ -13,12 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from realgap.data import arrays, catalog, reading
+from realgap.data import arrays, catalog, folders, reading
 from realgap.data import images as imaging
 from realgap.data.splits import Dataset
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp", ".gif")
-PARTS = {"train": ("train",), "test": ("test", "val")}  # folders of an ImageFolder's splits
 
 
 def digits(root: Path | None, split: str) -> Dataset | None:
@@ -60,20 +57,14 @@ def imagenette(root: Path, split: str) -> Dataset:
 
 
 def image_folder(root: Path, split: str) -> Dataset | None:
-    """<root>/{train,test or val}/<class>/<image>, or <root>/<class>/<image> without a test part of its own."""
-    if not root.is_dir():
-        raise ValueError(f"dataset.root: must be a folder of images, one folder a class; got {root}")
-    parts = [root / name for name in PARTS[split] if (root / name).is_dir()]
-    if not parts and any((root / name).is_dir() for names in PARTS.values() for name in names):
-        if split == "train":
-            raise ValueError(f"dataset.root: must hold train/ beside test/ or val/; got {root}")
+    """<root>/{train,test or val}/<class>/<image>, or <root>/<class>/<image> without a test part of its own.
+
+    As it is, for pre-training; a study takes the inventory of one (realgap.data.inventory).
+    """
+    part = folders.part(root, split)
+    if part is None:
         return None
-    if not parts and split == "test":
-        return None
-    part = parts[0] if parts else root
-    names = sorted(folder.name for folder in part.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    if not names:
-        raise ValueError(f"dataset.root: must hold a folder a class; {part} has none")
+    names = folders.class_names(part)
     return _of_folders(part, names, tuple(names))
 
 
@@ -140,12 +131,12 @@ def _checked(root: Path, load: Callable[[], object]) -> object:
         raise ValueError(f"dataset.root: {root} does not hold the data set, or a damaged copy ({error})") from error
 
 
-def _of_folders(part: Path, folders: Sequence[str], names: tuple[str, ...]) -> Dataset:
-    if missing := [folder for folder in folders if not (part / folder).is_dir()]:
+def _of_folders(part: Path, of_classes: Sequence[str], names: tuple[str, ...]) -> Dataset:
+    if missing := [folder for folder in of_classes if not (part / folder).is_dir()]:
         raise ValueError(f"dataset.root: {part} must hold the folder {missing[0]}; it does not")
     paths, labels = [], []
-    for label, folder in enumerate(folders):
-        inside = sorted(file for file in (part / folder).rglob("*") if file.suffix.lower() in SUFFIXES)
+    for label, folder in enumerate(of_classes):
+        inside = folders.pictures(part / folder)
         paths += inside
         labels += [label] * len(inside)
     ids = [_path_id(path.relative_to(part.parent)) for path in paths]

@@ -68,17 +68,17 @@ def held_out_rows(
 ) -> np.ndarray:
     """Row numbers of the test images, in file order: all that are neither trained nor validated on.
 
-    `per_class` takes at most so many of each class. Raises ValueError when nothing is left.
+    `per_class` takes at most so many of each class. Raises ValueError when nothing is left of a class.
     """
-    rows = np.concatenate(
-        [
-            order[trained : len(order) - validation][:per_class]
-            for order in (shuffled_class(dataset, name, seed) for name in class_names)
-        ]
-    )
-    if not len(rows):
-        raise ValueError(f"dataset.images_per_class: must leave images to test on, got {trained}")
-    return np.sort(rows)
+    rows = []
+    for name in class_names:
+        order = shuffled_class(dataset, name, seed)
+        rows.append(order[trained : len(order) - validation][:per_class])
+        if not len(rows[-1]):
+            raise ValueError(
+                f"dataset.images_per_class: must leave images of {name!r} to test on, got {trained} of {len(order)}"
+            )
+    return np.sort(np.concatenate(rows))
 
 
 def take(dataset: Dataset, rows: np.ndarray, image_size: int) -> dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from realgap.store import naming
 from realgap.store.shards import Shard, joint
 from realgap.streams import ranks
 
@@ -77,7 +78,7 @@ def of_images(parts: Sequence[Shard], image_ids: np.ndarray, training_set: str) 
     }
     checksum = joint(part.attributes["checksum"] for part in parts)
     about = {"training_set": training_set, "parts": [list(one) for one in counts.items()], "checksum": checksum}
-    return Shard(arrays, about)
+    return Shard(arrays, about | naming.carried(*(part.attributes for part in parts)))
 
 
 def _select(data: Shard, chosen: np.ndarray) -> Shard:

@@ -8,7 +8,7 @@ import numpy as np
 
 from realgap.data.images import resampled
 from realgap.data.training_sets import equal_rows
-from realgap.store import shards
+from realgap.store import naming, shards
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,14 @@ class ImageSet:
         return self.rows(equal_rows(self.labels, self.variants, self.image_ids, per_class, seed))
 
 
-def class_names(first_shards: Sequence[shards.Shard]) -> list[str]:
-    """Names of classes in the order of their numbers, from one extracted shard of real images of each.
-
-    The order of the config is the reader's; logits and confusion matrices are in the order of the numbers.
-    """
-    named = {int(shard["labels"][0]): shard.attributes["options"]["classes"][0] for shard in first_shards}
-    return [named[label] for label in sorted(named)]
-
-
 def load(features: str | Path, paths: Sequence[str | Path], resample: bool = False) -> ImageSet:
     """The images of shards and the features made of them, in that order; resample: as the control is made.
 
     ValueError if the features are of other images.
     """
     described = shards.read(features, "features")
-    parts = [shards.read(path, "images") for path in paths]
+    parts = shards.read_all(paths, "images")
+    naming.joint({features: described.attributes, paths[0]: parts[0].attributes})
     images, image_ids = (np.concatenate([part[name] for part in parts]) for name in ("images", "image_ids"))
     if not np.array_equal(image_ids, described["image_ids"]):
         raise ValueError(

@@ -96,8 +96,17 @@ def cost(stages: pd.DataFrame, points: pd.DataFrame) -> Section:
     )
 
 
-def run(jobs: pd.DataFrame, settings: Sequence[tuple[str, Any, Any]], seed: int, seeds: Sequence[int]) -> Section:
-    """The section on what was run: jobs as of realgap.cost.accounting.read_jobs, settings as of config.differences."""
+def run(
+    jobs: pd.DataFrame,
+    settings: Sequence[tuple[str, Any, Any]],
+    seed: int,
+    seeds: Sequence[int],
+    images: Sequence[str] = (),
+) -> Section:
+    """The section on what was run: jobs as of realgap.cost.accounting.read_jobs, settings as of config.differences.
+
+    images: what is to be said of the real images.
+    """
     known = jobs[jobs.host.notna()]
     sentences, notes = [], []
     if len(known):
@@ -110,6 +119,7 @@ def run(jobs: pd.DataFrame, settings: Sequence[tuple[str, Any, Any]], seed: int,
     if len(known) < len(jobs):
         notes.append(f"The logs of {len(jobs) - len(known):,} of {len(jobs):,} jobs do not say where they ran.")
     sentences.append(f"Seed of images and embeddings: {seed}. Seeds of classifiers: {', '.join(map(str, seeds))}.")
+    sentences += images
     if not settings:
         sentences.append("All settings are those of the default study.")
     tables = [*([MACHINES] if len(known) else []), *([SETTINGS] if settings else []), CHECKSUMS]

@@ -19,7 +19,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from realgap.store import files
+from realgap.store import files, naming
 
 FORMAT = 1
 HEADER = ("format", "kind", "attributes", "checksum")
@@ -74,6 +74,10 @@ LAYOUT: dict[str, dict[str, tuple[str, int]]] = {
         "variants": ("int32", 1),
     },
 }
+
+
+# kinds whose labels are positions among the attribute `classes`, as those of logits are
+POSITIONS = ("predictions", "saliency")
 
 
 @dataclass(frozen=True)
@@ -145,13 +149,14 @@ def write_union(path: str | Path, shards: Sequence[str | Path], attributes: Mapp
     path = Path(path)
     if not shards or len(set(map(os.path.abspath, shards))) < len(shards):
         raise ValueError(f"{path}: must be assembled from at least one shard, each of them once, got {len(shards)}")
-    opened = [read(shard, "images") for shard in shards]
+    opened = read_all(shards, "images")
+    classes = naming.carried(*(one.attributes for one in opened))
     lengths = [len(shard) for shard in opened]
     sources = [
         {"file": os.path.relpath(shard, path.parent), "checksum": one.attributes["checksum"], "items": n}
         for shard, one, n in zip(shards, opened, lengths, strict=True)
     ]
-    text = json.dumps({**attributes, "sources": sources}, sort_keys=True)
+    text = json.dumps({**attributes, **classes, "sources": sources}, sort_keys=True)
     content = io.BytesIO()
     with h5py.File(content, "w", libver="latest") as file:
         for name in LAYOUT["images"]:
@@ -168,6 +173,13 @@ def read(path: str | Path, kind: str) -> Shard:
     OSError with its errno when it cannot be read.
     """
     return _read(Path(path), kind, set())
+
+
+def read_all(paths: Sequence[str | Path], kind: str) -> list[Shard]:
+    """`read` for each of several shards that are used together. Raises ValueError also where their labels disagree."""
+    opened = [read(path, kind) for path in paths]
+    naming.joint(dict(zip(paths, (one.attributes for one in opened), strict=True)))
+    return opened
 
 
 def checksum(path: str | Path) -> str:
@@ -221,6 +233,7 @@ def _read(path: Path, kind: str, shown: set[Path]) -> Shard:
     if sources:
         arrays = _read_sources(path, kind, sources, shown)
     _check_layout(path, kind, arrays)
+    _check_labels(path, kind, arrays, attributes)
     return Shard(arrays, {**attributes, "checksum": digest})
 
 
@@ -358,6 +371,15 @@ def _check_layout(path: str | Path, kind: str, arrays: Mapping[str, np.ndarray])
     if len({len(array) for array in arrays.values()}) > 1:
         lengths = ", ".join(f"{name} {len(array)}" for name, array in arrays.items())
         raise ValueError(f"{path}: all arrays must be equally long, got {lengths}")
+
+
+def _check_labels(path: str | Path, kind: str, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> None:
+    """Each row's label is that of a class that the file names; positions among `classes` are no labels."""
+    known = attributes.get(naming.KEY)
+    if known is None or kind in POSITIONS:
+        return
+    if strange := set(np.unique(arrays["labels"]).tolist()) - set(known.values()):
+        raise ValueError(_damaged(path, f"must name the class of each label, label {min(strange)} has none"))
 
 
 def _damaged(path: str | Path, what: str) -> str:

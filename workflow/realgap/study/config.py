@@ -170,6 +170,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
             f"config: sampling.full_size_per_class: must be at most {most}, the images of a class's first shard; "
             f"got {kept}"
         )
+    _check_counts(dataset, classes(config))
     sources.check(config)
     _check_analyses(config)
     _check_classifier(config)
@@ -189,6 +190,29 @@ def _check_reading(config: Mapping[str, Any]) -> None:
         raise ValueError(
             f"config: dataset.value_range: must be [black, white] with black below white; got {[black, white]}"
         )
+
+
+def _check_counts(dataset: Mapping[str, Any], names: Iterable[str]) -> None:
+    """As many images of each class as the study asks for, where a data set's are known before it is there."""
+    label_of: dict[int, str] = {}
+    known = catalog.TRAINING_IMAGES.get(dataset["name"])
+    taken = dataset["images_per_class"] + dataset["validation_images_per_class"]
+    for name in names:
+        label = catalog.label(dataset["name"], name)
+        if label_of.setdefault(label, name) != name:
+            raise ValueError(f"config: dataset.classes: must be named otherwise, {label_of[label]} has {name}'s label")
+        if known and taken > (most := known[label] - (dataset["name"] == "digits")):
+            left = ", which leaves one to test on" if dataset["name"] == "digits" else ""
+            raise ValueError(
+                f"config: dataset.images_per_class: must be at most {most} with validation_images_per_class, for "
+                f"{name} has {known[label]} images{left}; got {taken}"
+            )
+
+
+def _check_kind(key: str, path: str, must_be: str, folder: bool) -> None:
+    """A folder where a file is wanted, or the other way round; what is not there yet may be fetched or be missing."""
+    if Path(path).exists() and Path(path).is_dir() != folder:
+        raise ValueError(f"config: {key}: must be {must_be}; got {path!r}, which is a {'file' if folder else 'folder'}")
 
 
 def _check_analyses(config: Mapping[str, Any]) -> None:

@@ -6,7 +6,6 @@ rule diagnose_errors:
         predictions=of_every_classifier(f"{OUT}/predictions/{{training_set}}/seed-{{seed}}.h5"),
         test=f"{OUT}/features/test.h5",
         train=f"{OUT}/features/real.h5",
-        real=first_shards(),
     output:
         table=tabled("errors/table.csv"),
         images=tabled("errors/images.csv"),
@@ -34,7 +33,7 @@ rule diagnose_errors:
         "Find where the classifiers fail"
     shell:
         "python -m scripts.errors_diagnose --predictions {input.predictions:q} --test {input.test:q} --train {input.train:q}"
-        " --real {input.real:q} --table {output.table:q} --images {output.images:q} --classes {output.classes:q}"
+        " --table {output.table:q} --images {output.images:q} --classes {output.classes:q}"
         " --confusion {output.confusion:q} --edge {output.edge:q} --reliability {output.reliability:q}"
         " --class-figure {output.class_figure:q} --confusion-figure {output.confusion_figure:q}"
         " --edge-figure {output.edge_figure:q} --calibration-figure {output.calibration_figure:q}"

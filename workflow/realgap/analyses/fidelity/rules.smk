@@ -6,7 +6,6 @@ rule measure_fidelity:
         test=f"{OUT}/features/test.h5",
         train=f"{OUT}/features/real.h5",
         generated=expand(f"{OUT}/features/{{image_set}}.h5", image_set=CONTROLLED),
-        real=first_shards(),
     output:
         table=tabled("fidelity/table.csv"),
         measurements=tabled("fidelity/measurements.csv"),
@@ -29,6 +28,6 @@ rule measure_fidelity:
         "Measure fidelity and coverage of the generated images"
     shell:
         "python -m scripts.fidelity_measure --test {input.test:q} --train {input.train:q}"
-        " --generated {input.generated:q} --real {input.real:q} --table {output.table:q}"
+        " --generated {input.generated:q} --table {output.table:q}"
         " --measurements {output.measurements:q} --subsets {output.subsets:q} --figure {output.figure:q}"
         " --classes {output.classes:q} --section {output.section:q} --options {params.options:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

@@ -57,7 +57,7 @@ rule sample_draw:
         embeddings=lambda w, input: listed(input.embeddings),
         moments=lambda w, input: listed(input.get("moments", [])),
         code=provenance.code("scripts.learning_curves_sample"),
-        base_model=BASE_MODEL,
+        base_model=base_model,
         weights=BASE_MODEL_FINGERPRINT,
         benchmark=f"{OUT}/benchmarks/sample_draw/{{source}}-{{per_class}}-{{draw}}.tsv",
     message:

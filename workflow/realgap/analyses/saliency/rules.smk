@@ -31,7 +31,6 @@ rule compare_saliency:
     input:
         saliency=of_every_classifier(f"{OUT}/saliency/{{training_set}}/seed-{{seed}}.h5"),
         test=f"{OUT}/test.h5",
-        real=first_shards(),
     output:
         comparison=tabled("saliency/comparison.csv"),
         strata=tabled("saliency/strata.csv"),
@@ -54,6 +53,6 @@ rule compare_saliency:
         "Compare where the classifiers look"
     shell:
         "python -m scripts.saliency_compare --saliency {input.saliency:q} --test {input.test:q}"
-        " --real {input.real:q} --comparison {output.comparison:q} --strata {output.strata:q}"
+        " --comparison {output.comparison:q} --strata {output.strata:q}"
         " --models {output.models:q} --maps {output.maps:q} --differences {output.differences:q}"
         " --panels {output.panels:q} --section {output.section:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

@@ -1,0 +1,99 @@
+"""realgap.data.folders: which files of a class's folder are its pictures."""
+
+import os
+
+import pytest
+from PIL import Image, features
+
+from realgap.data import folders, reading
+
+
+@pytest.fixture
+def cats(tmp_path):
+    """A class's folder with one picture."""
+    folder = tmp_path / "birds" / "cat"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (9, 9), (1, 2, 3)).save(folder / "a.png")
+    return folder
+
+
+def names(folder, unread=None):
+    return [path.relative_to(folder).as_posix() for path in folders.pictures(folder, unread)]
+
+
+@pytest.mark.parametrize("odd", [".ipynb_checkpoints", "@eaDir", "__MACOSX", "#recycle", ".AppleDouble", "@Recycle"])
+def test_what_systems_leave_in_folders_is_no_picture(cats, odd):
+    (cats / odd).mkdir()
+    Image.new("RGB", (9, 9)).save(cats / odd / "a.png")
+    unread = folders.Unread()
+    assert names(cats, unread) == ["a.png"]
+    assert not unread.count
+
+
+@pytest.mark.parametrize("odd", ["._a.png", ".a.jpg", "Thumbs.db", "desktop.ini", ".DS_Store"])
+def test_hidden_and_system_files_are_passed_over_without_a_word(cats, odd):
+    (cats / odd).write_bytes((cats / "a.png").read_bytes())
+    unread = folders.Unread()
+    assert names(cats, unread) == ["a.png"]
+    assert not unread.count
+
+
+def test_a_system_folder_is_no_class(cats):
+    for odd in ("__MACOSX", "@eaDir", ".git"):
+        (cats.parent / odd).mkdir()
+    assert folders.class_names(cats.parent) == ["cat"]
+
+
+def test_links_are_followed_and_loops_end(cats, tmp_path):
+    elsewhere = tmp_path / "disk2"
+    elsewhere.mkdir()
+    Image.new("RGB", (9, 9)).save(elsewhere / "b.png")
+    (cats / "more").symlink_to(elsewhere)
+    (cats / "c.png").symlink_to(cats / "a.png")
+    (elsewhere / "back").symlink_to(cats)
+    (cats / "self").symlink_to(cats)
+    assert names(cats) == ["a.png", "c.png", "more/b.png"]
+    (cats.parent / "dog").symlink_to(elsewhere)
+    assert folders.class_names(cats.parent) == ["cat", "dog"]
+
+
+def test_links_that_double_at_each_level_end_as_well(cats):
+    """Thirty levels of two links each are a billion paths to one picture."""
+    below = cats
+    for level in range(30):
+        above = cats.parent.parent / f"level{level}"
+        above.mkdir()
+        for name in ("x", "y"):
+            (above / name).symlink_to(below)
+        below = above
+    assert len(folders.pictures(below)) == 1
+
+
+FORMATS = {
+    **dict.fromkeys(("jpg", "jpeg", "jpe", "jfif", "JPG"), "JPEG"),
+    **dict.fromkeys(("ppm", "pgm", "pbm", "pnm"), "PPM"),
+    **{"png": "PNG", "bmp": "BMP", "tif": "TIFF", "tiff": "TIFF", "webp": "WEBP", "gif": "GIF"},
+    **({"avif": "AVIF"} if features.check("avif") else {}),
+}
+
+
+@pytest.mark.parametrize(("suffix", "kind"), FORMATS.items())
+def test_known_formats_are_read(tmp_path, suffix, kind):
+    mode = {"pgm": "L", "pbm": "1"}.get(suffix, "RGB")
+    Image.new("RGB", (16, 16), (255, 255, 255)).convert(mode).save(tmp_path / f"a.{suffix}", kind)
+    (path,) = folders.pictures(tmp_path)
+    pixels = reading.read(path)
+    assert pixels.shape == (16, 16, 3)
+    assert pixels.min() >= 250
+
+
+def test_unknown_files_are_counted_and_named_once_for_each_kind(cats):
+    for name in ("a.txt", "b.txt", "c.heic", "README"):
+        (cats / name).write_text("x")
+    (cats / "gone.png").symlink_to("nowhere.png")
+    os.mkfifo(cats / "pipe.png")
+    unread = folders.Unread()
+    assert names(cats, unread) == ["a.png"]
+    assert dict(unread.count) == {".txt": 2, ".heic": 1, "without a suffix": 1, "broken link": 1, "special file": 1}
+    assert str(unread).startswith("2 .txt (such as ")
+    assert "1 .heic (such as " in str(unread)

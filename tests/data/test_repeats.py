@@ -1,0 +1,66 @@
+"""realgap.data.repeats: test images that show pixels of other images of the study are found and counted."""
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+from realgap.data import repeats
+
+
+def digits(*rows):
+    return [np.repeat((load_digits().images[row] * 15).astype(np.uint8)[..., None], 3, axis=-1) for row in rows]
+
+
+def screen(test, seen):
+    pairs = [[(name, image) for name, rows in of.items() for image in digits(*rows)] for of in (test, seen)]
+    keep, counts = repeats.screen(*pairs)
+    return keep.tolist(), {reason: count for reason, count in counts.items() if count}
+
+
+def test_images_that_repeat_none_are_kept():
+    assert screen({"cat": [0, 1], "dog": [2]}, {"cat": [3], "dog": [4]}) == (
+        [True] * 3,
+        {},
+    )
+
+
+def test_an_image_that_is_trained_on_is_left_out_whatever_its_class():
+    assert screen({"cat": [0, 1], "dog": [2]}, {"cat": [1], "dog": [2, 5]}) == (
+        [True, False, False],
+        {"seen": 2},
+    )
+
+
+def test_an_image_under_two_labels_is_left_out_under_both():
+    assert screen({"cat": [0, 1], "dog": [1]}, {}) == ([True, False, False], {"labels": 2})
+
+
+def test_an_image_twice_in_a_class_stays_once():
+    assert screen({"cat": [0, 1, 0, 0]}, {}) == ([True, True, False, False], {"class": 2})
+
+
+def test_images_of_other_sizes_or_one_grey_level_off_are_others():
+    image = digits(0)[0]
+    assert repeats.pixels_of(image) == repeats.pixels_of(image.copy(order="F"))
+    assert (
+        len({repeats.pixels_of(one) for one in (image, image[:, :7], image ^ np.uint8(1), image.reshape(4, 16, 3))})
+        == 4
+    )
+
+
+def test_repeats_among_the_images_that_are_trained_on_are_counted():
+    assert screen({"cat": [9]}, {"cat": [0, 1, 1], "dog": [0, 5]}) == (
+        [True],
+        {"trained_labels": 2, "trained_class": 1},
+    )
+
+
+def test_the_report_says_what_was_found():
+    nothing = dict.fromkeys([*repeats.MEANING, *repeats.TRAINED], 0)
+    assert repeats.sentence(nothing, False) == "No test image has the pixels of another image of the study."
+    found = {**nothing, "seen": 2, "class": 1000, "trained_labels": 4}
+    assert repeats.sentence(found, False) == (
+        "Test images that were left out: 2 with the pixels of an image that is trained or validated on, 1,000 with the "
+        "pixels of another of their class. Among the images that are trained or validated on are 4 with the pixels "
+        "of an image of another class."
+    )
+    assert repeats.sentence(found, True).startswith("Test images that were kept: 2 with ")

@@ -1,0 +1,88 @@
+"""Which files of a folder are pictures of a class: no hidden and no system files; links are followed, loops are not."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# what Pillow reads by these names; a file's content decides how
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".tif"),
+    *(".tiff", ".webp", ".gif", ".avif"),
+)
+# what operating systems and storage leave in folders, in lower case; whatever starts with a dot is none of the user's
+SYSTEM = (
+    *("__macosx", "@eadir", "#recycle", "@recycle", "@recently-snapshot", "@tmp", "#snapshot", "$recycle.bin"),
+    *("lost+found", "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
+)
+PARTS = {"train": ("train",), "test": ("test", "val")}  # folders of an ImageFolder's splits
+
+
+@dataclass
+class Unread:
+    """What lies among the pictures and is not read: suffix -> how many files, and one of them each."""
+
+    count: Counter[str] = field(default_factory=Counter)
+    example: dict[str, str] = field(default_factory=dict)
+
+    def add(self, kind: str, path: str) -> None:
+        self.count[kind] += 1
+        self.example.setdefault(kind, path)
+
+    def __str__(self) -> str:
+        kinds = (f"{count} {kind} (such as {self.example[kind]})" for kind, count in self.count.most_common())
+        return ", ".join(kinds)
+
+
+def is_data(name: str) -> bool:
+    """Whether a file or folder of this name is the user's own, not the system's."""
+    return not name.startswith(".") and name.lower() not in SYSTEM
+
+
+def part(root: Path, split: str) -> Path | None:
+    """The folder of a part, "train" or "test", or None where the data set has no test part of its own.
+
+    ValueError unless root is a folder, or where it holds test/ without train/.
+    """
+    if not root.is_dir():
+        raise ValueError(f"dataset.root: must be a folder of images, one folder a class; got {root}")
+    found = {name: root / name for names in PARTS.values() for name in names if (root / name).is_dir()}
+    if found and "train" not in found:
+        raise ValueError(f"dataset.root: must hold train/ beside test/ or val/; got {root}")
+    own = next((found[name] for name in PARTS[split] if name in found), None)
+    return root if own is None and split == "train" else own
+
+
+def class_names(part: Path) -> list[str]:
+    """The folders of a part, sorted. ValueError when there is none."""
+    names = sorted(entry.name for entry in os.scandir(part) if is_data(entry.name) and entry.is_dir())
+    if not names:
+        raise ValueError(f"dataset.root: must hold a folder a class; {part} has none")
+    return names
+
+
+def pictures(folder: Path, unread: Unread | None = None) -> list[Path]:
+    """The pictures in a folder and in the folders below it, sorted; what else is there is counted in `unread`.
+
+    Each folder is looked at once, whichever links lead to it: so loops end.
+    """
+    return sorted(_walk(folder, set(), Unread() if unread is None else unread))
+
+
+def _walk(folder: Path, seen: set[tuple[int, int]], unread: Unread) -> Iterator[Path]:
+    stat = os.stat(folder)
+    if (stat.st_dev, stat.st_ino) in seen:
+        return
+    seen.add((stat.st_dev, stat.st_ino))
+    with os.scandir(folder) as entries:
+        own = sorted((entry for entry in entries if is_data(entry.name)), key=lambda entry: entry.name)
+    for entry in own:
+        suffix = os.path.splitext(entry.name)[1].lower()
+        if entry.is_dir():
+            yield from _walk(Path(entry.path), seen, unread)
+        elif suffix in SUFFIXES and entry.is_file():
+            yield Path(entry.path)
+        else:
+            odd = ("broken link" if entry.is_symlink() else "special file") if suffix in SUFFIXES else ""
+            unread.add(odd or suffix or "without a suffix", entry.path)

@@ -1,0 +1,87 @@
+"""Write images of a user's own data set as a shard: a slice of one class, the validation set or the test set."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from realgap.data import images as imaging
+from realgap.data import inventory, own, repeats
+from realgap.data.inventory import Image
+from realgap.run import steps
+from scripts import data_extract
+
+
+@dataclass(frozen=True)
+class Options:
+    dataset: str
+    split: str  # "train": images start..stop of the one class; "validation", "test": of all classes
+    classes: dict[str, int]  # name -> label
+    start: int
+    stop: int
+    validation_images_per_class: int
+    test_images_per_class: int | None
+    test_share: float
+    keep_repeats: bool
+    image_size: int
+    seed: int
+    images: str  # digest of what is to be extracted: what the inventory says must be that
+    value_range: list[float] | None = None  # as realgap.data.reading takes them
+    background: str | None = None
+
+    @property
+    def how(self) -> dict[str, Any]:
+        return {"value_range": self.value_range, "background": self.background}
+
+
+def main() -> None:
+    args, options = steps.parse(__doc__, Options, root={}, inventory={}, out={})
+    split = own.Split(options.seed, options.test_share, options.validation_images_per_class, options.stop)
+    parts = own.Parts(inventory.read(args.inventory), split)
+    parts.check(list(options.classes))
+    what = options.split, list(options.classes), options.start, options.stop
+    if parts.digest(*what) != options.images:
+        raise ValueError(f"{args.inventory}: must be of the images that are there now; run snakemake again")
+    chosen, more = parts.chosen(*what), {}
+    if options.split == "test":
+        chosen, more = _tested(args, options, chosen, parts.seen(list(options.classes)))
+    pictures = inventory.pictures(options.dataset, args.root, chosen, options.how)
+    arrays = {
+        "images": imaging.resize(pictures, options.image_size),
+        "labels": np.array([options.classes[image.class_name] for image in chosen], np.int64),
+        "image_ids": np.array([image.image_id for image in chosen], np.int64),
+        "variants": np.zeros(len(chosen), np.int32),
+    }
+    data_extract.save(args.out, arrays, options, **more)
+
+
+def _tested(
+    args: Any, options: Options, candidates: Sequence[Image], seen: Sequence[Image]
+) -> tuple[list[Image], dict[str, dict[str, int]]]:
+    """The images of the test set, and how many were left out because their pixels are elsewhere too."""
+
+    def decoded(images: Sequence[Image]) -> Iterator[tuple[str, np.ndarray]]:
+        pictures = inventory.pictures(options.dataset, args.root, images, options.how)
+        return ((image.class_name, pixels) for image, pixels in zip(images, pictures, strict=True))
+
+    unique, found = repeats.screen(decoded(candidates), decoded(seen))
+    kept = [image for image, is_kept in zip(candidates, unique | options.keep_repeats, strict=True) if is_kept]
+    chosen = []
+    for name in options.classes:
+        of_one = [image for image in kept if image.class_name == name][: options.test_images_per_class]
+        if not of_one:
+            raise ValueError(
+                f"dataset: class {name!r} must have images to test on; all its test images repeat others"
+                + "".join(
+                    f", {count} {repeats.MEANING[reason]}"
+                    for reason, count in found.items()
+                    if count and reason in repeats.MEANING
+                )
+            )
+        chosen += of_one
+    return chosen, {"repeats": found}
+
+
+if __name__ == "__main__":
+    steps.run(main)
