@@ -6,11 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# what Pillow reads by these names; a file's content decides how
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".tif"),
-    *(".tiff", ".webp", ".gif", ".avif"),
-)
+# Pillow's name of a format that is read -> how such files are called; a file's content decides how it is read. None whose
+# reader starts another program (that of EPS starts Ghostscript)
+FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png", ".apng"),
+    "BMP": (".bmp", ".dib"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "AVIF": (".avif",),
+}
+SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 # what operating systems and storage leave in folders, in lower case; whatever starts with a dot is none of the user's
 SYSTEM = (
     *("__macosx", "@eadir", "#recycle", "@recycle", "@recently-snapshot", "@tmp", "#snapshot", "$recycle.bin"),

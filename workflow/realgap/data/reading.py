@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from realgap.data.folders import FORMATS
 from realgap.data.images import from_unit
 
-# by their content, whatever a file is called; none whose reader starts another program (that of EPS starts Ghostscript)
-FORMATS = ("JPEG", "PNG", "BMP", "PPM", "TIFF", "WEBP", "GIF", "AVIF")
 BACKGROUNDS = {"black": 0, "grey": 128, "white": 255}
 
 _GREY = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # Pillow's modes of more than 8 bits
@@ -29,7 +28,7 @@ def read(path: str | Path, value_range: Sequence[float] | None = None, backgroun
     if not Path(path).is_file():
         raise ValueError(f"{path}: must be a file, and is none")
     try:
-        with Image.open(path, formats=FORMATS) as file:
+        with Image.open(path, formats=tuple(FORMATS)) as file:
             _refuse_inverted(file)
             if file.mode in _GREY:
                 return _deep_grey(file, value_range, background)
