@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# Pillow's name of a format that is read -> how such files are called; a file's content decides how it is read. None whose
+# Pillow's name of a format -> how such files are called; a file's content decides how it is read. None whose
 # reader starts another program (that of EPS starts Ghostscript)
 FORMATS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
