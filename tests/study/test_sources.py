@@ -206,3 +206,29 @@ def test_an_old_key_is_one_line_that_says_what_to_write(old):
 )
 def test_no_shipped_study_has_an_old_key(path):
     renamed.check(yaml.safe_load(path.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("parts", "real_share", "shares"),
+    [
+        (["real"], None, [1.0]),
+        (["real", "mine"], 0.25, [0.25, 0.75]),
+        (["real", "mine", "other"], 0.5, [0.5, 0.25, 0.25]),
+        (["mine", "other"], 0.5, [0.5, 0.5]),
+        (["real", "mine"], None, [0.1, 0.9]),
+        (["real", "mine", "other"], None, [0.05, 0.45, 0.5]),
+    ],
+)
+def test_shares_of_a_batch_are_those_said_or_those_of_the_images(parts, real_share, shares):
+    counts = {"real": 10, "mine": 90, "other": 100}
+    found = sources.batch_shares(parts, real_share, [counts[part] for part in parts])
+    assert found == pytest.approx(shares)
+
+
+def test_without_a_share_the_numbers_decide_whether_a_batch_holds_a_real_image():
+    config = study(sets=["real", "real+mine"], mine={"kind": "prompts"})
+    config["classifier"] |= {"real_share": None, "batch_size": 16}
+    configuration.check(config)
+    config["sampling"]["samples_per_image"] = 100
+    with pytest.raises(ValueError, match=r"real\+mine an image of every batch, with real_share None; .* real has none"):
+        configuration.check(config)

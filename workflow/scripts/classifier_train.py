@@ -17,7 +17,7 @@ from realgap.study import sources
 @dataclass(frozen=True)
 class Options(training.Settings, devices.Compute):
     architecture: str
-    real_share: float
+    real_share: float | None
     seed: int
     stem: str
 
@@ -78,7 +78,8 @@ def fit(
     made_of = data.attributes["parts"]
     ends = np.cumsum([count for _, count in made_of])[:-1]
     parts = list(zip(np.split(data["images"], ends), np.split(targets, ends), strict=True))
-    shares = sources.batch_shares([source for source, _ in made_of], options.real_share)
+    names, counts = zip(*made_of, strict=True)
+    shares = sources.batch_shares(names, options.real_share, counts)
     if model is None:
         model = networks.build(options.architecture, len(classes), data["images"].shape[1], options.stem)
         networks.initialise(model, options.seed)

@@ -106,9 +106,11 @@ def limits(verdicts: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
         )
         said.append(f"Generated sets hold up to {most} images for each real one. {steps}.")
     if any(name.startswith("real+") for name in rows):
+        share = config["classifier"]["real_share"]
         said.append(
-            f"Where generated images are added to real ones, {100 * config['classifier']['real_share']:.0f} % of each "
-            "batch are real images."
+            "Where generated images are added to real ones, a batch holds both in proportion to their numbers."
+            if share is None
+            else f"Where generated images are added to real ones, {100 * share:.0f} % of each batch are real images."
         )
     seen = {"mini-sd-digits": "typeset digits", "mini-sd-natural": "photographs of 32 px"}
     if (model := Path(config["base_model"]["path"]).name) in seen:

@@ -202,14 +202,17 @@ def parts_of(training_set: str) -> list[str]:
     return recipes.sources_sum(training_set).split("+")
 
 
-def batch_shares(parts: Sequence[str], real_share: float) -> list[float]:
+def batch_shares(parts: Sequence[str], real_share: float | None, counts: Sequence[int]) -> list[float]:
     """The share of a batch that each source of a training set has; adds to 1.
 
-    real_share of it is real where there are real and generated images; the generated ones share the rest equally.
+    real_share of it is real where there are real and generated images; the generated ones share the rest equally. None:
+    each has its share of all images, as where files are put into one folder. counts: the images of each.
     """
     if len(parts) == 1:
         return [1.0]
     generated = len(parts) - (REAL in parts)
+    if real_share is None:
+        return [count / sum(counts) for count in counts]
     rest = 1 - real_share if REAL in parts else 1.0
     return [real_share if part == REAL else rest / generated for part in parts]
 
@@ -275,13 +278,15 @@ def check(config: Mapping[str, Any]) -> None:
     for source in used(config).values():
         _check_source(source, config["dataset"])
     for name in config["training_sets"]:
-        _check_batch(name, recipes.classifier(config, name))
+        _check_batch(name, config)
 
 
-def _check_batch(training_set: str, classifier: Mapping[str, Any]) -> None:
+def _check_batch(training_set: str, config: Mapping[str, Any]) -> None:
     """Each source needs an image in every batch."""
-    parts = parts_of(training_set)
-    counts = batch_counts(batch_shares(parts, classifier["real_share"]), classifier["batch_size"])
+    parts, known, classifier = parts_of(training_set), of(config), recipes.classifier(config, training_set)
+    usual = config["sampling"]["samples_per_image"]
+    of_each = [1 if part == REAL else known[part].samples_per_image(usual) for part in parts]
+    counts = batch_counts(batch_shares(parts, classifier["real_share"], of_each), classifier["batch_size"])
     if empty := [part for part, count in zip(parts, counts, strict=True) if not count]:
         raise ValueError(
             f"config: classifier.batch_size: must give each source of {training_set} an image of every batch, with "
