@@ -215,7 +215,9 @@ class Study:
         return extractors.penultimate(self._judge, self.test["images"], **self._running())
 
     def _trained(self, parts: Sequence[Images], shares: Sequence[float], seed: int) -> nn.Module:
-        settings = {k: v for k, v in self.config["classifier"].items() if k not in ("architecture", "real_share")}
+        settings = {
+            k: v for k, v in self.config["classifier"].items() if k not in ("architecture", "stem", "real_share")
+        }
         size = self.test["images"].shape[1]
         if self.classifier == SMALL:
             model, settings = small_network(size), {**settings, **SETTINGS_OF_SMALL}

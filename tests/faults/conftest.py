@@ -146,7 +146,15 @@ def step_arguments(tmp_path, base_model, invert_arguments, run_step):
         **{"interpolation_strength": 0.1, "resolution": 16, "image_size": 16, "batch_size": 2, **compute},
     }
     training = {
-        **{"architecture": "resnet18", "steps": 6, "batch_size": 8, "lr": 0.05, "warmup": 0.2, "momentum": 0.9},
+        **{
+            "architecture": "resnet18",
+            "stem": "auto",
+            "steps": 6,
+            "batch_size": 8,
+            "lr": 0.05,
+            "warmup": 0.2,
+            "momentum": 0.9,
+        },
         **{"weight_decay": 0.0005, "label_smoothing": 0.0, "crop_padding": 1, "horizontal_flip": True},
         **{"real_share": 1.0, **compute},
     }

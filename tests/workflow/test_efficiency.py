@@ -265,7 +265,15 @@ def test_the_losses_of_a_training_are_read_once_at_its_end(monkeypatch):
     data = shards.Shard(
         {"images": np.zeros((8, 8, 8, 3), np.uint8), "labels": np.arange(8) % 2}, {"parts": [["real", 8]]}
     )
-    settings = {"architecture": "resnet18", "steps": 4, "batch_size": 4, "lr": 0.01, "warmup": 0.0, "momentum": 0.9}
+    settings = {
+        "architecture": "resnet18",
+        "stem": "auto",
+        "steps": 4,
+        "batch_size": 4,
+        "lr": 0.01,
+        "warmup": 0.0,
+        "momentum": 0.9,
+    }
     settings |= {"weight_decay": 0.0, "label_smoothing": 0.0, "crop_padding": 1, "horizontal_flip": False}
     settings |= {"real_share": 1.0, "seed": 0, **given.COMPUTE}
     _, losses = train.fit(data, train.Options(**settings))
