@@ -20,7 +20,8 @@ pytestmark = pytest.mark.xdist_group("study")
 
 def study(folder, **sections):
     # without checks of code: a copy is as good as the original
-    return checkout.changed(folder, analyses=["learning_curves"], training_sets=ROWS, recipes=RECIPES, **sections)
+    own = {"analyses": ["learning_curves"], "training_sets": ROWS, "recipes": RECIPES}
+    return checkout.changed(folder, **{**own, **sections})
 
 
 @pytest.fixture(scope="module")

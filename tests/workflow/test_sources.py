@@ -76,7 +76,9 @@ def test_the_plan_counts_the_images_of_all_of_them(counted):
     assert counted["encode_shard"]["work"]["images"] == counted["invert_shard"]["work"]["images"] == 8
     assert counted["invert_class"]["work"]["images"] == 8
     assert counted["import_shard"]["jobs"] == 4
-    nothing = {rule for rule, row in counted.items() if row["work"] and not (row["work"]["images"])}
+    nothing = {
+        rule for rule, row in counted.items() if row["work"] and not (row["work"]["images"] or row["work"]["host_s"])
+    }
     assert not nothing
 
 
