@@ -149,6 +149,7 @@ def step_arguments(tmp_path, base_model, invert_arguments, run_step):
         **{
             "architecture": "resnet18",
             "stem": "auto",
+            "augmentation": [],
             "steps": 6,
             "batch_size": 8,
             "lr": 0.05,

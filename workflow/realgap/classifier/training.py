@@ -6,7 +6,7 @@ kept: nothing is chosen by looking at test images.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -42,7 +42,7 @@ class Settings:
     crop_padding: int  # px
     horizontal_flip: bool
     epochs: float | None = None  # passes over the training set, instead of `steps`
-    augmentation: Sequence[str] = ()  # of realgap.classifier.augmentation, besides crop and flip
+    augmentation: list[str] = field(default_factory=list)  # of realgap.classifier.augmentation, besides crop and flip
 
 
 def train(
