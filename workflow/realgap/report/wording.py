@@ -10,7 +10,7 @@ import pandas as pd
 
 from realgap.statistics.verdicts import FEWEST_UNITS, Verdict
 
-UNTOLD = "not told apart from"  # what undecided means, wherever it is said
+UNTOLD = "not told apart from"  # what undecided means
 
 
 def percent(value: float) -> str:
