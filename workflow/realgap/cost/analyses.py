@@ -6,7 +6,7 @@ generated images of 32 px, 18 classifiers; workflow/docs/results.md).
 
 from collections.abc import Iterable
 
-from realgap.cost.plan import Plan, Work
+from realgap.cost.plan import UNKNOWN_FLOPS, Plan, Work
 from realgap.study import sources
 
 _PAIR_S = 4.3e-7  # of two images whose distance is measured by features and by pixels
@@ -20,7 +20,6 @@ _ROW_S = 1e-5  # of a prediction that is tabulated
 # forward FLOPs of an image (multiply-add 2) and features of the other extractors: Inception v3, ViT-B/14, ViT-L/14
 _EXTRACTORS = {"inception": (11.4e9, 2048), "dinov2": (46e9, 768), "clip": (162e9, 768)}
 _FEATURES = {"resnet18": 512, "resnet34": 512}
-_UNKNOWN_FLOPS = 4e9  # of a classifier that realgap.cost.flops does not count
 
 
 class Analyses:
@@ -30,7 +29,7 @@ class Analyses:
         self.plan, self.config, self.sets = plan, plan.config, list(sets)
         self.real, self.tested = plan.classes * plan.per_class, max(plan.test_images(), plan.classes)
         self.classifiers = len(self.config["training_sets"]) * len(self.config["seeds"])
-        self.forward = plan.classify or _UNKNOWN_FLOPS
+        self.forward = plan.classify or UNKNOWN_FLOPS
         extractor = self.config["features"]["extractor"]
         own = self.forward, _FEATURES.get(self.config["classifier"]["architecture"], 2048)
         self.extract, self.features = _EXTRACTORS.get(extractor, own)

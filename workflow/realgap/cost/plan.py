@@ -20,6 +20,7 @@ from realgap.study.sources import Source
 
 # parameters of the UNet and the VAE, for models that are not there yet
 _PARAMETERS = {"stable-diffusion-1": 859_520_964 + 83_653_863, "stable-diffusion-2": 865_910_724 + 83_653_863}
+UNKNOWN_FLOPS = 4e9  # forward, of a classifier that realgap.cost.flops does not count
 _INTERPRETER_MB = 2000  # Python with torch and diffusers
 
 
@@ -119,7 +120,7 @@ class Plan:
         own = recipes.classifier(self.config, training_set)
         images = self.training_images(training_set)
         seen = own["steps"] * own["batch_size"] if own["epochs"] is None else round(own["epochs"] * images)
-        kept, batch = 3 * images * self.image_bytes, own["batch_size"] * (self.classify or 4e9) * 1e-2
+        kept, batch = 3 * images * self.image_bytes, own["batch_size"] * (self.classify or UNKNOWN_FLOPS) * 1e-2
         return Work(
             seen,
             memory_bytes=kept + batch,

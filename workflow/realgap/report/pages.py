@@ -73,6 +73,7 @@ def page(template: str | Path, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["untold"] = wording.UNTOLD
     environment.filters.update(
         percent=wording.percent,
         points=wording.points,

@@ -41,9 +41,8 @@ def schema() -> dict[str, Any]:
     # the network of every row is the study's: analyses look at one layer of it
     trained = made["properties"]["classifier"]["properties"]
     own = {key: setting for key, setting in trained.items() if key != "architecture"}
-    made["properties"]["recipes"]["additionalProperties"] = {
-        **{"type": "object", "minProperties": 1, "additionalProperties": False, "properties": own}
-    }
+    recipe = {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": own}
+    made["properties"]["recipes"]["additionalProperties"] = recipe
     made["properties"]["analyses"]["items"] = {"enum": list(analyses.ORDER)}
     for name, analysis in analyses.registered().items():
         if settings := getattr(analysis, "SETTINGS", {}):

@@ -11,9 +11,10 @@ from realgap.analyses.learning_curves.measures import worth
 from realgap.report import tables
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
 from realgap.report.style import name
-from realgap.report.summary import points
+from realgap.report.wording import points
 from realgap.statistics.differences import Difference, differences, p_of, paired
-from realgap.statistics.rows import Row, study_rows
+from realgap.statistics.rows import judged
+from realgap.statistics.shares import mean_share
 from realgap.study import recipes, sources
 
 ALPHA = 0.05
@@ -49,8 +50,8 @@ def compared(right: dict[int, dict[str, np.ndarray]], margin: float) -> pd.DataF
     rows = [row for per_class, own in right.items() for row in _of_count(per_class, own, margin)]
     table = pd.DataFrame(rows)
     for own, of_family in (("p_value", "family_p"), ("over_best_p", "over_best_family_p")):
-        judged = table[own].notna()
-        table.loc[judged, of_family] = statistics.holm(table.loc[judged, own])
+        known = table[own].notna()
+        table.loc[known, of_family] = statistics.holm(table.loc[known, own])
     return table
 
 
@@ -64,10 +65,11 @@ def _of_count(per_class: int, own: dict[str, np.ndarray], margin: float) -> list
         names = list(dict.fromkeys([reference, *names]))
         each = np.stack([own[key] for key in names])
         found = differences(each.mean(axis=2), 0, each)
-        judged = study_rows(each.mean(axis=2), names, each.shape[2], reference, correct=each, margin=margin)
-        for row, one in zip(judged, found, strict=True):
-            if row.name != reference or reference == recipes.REAL:
-                made[row.name] = _row(per_class, reference, row, one)
+        made |= {
+            key: _row(per_class, key, reference, own[key], one, margin)
+            for key, one in zip(names, found, strict=True)
+            if key != reference or reference == recipes.REAL
+        }
     best = max((key for key in own if _is_real(key)), key=lambda key: own[key].mean())
     return [{**made[key], **_over_best(key, best, own)} for key in own]
 
@@ -83,13 +85,17 @@ def _over_best(key: str, best: str, own: dict[str, np.ndarray]) -> dict:
     return {"best_real": best, **dict(zip(columns, values, strict=True))}
 
 
-def _row(per_class: int, reference: str, row: Row, found: Difference) -> dict:
+def _row(per_class: int, key: str, reference: str, cells: np.ndarray, found: Difference, margin: float) -> dict:
+    """cells: (draws, images) bool of the training set; found: its difference to the reference, said of other rows."""
+    columns = ("difference", "difference_low", "difference_high", "verdict", "detectable", "p_value")
+    value, low, high, verdict, _, detectable, _ = judged(found, margin)
+    told = (value, low, high, verdict, detectable, p_of(found))
+    if key == reference:
+        told = (np.nan, np.nan, np.nan, None, np.nan, np.nan)
     return {
-        **{"per_class": per_class, "training_set": row.name, "reference": reference, "n_draws": row.n_units},
-        **{"mean": row.mean, "low": row.low, "high": row.high},
-        **{"difference": row.difference, "difference_low": row.difference_low},
-        **{"difference_high": row.difference_high, "verdict": row.verdict},
-        **{"detectable": row.detectable, "p_value": float("nan") if row.verdict is None else p_of(found)},
+        **{"per_class": per_class, "training_set": key, "reference": reference, "n_draws": len(cells)},
+        **dict(zip(("mean", "low", "high"), mean_share(cells), strict=True)),
+        **dict(zip(columns, told, strict=True)),
     }
 
 
