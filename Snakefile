@@ -33,6 +33,12 @@ include: "workflow/rules/cost.smk"
 include: "workflow/rules/verify.smk"
 
 
+# the jobs of a queue entry run one after another on its node
+if workflow.remote_exec and len(workflow.dag_settings.target_jobs) > 1:
+    if not workflow.deployment_settings.deployment_method:
+        warm.start(in_turn=True)
+
+
 rule all:
     default_target: True
     input:

@@ -51,7 +51,7 @@ def run(predict, order=slice(None), state=None, until=None, **changes):
     mean, std = (array[order] for array in moments())
     state = state or class_inversion.begin(start())
     for current in class_inversion.invert(state, mean, std, IDS[order], predict, ALPHAS, **settings):
-        state = current
+        state = current()
         if len(state.losses) == until:
             break
     return state
@@ -172,7 +172,8 @@ def test_on_real_digits_the_loss_on_fixed_noise_falls():
     settings = {**SETTINGS, "scaling_factor": vae.config.scaling_factor, "prediction_type": kind}
     settings |= {"steps": 60, "images_per_step": 12, "lr": 0.1}
     begun = class_inversion.begin(first)
-    *_, state = class_inversion.invert(begun, mean, std, np.arange(24), predict, alphas, **settings)
+    *_, last = class_inversion.invert(begun, mean, std, np.arange(24), predict, alphas, **settings)
+    state = last()
 
     @torch.no_grad()
     def loss(embedding):

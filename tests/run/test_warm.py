@@ -17,6 +17,7 @@ import warm
 from realgap.store import shards
 
 WARM = Path(warm.__file__)
+IMPORT_WARM = f"import os, sys; sys.path.insert(0, {str(WARM.parent)!r}); import warm; "
 STEPS = {
     "tell": """
         import atexit, json, os, sys, seen
@@ -41,6 +42,26 @@ STEPS = {
         """,
     "sleep": "import os, time; print(os.getpid(), flush=True); time.sleep(60)",
     "threads": "import torch; print(torch.get_num_threads())",
+    "count": "import os, seen; seen.SEEN.append(1); print(len(seen.SEEN), os.getpid(), os.getppid())",
+    "work": """
+        import time
+        from realgap.run import steps
+        def main():
+            args, _ = steps.parse("A step.", megabytes={"type": int}, seconds={"type": float})
+            held, end = bytes([1]) * (args.megabytes << 20), time.process_time() + args.seconds
+            while time.process_time() < end:
+                pass
+        steps.run(main)
+        """,
+    "load": """
+        import sys
+        import torch
+        from realgap.base_model import autoencoder, denoiser
+        for part in (autoencoder, denoiser):
+            network = part.load(sys.argv[1], torch.device("cpu"), getattr(torch, sys.argv[2]))
+            print(hasattr(network, "of_a_step_before"))
+            network.of_a_step_before = True
+        """,
 }
 
 
@@ -52,6 +73,17 @@ def server(tmp_path_factory):
     wait_for(path.exists)
     yield str(path)
     process.terminate()
+    process.wait()
+
+
+@pytest.fixture
+def in_turn(tmp_path):
+    """The socket of a server whose steps share a process; it imports nothing beforehand."""
+    serve = IMPORT_WARM + f"warm.PRELOAD = ('torch',); warm.serve({str(tmp_path / 'turn')!r}, in_turn=True)"
+    process = subprocess.Popen([sys.executable, "-c", serve])
+    wait_for((tmp_path / "turn").exists)
+    yield str(tmp_path / "turn")
+    process.kill()
     process.wait()
 
 
@@ -266,9 +298,6 @@ def test_a_step_told_to_stop_goes_on_to_the_same_bytes(server, tmp_path, invert_
     assert out.read_bytes() == (tmp_path / "reference.h5").read_bytes()
 
 
-IMPORT_WARM = f"import os, sys; sys.path.insert(0, {str(WARM.parent)!r}); import warm; "
-
-
 def test_the_server_ends_with_the_process_that_started_it(tmp_path):
     serve = IMPORT_WARM + f"warm.PRELOAD = (); warm.serve({str(tmp_path / 'socket')!r})"
     parent = "import subprocess, sys, time; s = subprocess.Popen([sys.executable, '-c', sys.argv[1]]); "
@@ -297,3 +326,83 @@ def test_everything_that_is_imported_beforehand_exists():
     import importlib.util
 
     assert all(importlib.util.find_spec(module) for module in warm.PRELOAD)
+
+
+# several steps in one process
+
+
+def test_in_turn_steps_share_a_process_until_one_fails(steps, in_turn):
+    first, second = (run(steps, in_turn, "count").stdout.split() for _ in range(2))
+    assert (first[0], second) == ("1", ["2", *first[1:]])
+    assert run(steps, in_turn, "fail").stderr.endswith("ZeroDivisionError: by nothing\n")
+    third = run(steps, in_turn, "count").stdout.split()
+    assert third[0] == "1"
+    assert third[1] != first[1]
+    for code in (3, 143, 255):
+        assert run(steps, in_turn, "leave", str(code)).returncode == code
+    assert run(steps, in_turn, "die").returncode == 128 + signal.SIGKILL
+    assert run(steps, in_turn, "count").stdout.split()[0] == "1"
+
+
+def test_in_turn_too_a_step_has_its_own_arguments_folder_environment_and_streams(steps, in_turn, tmp_path):
+    for number, word in enumerate(("a word", None)):
+        more = {"WORD": word} if word else {}
+        done = run(steps, in_turn, "tell", f"number {number}", cwd=tmp_path, stdin=f"{number}", **more)
+        assert (done.returncode, done.stderr) == (0, "to stderr\n")
+        told = json.loads(done.stdout)
+        assert (told["argv"], told["word"], told["folder"]) == ([f"number {number}"], word, str(tmp_path))
+        assert (told["name"], told["stdin"]) == ("__main__", f"{number}")
+    for count in ("1", "2"):
+        assert run(steps, in_turn, "threads", OMP_NUM_THREADS=count).stdout.strip() == count
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
+def test_in_turn_a_signal_to_all_processes_reaches_the_step_which_ends_as_it_will(steps, in_turn, number):
+    worker, server = run(steps, in_turn, "count").stdout.split()[1:]
+    client, line = begin(steps, in_turn, "catch")
+    assert line == "ready"
+    for process in (int(server), int(worker), client.pid):
+        os.kill(process, number)
+    assert client.wait(30) == number
+    assert run(steps, in_turn, "count").stdout.split()[2] == server
+
+
+def test_in_turn_a_step_is_killed_when_its_client_dies_and_the_next_runs(steps, in_turn):
+    client, pid = begin(steps, in_turn, "sleep")
+    client.kill()
+    client.wait()
+    wait_for(lambda: not Path("/proc", pid).exists())
+    assert run(steps, in_turn, "count").stdout.split()[0] == "1"
+
+
+def test_in_turn_a_base_model_is_loaded_once(steps, in_turn, base_model):
+    path = {"PYTHONPATH": f"{steps}:{WARM.parent}"}
+    told = [run(steps, in_turn, "load", base_model, "float32", **path).stdout.split() for _ in range(2)]
+    assert told == [["False"] * 2, ["True"] * 2]
+    assert run(steps, in_turn, "load", base_model, "bfloat16", **path).stdout.split() == ["False"] * 2
+    forked = [run(steps, None, "load", base_model, "float32", **path).stdout.split() for _ in range(2)]
+    assert forked == [["False"] * 2] * 2
+
+
+def test_in_turn_a_step_measures_its_own_time_and_memory(steps, in_turn, tmp_path):
+    measured = []
+    for megabytes, seconds in ((300, 1.5), (1, 0.0)):
+        command = ["work", "--megabytes", megabytes, "--seconds", seconds, "--benchmark", tmp_path / "measured.tsv"]
+        assert run(steps, in_turn, *command, PYTHONPATH=f"{steps}:{WARM.parent}").returncode == 0
+        names, values = (line.split("\t") for line in (tmp_path / "measured.tsv").read_text().splitlines())
+        measured.append(dict(zip(names, values, strict=True)))
+    first, second = ({name: float(one[name]) for name in ("s", "cpu_time", "max_rss")} for one in measured)
+    assert first["s"] >= first["cpu_time"] >= 1.5
+    assert second["cpu_time"] < 1.5
+    assert second["s"] < first["s"]
+    assert second["max_rss"] < first["max_rss"] - 250
+
+
+def test_in_turn_a_step_writes_the_bytes_that_the_plain_interpreter_writes(
+    in_turn, tmp_path, invert_arguments, run_step
+):
+    run_step("scripts.inversion_invert", *invert_arguments(tmp_path / "plain.h5"))
+    for name in ("first.h5", "second.h5"):
+        done = run(WARM.parent, in_turn, "scripts.inversion_invert", *invert_arguments(tmp_path / name))
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / name).read_bytes() == (tmp_path / "plain.h5").read_bytes()

@@ -106,8 +106,9 @@ def arrange(network: Any, compute: Compute, device: torch.device, called: Sequen
         if compute.channels_last:
             network.to(memory_format=torch.channels_last)
         if compute.compile:
-            for name in called:
-                network.get_submodule(name).compile()
+            for part in map(network.get_submodule, called):
+                if part._compiled_call_impl is None:  # by a step before, in the same process
+                    part.compile()
     return network
 
 

@@ -93,6 +93,8 @@ PROMPTS = files.sha256(config["prompts"]["templates"])[:16]
 GPU = int(config["compute"]["device"] != "cpu")
 if GPU and workflow.is_main_process and workflow.resource_settings.nodes is None:
     GPU = offer_cards()
+# inversion draws noise ahead in a second thread while a card is at work
+DRAWING = 1 + GPU
 # the sources of the study by name, and those that some training set holds, real images first
 SOURCES = sources.of(config)
 SHOWN = [sources.REAL, *sources.used(config)]

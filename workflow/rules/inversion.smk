@@ -46,6 +46,7 @@ rule invert_shard:
     log:
         f"{OUT}/logs/invert_shard/{{class_name}}-{{shard}}.log",
     cache: True
+    threads: DRAWING
     conda:
         "../../envs/realgap.yaml"
     resources:
@@ -80,6 +81,7 @@ rule invert_class:
         f"{OUT}/class_embeddings/{{class_name}}.h5",
     log:
         f"{OUT}/logs/invert_class/{{class_name}}.log",
+    threads: DRAWING
     conda:
         "../../envs/realgap.yaml"
     resources:

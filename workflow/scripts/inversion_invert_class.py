@@ -56,10 +56,11 @@ def main() -> None:
         weight_decay=options.weight_decay,
         seed=options.seed,
         device=device,
-        offer=checkpoint.offer,
     )
+    current = None
     for current in steps.progress(run, options.steps - len(state.losses), "inverting"):
-        state = current
+        checkpoint.offer(current)
+    state = current() if current else state
     if not np.isfinite(state.embedding).all():
         raise ValueError(f"class_inversion.lr: must be lower, got {options.lr}: NaN or infinity arose")
     label = opened[0]["labels"][:1]

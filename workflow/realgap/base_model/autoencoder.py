@@ -13,6 +13,7 @@ from realgap.base_model import families, layout
 from realgap.study.limits import vae_batch
 
 
+@families.once
 def load(folder: str | Path, device: torch.device, dtype: torch.dtype) -> Any:
     """The frozen autoencoder of a base model."""
     return families.freeze(families.load(folder, "vae", dtype=dtype, low_cpu_mem_usage=False), device)

@@ -11,6 +11,7 @@ from realgap.base_model import families
 Predict = Callable[..., torch.Tensor]  # as `predictor` makes it
 
 
+@families.once
 def load(folder: str | Path, device: torch.device, dtype: torch.dtype) -> Any:
     """The frozen UNet of a base model."""
     unet = families.freeze(families.load(folder, "unet", dtype=dtype, low_cpu_mem_usage=False), device)

@@ -4,8 +4,10 @@ SDXL or a flow-matching transformer joins as one entry of FAMILIES; what is new 
 """
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,17 @@ def require(folder: str | Path, name: str) -> None:
             f"base_model.path: {folder} must be a diffusers folder with {name}/; it has none. "
             "Copy the model's folder there from a machine with internet (workflow/docs/base-models.md)"
         )
+
+
+def once(load: Callable[..., Any]) -> Callable[..., Any]:
+    """Load a part once for all the steps of a process that runs several (workflow/warm.py), if they want the same."""
+    kept = lru_cache(maxsize=1)(load)
+
+    @wraps(load)
+    def loaded(*arguments: Any) -> Any:
+        return (kept if "REALGAP_IN_TURN" in os.environ else load)(*arguments)
+
+    return loaded
 
 
 def freeze(part: Any, device: torch.device) -> Any:

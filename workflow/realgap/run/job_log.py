@@ -3,6 +3,7 @@
 Shards say nothing of it, so that the same work gives the same bytes wherever and whenever it is done.
 """
 
+import contextlib
 import json
 import os
 import platform
@@ -13,6 +14,7 @@ import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
+from itertools import count
 from pathlib import Path
 
 MARK = "realgap job: "
@@ -42,20 +44,29 @@ class Beginning:
 
     time: str
     energy_j: dict[str, float]  # counters of the GPUs, by UUID
+    clock_s: float  # since the machine was started, as the process was
+    cpu_s: float  # that this process had used
+
+
+# how many jobs have begun in this process, which may run several one after another (workflow/warm.py)
+_BEGUN = count()
 
 
 def begin() -> Beginning:
-    return Beginning(_now(), _energy_j())
+    """What the process did before its first job, imports, is that job's."""
+    if next(_BEGUN):
+        _forget_peak()
+        return Beginning(_now(), _energy_j(), _clock_s(), _cpu_s())
+    return Beginning(_now(), _energy_j(), _born_s(), 0.0)
 
 
 def log(beginning: Beginning) -> None:
     """Write the line of a job that ends now, to standard error."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
     device, uuid = _device()
     job = Job(
         start=beginning.time,
         end=_now(),
-        cpu_s=round(used.ru_utime + used.ru_stime, 2),
+        cpu_s=round(cpu_s(beginning), 2),
         peak_memory_mb=round(peak_memory_mb(), 1),
         energy_j=round(_energy_j()[uuid] - beginning.energy_j[uuid], 1) if uuid in beginning.energy_j else None,
         host=socket.gethostname(),
@@ -77,13 +88,12 @@ def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def seconds_lived() -> float:
-    """Since this process was started or forked, its imports included; by its CPU's clock where no /proc tells."""
-    status = Path("/proc/self/stat")
-    if status.exists():
-        began_ticks = int(status.read_text().rpartition(")")[2].split()[19])
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - began_ticks / os.sysconf("SC_CLK_TCK")
-    return time.process_time()
+def wall_s(beginning: Beginning) -> float:
+    return _clock_s() - beginning.clock_s
+
+
+def cpu_s(beginning: Beginning) -> float:
+    return _cpu_s() - beginning.cpu_s
 
 
 def read(path: str | Path) -> Job | None:
@@ -97,6 +107,29 @@ def read(path: str | Path) -> Job | None:
         return Job(**json.loads(told[-1]))
     except (IndexError, TypeError, ValueError):
         return None
+
+
+def _clock_s() -> float:
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def _born_s() -> float:
+    """When this process was started or forked; now, where no /proc tells."""
+    status = Path("/proc/self/stat")
+    if not status.exists():
+        return _clock_s()
+    return int(status.read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _forget_peak() -> None:
+    """Of the memory that the jobs before held (Linux, proc_pid_clear_refs(5))."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def _processor() -> str:

@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import json
 import os
-import resource
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -76,7 +75,7 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(f"error: {message}")
     job_log.log(beginning)
     for path in _BENCHMARKS:
-        _benchmark(path)
+        _benchmark(path, beginning)
 
 
 class _Listed(argparse.Action):
@@ -94,10 +93,9 @@ def _require_gpu() -> None:
     devices.require_gpu()
 
 
-def _benchmark(path: str) -> None:
+def _benchmark(path: str, beginning: job_log.Beginning) -> None:
     """What Snakemake's benchmark directive writes of a process that it started: seconds, memory in MB, CPU seconds."""
-    wall_s, used = job_log.seconds_lived(), resource.getrusage(resource.RUSAGE_SELF)
-    cpu_s = used.ru_utime + used.ru_stime
+    wall_s, cpu_s = job_log.wall_s(beginning), job_log.cpu_s(beginning)
     minutes, seconds = divmod(int(wall_s), 60)
     clock = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
     columns = {
