@@ -24,15 +24,20 @@ pytestmark = [pytest.mark.long, pytest.mark.xdist_group("slurm"), pytest.mark.ti
 
 
 class Seen:
-    """What the processes of steps say of themselves while they run: (step, node, GPUs, threads)."""
+    """What the processes of steps say of themselves while they run: (step, node, GPUs, threads).
+
+    shared: process numbers of those that run the steps of an entry one after another.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.steps, self.torch_on_login = str(folder), set(), False
+        self.folder, self.steps, self.shared, self.torch_on_login = str(folder), set(), set(), False
 
     def look(self, run: Run) -> None:
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 command = (process / "cmdline").read_bytes().decode().split("\0")
+                if "serve-in-turn" in command:
+                    self.shared |= set((process / f"task/{process.name}/children").read_text().split())
                 if "-m" not in command or str((process / "cwd").readlink()) != self.folder:
                     continue
                 module = command[command.index("-m") + 1]
@@ -104,9 +109,16 @@ def test_gpu_steps_ran_on_gpu_nodes_with_one_gpu_each_and_only_they(study):
 
 
 def test_threads_follow_the_allocation(study, accounted_cluster):
-    allocated = {job["cpus"] for job in study[1].jobs()}
-    assert allocated == {"1"}
-    assert {threads for *_, threads in study[2].steps} == {"1"}
+    for job in study[1].jobs():
+        assert job["cpus"] == ("2" if "invert" in job["comment"] else "1"), job["comment"]
+    for step, *_, threads in study[2].steps:
+        assert threads == ("2" if step == "inversion_invert" else "1"), step
+
+
+def test_the_steps_of_an_entry_shared_a_process(study):
+    steps = len(list((study[0] / RESULTS / "logs").rglob("*.log")))
+    entries = len(study[1].jobs())
+    assert 4 <= len(study[2].shared) <= entries < steps / 2
 
 
 def test_accounting_knows_what_ran_where_on_how_many_gpus(study, accounted_cluster):
