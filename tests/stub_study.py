@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+import h5py
+import numpy as np
 import yaml
 
 from tests import checkout
@@ -28,22 +30,33 @@ def make(folder: Path, classes: int, slices: int) -> dict[str, str]:
     The stub makes one file a rule: `--until tabulate` is as far as it reaches.
     """
     checkout.copy(folder)
-    dataset = {"name": "image_folder", "root": "data", "images_per_class": 2 * slices, "images_per_shard": 2}
+    class_names = [f"a_class_of_images_{n:04d}" for n in range(classes)]
+    dataset = {"name": "hdf5", "root": "data.h5", "images_per_class": 2 * slices, "images_per_shard": 2}
     study = {
         **checkout.REDUCED,
         "study": "stub",
-        "dataset": {**dataset, "classes": [f"a_class_of_images_{n:04d}" for n in range(classes)]},
+        "dataset": {**dataset, "classes": class_names},
         "seeds": [0],
         "analyses": [],
     }
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
     # steps find the stub and no warm server
-    (folder / "workflow" / "warm.py").write_text("def start():\n    pass\n")
-    for name in ("data", "bin"):
-        (folder / name).mkdir()
+    (folder / "workflow" / "warm.py").write_text("def start(in_turn=False):\n    pass\n")
+    with h5py.File(folder / "data.h5", "w") as file:
+        file.attrs["class_names"] = class_names
+        for part, each in (("train", 2 * slices), ("test", 1)):
+            file[f"{part}/images"] = _images(classes * each, tested=part == "test")
+            file[f"{part}/labels"] = np.repeat(np.arange(classes), each)
+    (folder / "bin").mkdir()
     (folder / "bin" / "python").write_text(STUB)
     (folder / "bin" / "python").chmod(0o755)
     return {**os.environ, "PATH": f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def _images(n: int, tested: bool) -> np.ndarray:
+    """Images uint8 (n, 2, 2, 3), no two alike, those that are tested on and the others included."""
+    number = np.arange(n, dtype="<u8").view(np.uint8).reshape(n, 8)
+    return np.concatenate([number, np.full((n, 4), int(tested), np.uint8)], 1).reshape(n, 2, 2, 3)
 
 
 def command(*arguments: str) -> list[str]:

@@ -59,7 +59,12 @@ def start(in_turn: bool = False) -> None:
     folder = Path(tempfile.mkdtemp(prefix="realgap-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # until a step says how many
-    command = [sys.executable, str(Path(__file__).resolve()), "serve-in-turn" if in_turn else "serve", str(folder / "socket")]
+    command = [
+        sys.executable,
+        str(Path(__file__).resolve()),
+        "serve-in-turn" if in_turn else "serve",
+        str(folder / "socket"),
+    ]
     with open(folder / "log", "w") as log:
         environment = {**os.environ, **one_thread}
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)

@@ -1,7 +1,7 @@
 counts("extract_shard", lambda w: MEASURING.read(images_of(w)))
 counts("extract_test", lambda w: MEASURING.read(PLAN.test_images()))
 counts("extract_validation", lambda w: MEASURING.read(PLAN.classes * DATASET["validation_images_per_class"]))
-counts("take_inventory", lambda w: MEASURING.read(len(own_images()[0].images)))
+counts("take_inventory", lambda w: MEASURING.read(len(own_images()[0].images) if OWN else 0))
 
 
 # of a user's own data set, read again in each run where size or time of a file differ
