@@ -34,9 +34,8 @@ include: "workflow/rules/verify.smk"
 
 
 # the jobs of a queue entry run one after another on its node
-if workflow.remote_exec and len(workflow.dag_settings.target_jobs) > 1:
-    if not workflow.deployment_settings.deployment_method:
-        warm.start(in_turn=True)
+if workflow.remote_exec and len(jobs_of_entry()) > 1 and not workflow.deployment_settings.deployment_method:
+    warm.start(in_turn=True)
 
 
 rule all:

@@ -1,7 +1,11 @@
 """realgap.data.repeats: test images that show pixels of other images of the study are found and counted."""
 
+import io
+
 import numpy as np
-from sklearn.datasets import load_digits
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits, load_sample_images
 
 from realgap.data import repeats
 
@@ -12,7 +16,7 @@ def digits(*rows):
 
 def screen(test, seen):
     pairs = [[(name, image) for name, rows in of.items() for image in digits(*rows)] for of in (test, seen)]
-    keep, counts = repeats.screen(*pairs)
+    keep, counts = repeats.screen(*pairs, near=0.99)
     return keep.tolist(), {reason: count for reason, count in counts.items() if count}
 
 
@@ -28,6 +32,33 @@ def test_an_image_that_is_trained_on_is_left_out_whatever_its_class():
         [True, False, False],
         {"seen": 2},
     )
+
+
+def altered(image, how):
+    """A photograph as it comes back from elsewhere."""
+    picture = Image.fromarray(image)
+    if how == "compressed":
+        held = io.BytesIO()
+        picture.save(held, "JPEG", quality=70)
+        return np.asarray(Image.open(held))
+    if how == "smaller":
+        return np.asarray(picture.resize((picture.width * 2 // 3, picture.height * 2 // 3), Image.Resampling.BICUBIC))
+    if how == "mirrored":
+        return image[:, ::-1]
+    return (image * 0.8 + 20).astype(np.uint8)
+
+
+@pytest.mark.parametrize("how", ["compressed", "smaller", "mirrored", "brighter"])
+def test_a_photograph_that_is_altered_a_little_is_left_out_unless_only_equal_pixels_count(how):
+    photographs = [
+        image[y : y + 200, x : x + 200] for image in load_sample_images().images for y in (0, 200) for x in (0, 300)
+    ]
+    copies = [("b", altered(image, how)) for image in photographs[:3]]
+    others = [("a", image) for image in photographs[3:]]
+    test, seen = [*copies, *others], [("a", image) for image in photographs[:3]]
+    keep, counts = repeats.screen(test, seen, near=0.99)
+    assert (keep.tolist(), counts["near"], counts["seen"]) == ([False] * 3 + [True] * 5, 3, 0)
+    assert repeats.screen(test, seen, near=1.0)[0].all()
 
 
 def test_an_image_under_two_labels_is_left_out_under_both():

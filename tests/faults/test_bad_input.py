@@ -274,7 +274,13 @@ def extract(steps, out, root, name="image_folder", split="train", stop=4):
     if code:
         return code, said
     settings |= {"classes": {"cat": 0}, "split": split, "start": 0, "stop": stop}
-    settings |= {"test_images_per_class": None, "keep_repeats": False, "image_size": 16, "images": images}
+    settings |= {
+        "test_images_per_class": None,
+        "keep_repeats": False,
+        "near_repeat": 1,
+        "image_size": 16,
+        "images": images,
+    }
     where = ("--root", root, "--inventory", listed, "--options", json.dumps(settings))
     return steps.run("scripts.data_extract_own", *where, "--out", out)
 

@@ -74,6 +74,16 @@ def finished(tmp_path_factory, cifar10_root, tiny_model):
     return folder
 
 
+def test_a_data_set_that_was_moved_makes_nothing_again(finished, cifar10_root, tmp_path):
+    (tmp_path / "elsewhere").symlink_to(cifar10_root)
+    for root in (tmp_path / "elsewhere", f"{cifar10_root}/"):
+        study = yaml.safe_load((finished / "study.yaml").read_text())
+        study["dataset"]["root"] = str(root)
+        (finished / "moved.yaml").write_text(yaml.safe_dump(study))
+        plan = checkout.rules(checkout.plan(finished, "moved.yaml"))
+        assert set(plan) <= {"account", "report"}, plan
+
+
 def test_the_study_ends_in_its_six_rows_on_real_test_images(finished):
     table = pd.read_csv(finished / RESULTS / "table.csv").set_index("training_set")
     assert list(zip(table.index, table.n_real, table.n_generated, strict=True)) == [

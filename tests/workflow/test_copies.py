@@ -134,3 +134,17 @@ def test_weights_of_features_count_by_their_content(finished_study, tmp_path):
         assert f"--network {weights} " in command
         told[name] = command.partition("--options ")[2]
     assert told["one"] == told["two"] != told["other"]
+
+
+def test_a_detector_of_lines_counts_by_its_content(finished_study, tmp_path):
+    told = {}
+    for name, last in (("one", b"x"), ("two", b"x"), ("other", b"y")):
+        detector = tmp_path / f"{name}.onnx"
+        detector.write_bytes(bytes(3_000_000) + last)
+        study = checkout.changed(finished_study, geometry={"detector": str(detector)})
+        target = "results/reduced/geometry/real.h5"
+        run = checkout.snakemake(finished_study, "-n", "-p", study=study, target=target)
+        (command,) = [line for line in run.stdout.splitlines() if "scripts.geometry_measure" in line]
+        assert f"--detector {detector} " in command
+        told[name] = command.partition("--options ")[2]
+    assert told["one"] == told["two"] != told["other"]

@@ -66,7 +66,7 @@ class Study:
         listed = ["--root", root, "--out", self.folder / "inventory.csv"]
         options = {**common, "classes": list(labels), "content": parts.content()}
         self.run_step("scripts.data_inventory", *listed, "--options", json.dumps(options))
-        common |= {"test_images_per_class": None, "keep_repeats": False, "image_size": 8}
+        common |= {"test_images_per_class": None, "keep_repeats": False, "near_repeat": 1, "image_size": 8}
         spans = [(start, min(start + per_shard, per_class)) for start in range(0, per_class, per_shard)]
         wanted = [("train", [name], *span) for name in labels for span in spans]
         paths = []
@@ -303,6 +303,21 @@ def test_a_picture_that_no_set_holds_runs_nothing_else_again(checked_out):
     parts = own.Parts(listed, own.Split(0, 0.2, 0, 4))
     (checked_out / "photographs" / parts.of("train", "zero")[10].name).unlink()
     assert planned(checked_out) == {("take_inventory", "")}
+
+
+def test_what_is_made_stays_where_the_data_set_is_gone(checked_out):
+    """As in an archive of the results; verify, report and comparison need no photographs."""
+    shutil.rmtree(checked_out / "photographs")
+    assert not planned(checked_out)
+    run = snakemake(checked_out, "-n")
+    assert f"dataset.root: photographs is not there; what is listed in {RESULTS}/inventory.csv counts" in run.stderr
+    shard = checked_out / RESULTS / "real/zero/0.h5"
+    kept = shard.read_bytes()
+    shard.unlink()
+    run = snakemake(checked_out, "--cores", "1", "--", f"{RESULTS}/real/zero/0.h5")
+    shard.write_bytes(kept)
+    assert run.returncode == 1
+    assert "Traceback" not in run.stdout + run.stderr
 
 
 def test_a_shared_cache_serves_ones_own_images(checked_out, tmp_path):

@@ -157,20 +157,28 @@ def test_a_wrong_config_stops_before_any_job_with_one_line(finished_study):
 
 
 def test_costly_results_are_shared_between_checkouts(finished_study, tmp_path, monkeypatch):
-    """With a shared cache a second checkout of the same code takes moments and embeddings from the first."""
+    """With a shared cache a second checkout of the same code takes moments and embeddings from the first.
+
+    A third, whose base model has another byte somewhere in its weights, does not.
+    """
     monkeypatch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
     target = "results/reduced/embeddings/one/1.h5"
     made = []
-    for name in ("first", "second"):
+    for name in ("first", "second", "third"):
         folder = checkout.copy(tmp_path / name)
+        if name == "third":
+            weights = next((folder / "resources/mini-sd-digits/unet").glob("*.safetensors"))
+            content = bytearray(weights.read_bytes())
+            content[len(content) // 2 & ~3] ^= 1  # the last bit of a float32's or of two bfloat16s
+            weights.write_bytes(content)
         run = checkout.snakemake(folder, "--cache", "encode_shard", "invert_shard", target=target)
         assert run.returncode == 0, run.stdout + run.stderr
         made.append((folder / target).read_bytes())
         assert (folder / target).is_symlink()
         log = folder / "results/reduced/logs/invert_shard/one-1.log"
-        assert (log.stat().st_size == 0) == (name == "second"), "the second checkout inverted again"
-    assert made[0] == made[1] == (finished_study / target).read_bytes()
+        assert (log.stat().st_size == 0) == (name == "second"), f"the {name} checkout"
+    assert made[0] == made[1] == (finished_study / target).read_bytes() != made[2]
 
 
 def test_every_job_says_where_it_ran_and_the_report_is_made_of_files_alone(finished_study):

@@ -226,12 +226,20 @@ def templates(wildcards, input):
     return config["prompts"]["templates"]
 
 
+def gone():
+    """Whether the data set lies here no more, and the study knows what it held: what is finished stays so."""
+    return not os.path.exists(DATASET["root"]) and os.path.exists(f"{OUT}/inventory.csv")
+
+
 @cache
 def own_images():
     """The images of the user's own data set by part and class; files are read once, and looked at in each run."""
     from realgap.data import inventory, own  # a quarter of a second, for those who need it
 
-    taken = inventory.take(DATASET["name"], DATASET["root"], CLASSES)
+    if gone():
+        taken = inventory.Inventory(tuple(inventory.read(f"{OUT}/inventory.csv")))
+    else:
+        taken = inventory.take(DATASET["name"], DATASET["root"], CLASSES)
     validation, stop = DATASET["validation_images_per_class"], DATASET["images_per_class"]
     return own.Parts(taken.images, own.Split(config["seed"], DATASET["test_share"], validation, stop)), taken.unread
 
@@ -263,6 +271,11 @@ def check_images():
     except (ValueError, OSError) as error:
         said = error.strerror if isinstance(error, OSError) and error.filename is None else str(error)
         sys.exit(f"config: {re.sub(r'^dataset', where, said)}")
+    if OWN and gone():
+        print(
+            f"dataset.root: {DATASET['root']} is not there; what is listed in {OUT}/inventory.csv counts",
+            file=sys.stderr,
+        )
     if OWN and own_images()[1].count:
         print(f"dataset.root: not read in {DATASET['root']}: {own_images()[1]}", file=sys.stderr)
 
@@ -300,6 +313,7 @@ def extraction_options(split, classes, start, stop, image_size=DATASET["image_si
         validation_images_per_class=min(validation, 1) if trains else validation,
         test_share=DATASET["test_share"],
         keep_repeats=not trains and DATASET["keep_repeats"],
+        near_repeat=1 if split != "test" else DATASET["near_repeat"],
         images=own_images()[0].digest(split, sorted(classes), start, stop),
     )
 

@@ -1,5 +1,9 @@
 counts("extract_shard", lambda w: MEASURING.read(images_of(w)))
-counts("extract_test", lambda w: MEASURING.read(PLAN.test_images()))
+# test images of a user's own are compared with all that are trained on
+counts(
+    "extract_test",
+    lambda w: MEASURING.read(PLAN.test_images() + (PLAN.classes * DATASET["images_per_class"] if OWN else 0)),
+)
 counts("extract_validation", lambda w: MEASURING.read(PLAN.classes * DATASET["validation_images_per_class"]))
 counts("take_inventory", lambda w: MEASURING.read(len(own_images()[0].images) if OWN else 0))
 

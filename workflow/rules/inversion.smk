@@ -46,9 +46,9 @@ rule invert_shard:
     log:
         f"{OUT}/logs/invert_shard/{{class_name}}-{{shard}}.log",
     cache: True
-    threads: DRAWING
     conda:
         "../../envs/realgap.yaml"
+    threads: DRAWING
     resources:
         gpu=GPU,
         mem_mb=memory_for("invert_shard", GPU),
@@ -81,9 +81,9 @@ rule invert_class:
         f"{OUT}/class_embeddings/{{class_name}}.h5",
     log:
         f"{OUT}/logs/invert_class/{{class_name}}.log",
-    threads: DRAWING
     conda:
         "../../envs/realgap.yaml"
+    threads: DRAWING
     resources:
         gpu=GPU,
         mem_mb=memory_for("invert_class", GPU),

@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import logging
 from functools import cache
+from itertools import takewhile
 from collections import Counter
 from snakemake.resources import GroupResources
 
@@ -33,6 +34,12 @@ def follow():
     run = getattr(workflow.scheduler._executor, "run_uuid", None)
     if run:
         takeover.register(run)
+
+
+def jobs_of_entry():
+    """What an entry of a cluster's queue is to run on its node; its settings are not known yet when this is read."""
+    after = sys.argv[sys.argv.index("--target-jobs") + 1 :] if "--target-jobs" in sys.argv else []
+    return list(takewhile(lambda word: not word.startswith("--"), after))
 
 
 def code_that_changed():

@@ -24,6 +24,7 @@ class Options:
     test_images_per_class: int | None
     test_share: float
     keep_repeats: bool
+    near_repeat: float  # correlation from which on an image nearly repeats another
     image_size: int
     seed: int
     images: str  # digest of what is to be extracted: what the inventory says must be that
@@ -65,7 +66,7 @@ def _tested(
         pictures = inventory.pictures(options.dataset, args.root, images, options.how)
         return ((image.class_name, pixels) for image, pixels in zip(images, pictures, strict=True))
 
-    unique, found = repeats.screen(decoded(candidates), decoded(seen))
+    unique, found = repeats.screen(decoded(candidates), decoded(seen), options.near_repeat)
     kept = [image for image, is_kept in zip(candidates, unique | options.keep_repeats, strict=True) if is_kept]
     chosen = []
     for name in options.classes:

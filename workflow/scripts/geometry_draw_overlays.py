@@ -20,15 +20,15 @@ MOST_SCENES = 4
 @dataclass(frozen=True)
 class Options:
     sources: list[str]  # in the order of --shards: all shards of the first source (real), then of the next
-    detector: str
+    detector: str  # "lsd", or what the learned detector is by its content
     controls: dict[str, float]  # as in measure_geometry
     seed: int
 
 
 def main() -> None:
     pair = {"nargs": 2, "metavar": ("PNG", "SVG")}
-    args, options = steps.parse(__doc__, Options, measured={}, shards={"nargs": "+"}, out=pair)
-    chosen, detect = _typical(shards.read(args.measured, "geometry"))[:MOST_SCENES], detector(options.detector)
+    args, options = steps.parse(__doc__, Options, measured={}, shards={"nargs": "+"}, detector={}, out=pair)
+    chosen, detect = _typical(shards.read(args.measured, "geometry"))[:MOST_SCENES], detector(args.detector)
     scenes: list[dict] = [{} for _ in chosen]
     for source, paths in shards.by_source(options.sources, args.shards).items():
         for shard in (shards.read(path, "images") for path in paths):

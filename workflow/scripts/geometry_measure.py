@@ -16,18 +16,18 @@ from realgap.store import naming, provenance, shards
 class Options:
     source: str
     images_per_class: int
-    detector: str
+    detector: str  # "lsd", or what the learned detector is by its content
     controls: dict[str, float]  # resample, blur_px, warp; looked at for real images only
     seed: int
 
 
 def main() -> None:
-    args, options = steps.parse(__doc__, Options, shards={"nargs": "+"}, out={})
+    args, options = steps.parse(__doc__, Options, shards={"nargs": "+"}, detector={}, out={})
     parts = shards.read_all(args.shards, "images")
     chosen = list(_chosen(parts, options.images_per_class, options.seed))
     size = max(chosen[0][0].shape[:2])
     columns = [options.source, *(measures.CONTROLS if options.source == "real" else ())]
-    detect, rows = detector(options.detector), []
+    detect, rows = detector(args.detector), []
     for image, label, image_id, variant in steps.progress(chosen, len(chosen), "measuring"):
         pictures = [image]
         if options.source == "real":

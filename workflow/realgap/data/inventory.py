@@ -9,7 +9,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent import futures
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class Image:
 @dataclass(frozen=True)
 class Inventory:
     images: tuple[Image, ...]
-    unread: folders.Unread
+    unread: folders.Unread = field(default_factory=folders.Unread)
 
 
 def take(name: str, root: str | Path, classes: Sequence[str], state: Path = STATE) -> Inventory:

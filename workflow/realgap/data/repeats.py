@@ -1,4 +1,4 @@
-"""Images that show the same pixels: in the test set and among those trained on, under two labels, twice in a class."""
+"""Images that repeat others: in the test set and among those trained on, under two labels, twice in a class."""
 
 import hashlib
 from collections import Counter
@@ -6,9 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from realgap.data import images as imaging
+from realgap.data import screening
+
+SCREENED_PX = 32  # side at which images are compared that do not have the same pixels
+
 # reason -> what is said of the test images that are left out for it
 MEANING = {
     "seen": "with the pixels of an image that is trained or validated on",
+    "near": "that differ little from an image which is trained or validated on",
     "labels": "with the pixels of an image of another class",
     "class": "with the pixels of another of their class",
 }
@@ -18,16 +24,24 @@ TRAINED = {"trained_labels": MEANING["labels"], "trained_class": MEANING["class"
 Pairs = Iterable[tuple[str, np.ndarray]]  # a class and an image uint8 (h, w, 3), of any size
 
 
-def screen(test: Pairs, seen: Pairs) -> tuple[np.ndarray, dict[str, int]]:
+def screen(test: Pairs, seen: Pairs, near: float) -> tuple[np.ndarray, dict[str, int]]:
     """Which of the test images to keep, bool (n,), and how many images repeat others by each reason above.
 
-    seen: a test image has the pixels of an image that is trained or validated on. labels: of a test image of another
-    class. class: of one before it in its class. trained_labels, trained_class: the same among the images of `seen`.
+    seen: a test image has the pixels of an image that is trained or validated on. near: the colours of the two
+    correlate by at least `near`, small shifts and mirroring allowed (realgap.data.screening); at 1 none is looked for.
+    labels: a test image has the pixels of one of another class. class: of one before it in its class. trained_labels,
+    trained_class: the same among the images of `seen`.
     """
-    known = [(class_name, pixels_of(image)) for class_name, image in seen]
-    own = [(class_name, pixels_of(image)) for class_name, image in test]
+    known, small_seen = _looked_at(seen)
+    own, small = _looked_at(test)
     pixels_seen = {pixels for _, pixels in known}
-    why = ["seen" if pixels in pixels_seen else reason for (_, pixels), reason in zip(own, _within(own), strict=True)]
+    alike = np.zeros(len(own), bool)
+    if near < 1 and own and known:
+        alike = screening.closest(small, small_seen).similarity >= near
+    why = [
+        "seen" if pixels in pixels_seen else "near" if is_alike else reason
+        for (_, pixels), is_alike, reason in zip(own, alike, _within(own), strict=True)
+    ]
     counts = Counter(why) + Counter(f"trained_{reason}" for reason in _within(known))
     return np.array([not reason for reason in why], bool), {reason: counts[reason] for reason in (*MEANING, *TRAINED)}
 
@@ -47,6 +61,15 @@ def sentence(found: Mapping[str, int], kept: bool) -> str:
 def pixels_of(image: np.ndarray) -> str:
     """Digest of an image's size and pixels."""
     return hashlib.sha256(f"{image.shape}\n".encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
+def _looked_at(pairs: Pairs) -> tuple[list[tuple[str, str]], np.ndarray]:
+    """Of each image its class and the digest of its pixels, and what it looks like, uint8 (n, 32, 32, 3)."""
+    names, small = [], []
+    for class_name, image in pairs:
+        names.append((class_name, pixels_of(image)))
+        small.append(imaging.resize([image], SCREENED_PX)[0])
+    return names, np.stack(small) if small else np.zeros((0, SCREENED_PX, SCREENED_PX, 3), np.uint8)
 
 
 def _within(images: Sequence[tuple[str, str]]) -> list[str]:

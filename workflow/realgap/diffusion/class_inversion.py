@@ -43,7 +43,7 @@ def invert(
     seed: int,
     device: torch.device,
 ) -> Iterator[Callable[[], State]]:
-    """Optimise the embedding by AdamW, the rate falling to zero by a cosine; after each step, what gives the state then.
+    """Optimise the embedding by AdamW, the rate falling by a cosine; yields after each step what gives the state then.
 
     mean, std: VAE posterior moments of the class, float32 (n, c, h, w), unscaled. Every step draws images_per_step of
     the n images without replacement, or all there are; latents, noise and timestep of an image are drawn from a stream

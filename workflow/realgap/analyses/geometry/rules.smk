@@ -13,8 +13,14 @@ THROUGH_VAE = (
 MEASURED = ["real", *THROUGH_VAE, *(source for source in SHOWN if source not in ("real", "vae_only"))]
 LINES_SHOW = geometry_px() >= 128
 SHADOW_PAIRS = config["geometry"]["shadow_pairs"]
-# an input, so that lines are found again by another detector of the same name
-LEARNED_DETECTOR = [config["geometry"]["detector"]] if config["geometry"]["detector"] != "lsd" else []
+# what finds lines: a learned detector counts by its content, wherever it lies
+DETECTOR = config["geometry"]["detector"]
+DETECTOR = DETECTOR if DETECTOR == "lsd" else fingerprints.of_weights(DETECTOR)
+
+
+# it takes `input`, so that Snakemake does not remember it
+def detector(wildcards, input):
+    return config["geometry"]["detector"]
 
 
 if DATASET["name"] == "rendered":
@@ -49,7 +55,6 @@ if DATASET["name"] == "rendered":
 rule measure_geometry:
     input:
         shards=lambda w: geometry_shards(w.measured),
-        detector=LEARNED_DETECTOR,
     output:
         f"{OUT}/geometry/{{measured}}.h5",
     log:
@@ -65,16 +70,17 @@ rule measure_geometry:
         options=lambda w: options(
             source=w.measured,
             images_per_class=config["geometry"]["images_per_class"],
-            detector=config["geometry"]["detector"],
+            detector=DETECTOR,
             controls=config["geometry"]["controls"] if w.measured == "real" else {},
             seed=config["seed"],
         ),
+        detector=detector,
         code=provenance.code("scripts.geometry_measure"),
         benchmark=f"{OUT}/benchmarks/measure_geometry/{{measured}}.tsv",
     message:
         "Measure the geometry of {wildcards.measured} images"
     shell:
-        "python -m scripts.geometry_measure --shards {input.shards:q} --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
+        "python -m scripts.geometry_measure --shards {input.shards:q} --detector {params.detector:q} --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 if SHADOW_PAIRS:
@@ -109,7 +115,6 @@ if LINES_SHOW:
         input:
             measured=f"{OUT}/geometry/real.h5",
             shards=[shard for source in MEASURED for shard in geometry_shards(source)],
-            detector=LEARNED_DETECTOR,
         output:
             drawn("geometry_overlays"),
         log:
@@ -122,17 +127,18 @@ if LINES_SHOW:
         params:
             options=options(
                 sources=MEASURED,
-                detector=config["geometry"]["detector"],
+                detector=DETECTOR,
                 controls=config["geometry"]["controls"],
                 seed=config["seed"],
             ),
+            detector=detector,
             code=provenance.code("scripts.geometry_draw_overlays"),
             benchmark=f"{OUT}/benchmarks/draw_overlays.tsv",
         message:
             "Draw lines, vanishing points and horizon over typical images"
         shell:
             "python -m scripts.geometry_draw_overlays --measured {input.measured:q} --shards {input.shards:q}"
-            " --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
+            " --detector {params.detector:q} --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule judge_geometry:
