@@ -66,6 +66,12 @@ def counted_by_real(source):
     return SOURCES[source].kind != "folder"
 
 
+def wants_lines(candidates):
+    """Whether some selection from this source looks at geometry."""
+    chosen = [one for one in SOURCES.values() if one.kind == "selection" and one.settings["of"] == candidates]
+    return any("geometry" in one.settings["criteria"] for one in chosen)
+
+
 def made_by(rule):
     """Names of the study's sources whose shards a rule makes, as a pattern for a wildcard."""
     names = [name for name, source in SOURCES.items() if source.rule == rule]
@@ -99,8 +105,8 @@ DRAWING = 1 + GPU
 SOURCES = sources.of(config)
 SHOWN = [sources.REAL, *sources.used(config)]
 GENERATED = SHOWN[1:]
-# those that may make several images of each real one
-GENERATORS = [name for name in GENERATED if not sources.KINDS[SOURCES[name].kind].one_each]
+# those that make as many images of each real one as `sampling` says
+GENERATORS = [name for name in GENERATED if SOURCES[name].samples_per_image(0) == 0]
 
 # each job's log says which code it ran; jobs on a cluster's nodes read this line in their own checkout
 os.environ.update(REALGAP_COMMIT=provenance.commit())
@@ -341,7 +347,7 @@ def sampling_options(wildcards, **changes):
     source = SOURCES[wildcards.source]
     common = {
         "images": None,
-        "samples_per_image": config["sampling"]["samples_per_image"],
+        "samples_per_image": samples_per_image(source.name),
         "image_size": DATASET["image_size"],
     }
     return options(

@@ -81,6 +81,30 @@ class Analyses:
         kept = self._memory(self.tested)["memory_bytes"]
         return Work(images, memory_bytes=kept + batch, node_bytes=kept, **self._fp32(passes * self.forward))
 
+    def score_shard(self, images: int, source: str) -> Work:
+        """Candidates and real images of the class, three passes each and maps; lines where a criterion wants them."""
+        known, usual = sources.of(self.config), self.config["sampling"]["samples_per_image"]
+        candidates = images * known[source].samples_per_image(usual)
+        seen = candidates + min(200, self.plan.per_class)
+        wants_lines = any(
+            one.settings.get("of") == source and "geometry" in one.settings["criteria"]
+            for one in known.values()
+            if one.kind == "selection"
+        )
+        pixels = self.config["dataset"]["image_size"] ** 2 * seen * wants_lines
+        kept = self._memory(seen)["memory_bytes"]
+        batch = min(seen, self.config["saliency"]["batch_size"]) * self.forward * 1e-2
+        rated = self._fp32(5 * seen * self.forward)
+        rated["host_s"] = rated.get("host_s", 0.0) + _LINES_PIXEL_S * pixels
+        return Work(candidates, memory_bytes=kept + batch, node_bytes=kept, **rated)
+
+    def select_shard(self, images: int, source: str) -> Work:
+        """What is kept of a shard's candidates; all scores of its class are read."""
+        settings = sources.of(self.config)[source].settings
+        candidates = settings["candidates"] * self.plan.per_class
+        memory = 4.0 * candidates * self.features + 3.0 * images * settings["candidates"] * self.plan.image_bytes
+        return Work(images, images * self.plan.image_bytes, memory_bytes=memory, host_s=30 + 1e-3 * candidates)
+
     def compare_saliency(self) -> Work:
         """Every map of every classifier."""
         maps = self.classifiers * self.config["saliency"]["images_per_class"] * self.plan.classes

@@ -67,6 +67,16 @@ LAYOUT: dict[str, dict[str, tuple[str, int]]] = {
         "labels": ("int64", 1),
         "image_ids": ("int64", 1),
     },
+    "scores": {
+        "logits": ("float32", 2),
+        "features": ("float32", 2),
+        "attention": ("float64", 1),
+        "typicality": ("float64", 1),
+        "measures": ("float32", 2),
+        "labels": ("int64", 1),
+        "image_ids": ("int64", 1),
+        "variants": ("int32", 1),
+    },
     "features": {
         "features": ("float32", 2),
         "labels": ("int64", 1),
@@ -77,7 +87,7 @@ LAYOUT: dict[str, dict[str, tuple[str, int]]] = {
 
 
 # kinds whose labels are positions among the attribute `classes`, as those of logits are
-POSITIONS = ("predictions", "saliency")
+POSITIONS = ("predictions", "saliency", "scores")
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from realgap.base_model.samplers import SAMPLERS
+from realgap.selection import CRITERIA
 from realgap.study import recipes
 
 REAL = recipes.REAL
+SMALLEST_PX = 128  # side from which on lines can be measured (realgap.geometry.vanishing)
 DEFECTS = ("bent_lines", "second_light", "broken_camera")  # with which the renderer draws scenes of known fault
 
 # a setting is its JSON schema, with the default that stands when a study says nothing
@@ -36,6 +38,13 @@ _DENOISING = {
         "minimum": 1,
         "maximum": 50,
         "default": 2.0,
+    },
+    "samples_per_image": {
+        "description": "Images of this source for each real one; null for as many as sampling.samples_per_image says.",
+        "type": ["integer", "null"],
+        "minimum": 1,
+        "maximum": 10000,
+        "default": None,
     },
 }
 _EMBEDDING_NOISE = {
@@ -119,6 +128,35 @@ KINDS = {
             "interpolation_strength": {**_INTERPOLATION, "default": 0.0},
         },
     ),
+    "selection": Kind(
+        "kept by a criterion, one of several candidates each",
+        "select_shard",
+        (),
+        {
+            "of": {"description": "The source of the candidates.", "type": "string", "minLength": 1},
+            "candidates": {
+                "description": "Candidates of which one is kept; their source makes so many times as many images.",
+                "type": "integer",
+                "minimum": 2,
+                "maximum": 1000,
+                "default": 4,
+            },
+            "criteria": {
+                "description": "Criterion -> its weight; ranks among the candidates are summed.",
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": {"enum": list(CRITERIA)},
+                "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
+                "default": {"utility": 1},
+            },
+            "shuffled": {
+                "description": "Whether candidates get the scores of other candidates (control).",
+                "type": "boolean",
+                "default": False,
+            },
+            "samples_per_image": _DENOISING["samples_per_image"],
+        },
+    ),
     "folder": Kind(
         "images that are there already, of any generator",
         "import_shard",
@@ -177,7 +215,8 @@ class Source:
         return self.settings.get("conditioning", self.kind)
 
     def samples_per_image(self, usual: int) -> int:
-        return 1 if KINDS[self.kind].one_each else usual
+        own = 1 if KINDS[self.kind].one_each else self.settings.get("samples_per_image")
+        return usual if own is None else own
 
 
 def descriptions(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
@@ -277,6 +316,8 @@ def check(config: Mapping[str, Any]) -> None:
     recipes.check(config)
     for source in used(config).values():
         _check_source(source, config["dataset"])
+        if source.kind == "selection":
+            _check_selection(source, config)
     for name in config["training_sets"]:
         _check_batch(name, config)
 
@@ -311,6 +352,30 @@ def _check_source(source: Source, dataset: Mapping[str, Any]) -> None:
     if source.kind == "img2img" and source.conditioning == "prompts" and source.settings["unconditional"] != "prompt":
         got = source.settings["unconditional"]
         raise ValueError(f"{where}.unconditional: must be prompt where conditioning is prompts; got {got!r}")
+
+
+def _check_selection(source: Source, config: Mapping[str, Any]) -> None:
+    where, known, own = f"config: sources.{source.name}", of(config), source.settings
+    usual, dataset = config["sampling"]["samples_per_image"], config["dataset"]
+    if own["of"] not in known or known[own["of"]].kind == "selection":
+        able = ", ".join(name for name, one in known.items() if one.kind != "selection")
+        raise ValueError(f"{where}.of: must be one of the sources {able}; got {own['of']!r}")
+    needed, made = own["candidates"] * source.samples_per_image(usual), known[own["of"]].samples_per_image(usual)
+    if made != needed:
+        raise ValueError(
+            f"config: sources.{own['of']}.samples_per_image: must be {needed}, for {own['candidates']} candidates of "
+            f"each image of {source.name}; got {made}"
+        )
+    if dataset["images_per_class"] < config["selection"]["folds"]:
+        raise ValueError(
+            f"config: dataset.images_per_class: must be at least selection.folds, {config['selection']['folds']}, for "
+            f"judges that have not seen an image; got {dataset['images_per_class']}"
+        )
+    if "geometry" in own["criteria"] and dataset["image_size"] < SMALLEST_PX:
+        raise ValueError(
+            f"{where}.criteria.geometry: must be left out below {SMALLEST_PX} px, where lines are too short to "
+            f"measure; dataset.image_size is {dataset['image_size']}"
+        )
 
 
 def _source(name: str, entry: Mapping[str, Any]) -> Source:

@@ -1,0 +1,131 @@
+"""Score generated images as candidates, by judges that have never seen the real image that each was made of."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+
+from realgap import devices
+from realgap.analyses.geometry import measures
+from realgap.analyses.saliency import focus, grad_cam
+from realgap.classifier import storage, training
+from realgap.data.images import resampled
+from realgap.features import extractors
+from realgap.run import steps
+from realgap.selection import criteria
+from realgap.store import naming, shards
+
+MOST_REAL = 200  # real images of a class that candidates are compared with
+
+
+@dataclass(frozen=True)
+class Options(devices.Compute):
+    source: str
+    layer: str  # as the saliency analysis has it
+    method: str
+    geometry: bool  # whether lines are measured
+    batch_size: int
+
+
+class Judge(NamedTuple):
+    model: torch.nn.Module
+    classes: list[int]
+    held_out: np.ndarray  # ids of the real images that it has not seen
+
+
+class Judged(NamedTuple):
+    """What judges say of n images."""
+
+    logits: np.ndarray  # float32 (n, classes)
+    maps: np.ndarray  # float32 (n, h, w), for the label
+    correct: np.ndarray  # bool (n,)
+
+
+def main() -> None:
+    args, options = steps.parse(__doc__, Options, images={}, real={"nargs": "+"}, judges={"nargs": "+"}, out={})
+    device = devices.pick(options)
+    candidates = shards.read(args.images, "images")
+    opened = shards.read_all(args.real, "images")
+    real = {name: np.concatenate([one[name] for one in opened])[:MOST_REAL] for name in shards.LAYOUT["images"]}
+    judges = [_judge(path, device) for path in args.judges]
+    of_real, own = (_judged(judges, images, options) for images in (real, candidates.arrays))
+    features = {
+        name: _features(judges[0], images["images"], options, device)
+        for name, images in (("real", real), ("own", candidates.arrays))
+    }
+    harmless = [real["images"], resampled(real["images"])] if options.geometry else []
+    right = of_real.correct
+    arrays = {
+        "logits": own.logits,
+        "features": features["own"],
+        "attention": criteria.attention(
+            _focus(own.maps), own.maps, own.correct, _focus(of_real.maps[right]), of_real.maps[right]
+        ),
+        "typicality": criteria.typicality(features["own"], features["real"]),
+        "measures": _measures(candidates["images"] if options.geometry else candidates["images"][:0], len(candidates)),
+        "labels": naming.positions(candidates["labels"], judges[0].classes),
+        "image_ids": candidates["image_ids"],
+        "variants": candidates["variants"],
+    }
+    made = {"step": "score", "source": options.source, "options": asdict(options), "classes": judges[0].classes}
+    made |= {"measures": list(criteria.MEASURES), "controls": [_measures(images).tolist() for images in harmless], "real_right": int(right.sum())}
+    made |= {"inputs": {"images": candidates.attributes["checksum"]}}
+    made |= naming.carried(candidates.attributes, *(one.attributes for one in opened))
+    shards.write(args.out, "scores", arrays, made)
+
+
+def _judge(path: str, device: torch.device) -> Judge:
+    model, made = storage.classifier(path)
+    return Judge(model.to(device), made["classes"], np.array(made["held_out"], np.int64))
+
+
+def _judged(judges: Sequence[Judge], images: Any, options: Options) -> Judged:
+    """Of each image what the judge says that has not seen its real image; of one made of none, what the first says."""
+    parts: list[tuple[np.ndarray, Judged]] = []
+    for judge, rows in _shared_out(judges, images["image_ids"]):
+        targets = naming.positions(images["labels"][rows], judge.classes)
+        pixel_values = training.to_pixel_values(torch.from_numpy(images["images"][rows]))
+        labels = torch.from_numpy(targets)
+        said = grad_cam.attend(judge.model, pixel_values, labels, options.layer, options.method, options.batch_size)
+        parts.append((rows, Judged(said.logits, said.true_maps, said.logits.argmax(axis=1) == targets)))
+    order = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
+    return Judged(*(np.concatenate(column)[order] for column in zip(*(judged for _, judged in parts), strict=True)))
+
+
+def _shared_out(judges: Sequence[Judge], image_ids: np.ndarray) -> Iterator[tuple[Judge, np.ndarray]]:
+    """Each judge with the rows that are its own."""
+    left = np.ones(len(image_ids), bool)
+    shared = [np.isin(image_ids, judge.held_out) for judge in judges]
+    left &= ~np.any(shared, axis=0)
+    shared[0] |= left
+    for judge, own in zip(judges, shared, strict=True):
+        if own.any():
+            yield judge, np.flatnonzero(own)
+
+
+def _features(judge: Judge, images: np.ndarray, options: Options, device: torch.device) -> np.ndarray:
+    return extractors.penultimate(
+        judge.model, images, batch_size=options.batch_size, device=device, dtype=torch.float32
+    )
+
+
+def _focus(maps: np.ndarray) -> np.ndarray:
+    """The metrics of focus of maps (n, h, w): float64 (n, metrics)."""
+    return np.stack(list(focus.focus(maps).values()), axis=1) if len(maps) else np.zeros((0, len(focus.METRICS)))
+
+
+def _measures(images: np.ndarray, rows: int | None = None) -> np.ndarray:
+    """MEASURES of images (n, h, w, 3), more being worse: float32 (n, k); `rows` of nan where there are no images."""
+    found = np.full((len(images) if rows is None else rows, len(criteria.MEASURES)), np.nan, np.float32)
+    for row, image in enumerate(images):
+        gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        named = dict(zip(measures.names(max(gray.shape)), measures.measure(gray), strict=True))
+        found[row] = [sign * named.get(name, np.nan) for name, sign in criteria.MEASURES.items()]
+    return found
+
+
+if __name__ == "__main__":
+    steps.run(main)

@@ -1,0 +1,68 @@
+"""Keep one of the candidates of each slot of a shard, as the scores of its whole class say."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from realgap.run import steps
+from realgap.selection import choosing, criteria
+from realgap.store import naming, shards
+
+
+@dataclass(frozen=True)
+class Options:
+    source: str
+    of: str  # the source of the candidates
+    candidates: int  # of a slot
+    criteria: dict[str, float]  # name -> weight
+    shuffled: bool
+    entropy_band: list[float]
+    control_quantile: float
+    seed: int
+
+
+def main() -> None:
+    args, options = steps.parse(__doc__, Options, images={}, scores={"nargs": "+"}, out={})
+    candidates = shards.read(args.images, "images")
+    opened = shards.read_all(args.scores, "scores")
+    names = ("logits", "features", "attention", "typicality", "measures", "labels", "image_ids", "variants")
+    known = {name: np.concatenate([one[name] for one in opened]) for name in names}
+    scores = _scores(known, np.array(opened[0].attributes["controls"]), options)
+    if options.shuffled:
+        scores = choosing.shuffled(scores, options.seed)
+    slots = choosing.slots(known["image_ids"], known["variants"], options.candidates)
+    whose = known["image_ids"], known["variants"]
+    chosen = choosing.choose(slots, *whose, scores, options.criteria, options.seed, known["features"])
+    kept = list(zip(*(column[chosen].tolist() for column in whose), strict=True))
+    at = {
+        key: row
+        for row, key in enumerate(zip(*(candidates[n].tolist() for n in ("image_ids", "variants")), strict=True))
+    }
+    own = [key for key in kept if key in at]
+    rows = np.array([at[key] for key in own], np.int64)
+    arrays = {name: candidates[name][rows] for name in ("images", "labels", "image_ids")}
+    arrays["variants"] = (candidates["variants"][rows] // options.candidates).astype(np.int32)
+    refused = {name: int(np.isneginf(scores[name][chosen]).sum()) for name in options.criteria if name in scores}
+    made = {"step": "select", "source": options.source, "options": asdict(options)}
+    made |= {"kept": candidates["variants"][rows].tolist(), "refused_of_class": refused}
+    inputs = {"images": candidates.attributes["checksum"]}
+    made |= {"inputs": inputs | {"scores": shards.joint(one.attributes["checksum"] for one in opened)}}
+    made |= naming.carried(candidates.attributes, *(one.attributes for one in opened))
+    shards.write(args.out, "images", arrays, made)
+
+
+def _scores(known: dict[str, np.ndarray], controls: np.ndarray, options: Options) -> dict[str, np.ndarray]:
+    """The criteria of all candidates of a class, each float64 (n,), of those that the study asks for."""
+    n = len(known["labels"])
+    made = {
+        "utility": lambda: criteria.utility(known["logits"], known["labels"], tuple(options.entropy_band)),
+        "attention": lambda: known["attention"],
+        "typicality": lambda: known["typicality"],
+        "geometry": lambda: criteria.geometry(known["measures"], criteria.bounds(controls, options.control_quantile)),
+        "random": lambda: np.zeros(n),
+    }
+    return {name: made[name]() for name in options.criteria if name in made}
+
+
+if __name__ == "__main__":
+    steps.run(main)
