@@ -71,7 +71,11 @@ def main() -> None:
         "variants": candidates["variants"],
     }
     made = {"step": "score", "source": options.source, "options": asdict(options), "classes": judges[0].classes}
-    made |= {"measures": list(criteria.MEASURES), "controls": [_measures(images).tolist() for images in harmless], "real_right": int(right.sum())}
+    made |= {
+        "measures": list(criteria.MEASURES),
+        "controls": [_measures(images).tolist() for images in harmless],
+        "real_right": int(right.sum()),
+    }
     made |= {"inputs": {"images": candidates.attributes["checksum"]}}
     made |= naming.carried(candidates.attributes, *(one.attributes for one in opened))
     shards.write(args.out, "scores", arrays, made)

@@ -39,7 +39,7 @@ def main() -> None:
         for row, key in enumerate(zip(*(candidates[n].tolist() for n in ("image_ids", "variants")), strict=True))
     }
     own = [key for key in kept if key in at]
-    rows = np.array([at[key] for key in own], np.int64)
+    rows = np.sort(np.array([at[key] for key in own], np.int64))
     arrays = {name: candidates[name][rows] for name in ("images", "labels", "image_ids")}
     arrays["variants"] = (candidates["variants"][rows] // options.candidates).astype(np.int32)
     refused = {name: int(np.isneginf(scores[name][chosen]).sum()) for name in options.criteria if name in scores}

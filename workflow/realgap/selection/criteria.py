@@ -64,7 +64,7 @@ def geometry(measures: np.ndarray, bounds: np.ndarray) -> np.ndarray:
 
 
 def bounds(controls: np.ndarray, quantile: float) -> np.ndarray:
-    """The highest of the quantiles of each measure over groups of harmless images (g, m, k), nan left out, float64 (k,)."""
+    """The highest quantile of each measure over groups of harmless images (g, m, k), nan left out, float64 (k,)."""
     return np.nanquantile(controls, quantile, axis=1).max(axis=0)
 
 

@@ -1,0 +1,142 @@
+"""The steps of a selection: judges that have not seen an image, scores by the right judge, one image of each slot."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from realgap.classifier import networks, storage
+from realgap.store import shards
+from scripts import classifier_train
+from tests import given
+
+CLASSIFIER = {"architecture": "resnet20", "stem": "auto", "steps": 2, "batch_size": 4, "lr": 0.05, "warmup": 0.0}
+CLASSIFIER |= {"momentum": 0.9, "weight_decay": 0.0, "label_smoothing": 0.0, "crop_padding": 0}
+CLASSIFIER |= {"horizontal_flip": False, "epochs": None, "augmentation": [], "real_share": 1.0, "seed": 0}
+SCORING = {"source": "many", "layer": "layer2", "method": "grad_cam", "geometry": False, "batch_size": 8}
+SELECTING = {"source": "kept", "of": "many", "candidates": 2, "criteria": {"utility": 1.0}, "shuffled": False}
+SELECTING |= {"entropy_band": [0.0, 1.0], "control_quantile": 0.95, "seed": 0}
+
+
+@pytest.fixture
+def real(images_shard):
+    """Two shards of real images of class 0 and one of class 1, 16 px."""
+    return [
+        images_shard("real-a.h5", n=4, label=0, first_id=0, size=16),
+        images_shard("real-b.h5", n=3, label=0, first_id=4, size=16),
+        images_shard("real-c.h5", n=5, label=1, first_id=7, size=16),
+    ]
+
+
+def train(run_step, real, out, fold):
+    options = json.dumps({**given.COMPUTE, **CLASSIFIER, "folds": 2, "fold": fold})
+    run_step("scripts.selection_train", "--shards", *real, "--options", options, "--out", out)
+    return storage.classifier(out)[1]
+
+
+def test_judges_leave_out_each_image_once_and_are_trained_on_all_others(real, run_step, tmp_path, monkeypatch):
+    fitted, fit = [], classifier_train.fit
+    monkeypatch.setattr(classifier_train, "fit", lambda data, *a, **k: fitted.append(data) or fit(data, *a, **k))
+    made = [train(run_step, real, tmp_path / f"{fold}.safetensors", fold) for fold in (0, 1)]
+    held_out = [set(one["held_out"]) for one in made]
+    assert held_out[0] | held_out[1] == set(range(12))
+    assert not held_out[0] & held_out[1]
+    for data, left_out in zip(fitted, held_out, strict=True):
+        assert set(data["image_ids"].tolist()) == set(range(12)) - left_out
+        assert set(data["labels"].tolist()) == {0, 1}
+    turned = train(run_step, real[::-1], tmp_path / "turned.safetensors", 0)
+    assert set(turned["held_out"]) == held_out[0]
+
+
+def judge(path, answer, held_out):
+    """A classifier that always says one of two classes."""
+    model = networks.initialise(networks.build("resnet20", 2, 16), 0)
+    with torch.no_grad():
+        last = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
+        last.bias.copy_(torch.tensor([9.0, -9.0] if answer == 0 else [-9.0, 9.0]))
+    made = {"options": {"architecture": "resnet20", "stem": "auto"}, "classes": [0, 1], "image_size": 16}
+    storage.save(path, model.state_dict(), {**made, "held_out": held_out})
+    return path
+
+
+def candidates(path, ids, per_image=4, label=0, seed=5):
+    n = len(ids) * per_image
+    arrays = {
+        "images": np.random.default_rng(seed).integers(0, 256, (n, 16, 16, 3), np.uint8),
+        "labels": np.full(n, label, np.int64),
+        "image_ids": np.repeat(np.array(ids, np.int64), per_image),
+        "variants": np.tile(np.arange(per_image, dtype=np.int32), len(ids)),
+    }
+    shards.write(path, "images", arrays, {"step": "test", "source": "many"})
+    return path
+
+
+def test_each_candidate_is_judged_by_who_has_not_seen_its_image(real, run_step, tmp_path):
+    judges = [judge(tmp_path / "a", 0, [0, 2, 5]), judge(tmp_path / "b", 1, [1, 3, 4, 6])]
+    made = candidates(tmp_path / "many.h5", [0, 1, 2, 3, -8])
+    arguments = ["--images", made, "--real", *real[:2], "--judges", *judges, "--out", tmp_path / "scores.h5"]
+    run_step("scripts.selection_score", *arguments, "--options", json.dumps({**given.COMPUTE, **SCORING}))
+    found = shards.read(tmp_path / "scores.h5", "scores")
+    said = dict(zip(found["image_ids"].tolist(), found["logits"].argmax(axis=1).tolist(), strict=True))
+    assert said == {0: 0, 1: 1, 2: 0, 3: 1, -8: 0}
+    wrong = found["logits"].argmax(axis=1) != 0
+    assert np.isneginf(found["attention"][wrong]).all()
+    assert np.isnan(found["measures"]).all()
+    assert found.attributes["real_right"] == 3
+    # whoever judges, features are of one network: else distances would compare two
+    np.testing.assert_array_equal(found["variants"], np.tile(np.arange(4), 5))
+
+
+def scored(path, images, logits, seed=0):
+    """A shard of scores as the step writes it, of the candidates in a shard of images."""
+    of = shards.read(images, "images")
+    n, rng = len(of), np.random.default_rng(seed)
+    arrays = {"logits": logits.astype(np.float32), "features": rng.normal(size=(n, 3)).astype(np.float32)}
+    arrays |= {"attention": rng.normal(size=n), "typicality": rng.normal(size=n)}
+    arrays |= {"measures": np.full((n, 3), np.nan, np.float32)}
+    arrays |= {name: of[name] for name in ("labels", "image_ids", "variants")}
+    about = {"step": "test", "classes": [0, 1], "controls": []}
+    shards.write(path, "scores", arrays, about)
+    return path
+
+
+def select(run_step, images, scores, out, **changes):
+    options = json.dumps({**SELECTING, **changes})
+    run_step("scripts.selection_select", "--images", images, "--scores", *scores, "--options", options, "--out", out)
+    return shards.read(out, "images")
+
+
+def test_the_kept_images_are_candidates_one_of_each_slot(run_step, tmp_path):
+    images = candidates(tmp_path / "many.h5", [6, 2])
+    logits = np.random.default_rng(1).normal(size=(8, 2)) + [3, 0]
+    logits[5] = [0, 1]  # a wrong label, of the highest entropy in its slot
+    kept = select(run_step, images, [scored(tmp_path / "scores.h5", images, logits)], tmp_path / "kept.h5")
+    assert list(zip(kept["image_ids"], kept["variants"], strict=True)) == [(6, 0), (6, 1), (2, 0), (2, 1)]
+    of, margin = shards.read(images, "images"), np.abs(logits[:, 0] - logits[:, 1])
+    margin[5] = np.inf
+    for slot in range(4):
+        best = 2 * slot + int(np.argmin(margin[2 * slot : 2 * slot + 2]))
+        np.testing.assert_array_equal(kept["images"][slot], of["images"][best])
+        assert kept.attributes["kept"][slot] == of["variants"][best]
+    assert kept.attributes["refused_of_class"] == {"utility": 0}
+
+
+def test_a_shards_choice_is_that_of_the_whole_class(run_step, tmp_path):
+    """Coverage looks at what is chosen of other shards too."""
+    parts = [candidates(tmp_path / f"{n}.h5", ids, seed=n) for n, ids in enumerate([[6, 2, 9], [4, 1]])]
+    whole = candidates(tmp_path / "whole.h5", [6, 2, 9, 4, 1])
+    weights = {"criteria": {"coverage": 1.0, "typicality": 0.5}}
+    scores = [
+        scored(tmp_path / f"scores-{n}.h5", path, np.zeros((20, 2))[: 12 if n == 0 else 8], n)
+        for n, path in enumerate(parts)
+    ]
+    joined = {
+        name: np.concatenate([shards.read(one, "scores")[name] for one in scores]) for name in shards.LAYOUT["scores"]
+    }
+    shards.write(tmp_path / "joined.h5", "scores", joined, {"step": "test", "classes": [0, 1], "controls": []})
+    at_once = select(run_step, whole, [tmp_path / "joined.h5"], tmp_path / "kept.h5", **weights)
+    apart = [select(run_step, path, scores, tmp_path / f"kept-{n}.h5", **weights) for n, path in enumerate(parts)]
+    for name in ("image_ids", "variants"):
+        np.testing.assert_array_equal(np.concatenate([one[name] for one in apart]), at_once[name])
+    assert sum((one.attributes["kept"] for one in apart), []) == at_once.attributes["kept"]
