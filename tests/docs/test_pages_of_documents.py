@@ -152,7 +152,8 @@ def test_the_page_of_sources_has_every_kind_and_every_default():
     declared = dict.fromkeys(itertools.chain.from_iterable(kinds))
     assert set(shown) == set(declared)
     for name in declared:
-        assert shown[name] == [str(kind[name]["default"]) if name in kind else "–" for kind in kinds], name
+        usual = ["–" if name not in kind else kind[name]["default"] for kind in kinds]
+        assert shown[name] == ["null" if value is None else str(value) for value in usual], name
     for kind in sources.KINDS.values():
         for name, setting in kind.settings.items():
             assert f"`{name}`" in text

@@ -1,6 +1,7 @@
 """realgap.study.sources: a source is one entry, checked before anything starts; what it leaves out has a default."""
 
 import copy
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from realgap.study import renamed, sources
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
 DENOISED = {"scheduler": "dpmsolver++", "num_inference_steps": 25, "guidance_scale": 2.0}
+DENOISED |= {"samples_per_image": None}
 # what an entry of nothing but a kind stands for, and which rules make its images
 KINDS = {
     "vae_only": ({}, ("encode_shard", "reconstruct_shard")),
@@ -61,6 +63,7 @@ def test_every_kind_is_among_these_or_needs_a_setting():
               for n, kind in enumerate(sources.KINDS)}  # fmt: skip
     assert {kind for kind, required in needed.items() if not required} == set(KINDS)
     assert {kind: required for kind, required in needed.items() if required} == {
+        "selection": ["of"],
         "folder": ["root"],
         "rendered": ["defect"],
     }
@@ -96,6 +99,54 @@ def test_parts_are_the_sources_in_the_order_of_the_name_and_real_images_have_a_f
     assert sources.parts_of("real+stable_diffusion") == ["real", "stable_diffusion"]
     assert sources.parts_of("vae_only") == ["vae_only"]
     assert [sources.folder(name) for name in ("real", "vae_only")] == ["real", "samples/vae_only"]
+
+
+def selecting(**changes):
+    many = {"kind": "prompts", "samples_per_image": 4}
+    return {"many": many, "mine": {"kind": "selection", "of": "many", "samples_per_image": 1, **changes}}
+
+
+def test_a_selection_keeps_one_of_so_many_images_of_another_source():
+    config = study(**selecting(criteria={"coverage": 2, "typicality": 0.5}))
+    configuration.check(config)
+    mine = sources.used(config)["mine"]
+    assert (mine.rule, mine.samples_per_image(10)) == ("select_shard", 1)
+    assert sources.of(config)["many"].samples_per_image(10) == 4
+
+
+WRONG_SELECTIONS = [
+    ({"of": "none"}, "config: sources.mine.of: must be one of the sources vae_only, stable_diffusion, "),
+    ({"of": "mine"}, "many; got 'mine'"),
+    (
+        {"candidates": 3},
+        "config: sources.many.samples_per_image: must be 3, for 3 candidates of each image of mine; got 4",
+    ),
+    ({"samples_per_image": None}, "config: sources.many.samples_per_image: must be 4"),
+    ({"samples_per_image": 2}, "config: sources.many.samples_per_image: must be 8"),
+    ({"criteria": {}}, "config: sources.mine.criteria: "),
+    ({"criteria": {"beauty": 1}}, "config: sources.mine.criteria: "),
+    ({"criteria": {"utility": 0}}, "config: sources.mine.criteria.utility: must be more than 0; got 0"),
+    ({"criteria": {"geometry": 1}}, "config: sources.mine.criteria.geometry: must be left out below 128 px"),
+    ({"candidates": 1}, "config: sources.mine.candidates: must be at least 2; got 1"),
+]
+
+
+@pytest.mark.parametrize(("changes", "says"), WRONG_SELECTIONS)
+def test_a_selection_that_cannot_be_made_is_one_line(changes, says):
+    config = study(**selecting(**changes))
+    if changes == {"samples_per_image": None}:
+        config["sources"]["many"]["samples_per_image"] = 5
+    with pytest.raises(ValueError, match=re.escape(says)) as error:
+        configuration.check(config)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_selection_needs_an_image_of_each_class_in_every_fold():
+    config = study(**selecting())
+    config["dataset"] = {**config["dataset"], "images_per_class": 2}
+    config["selection"] = {**config["selection"], "folds": 3}
+    with pytest.raises(ValueError, match="dataset.images_per_class: must be at least selection.folds, 3, .*; got 2"):
+        configuration.check(config)
 
 
 WRONG = [

@@ -11,10 +11,19 @@ from tests import checkout
 
 ROOT = checkout.ROOT
 STUDIES = sorted((ROOT / "resources/studies").glob("*.yaml"))
-# rules whose outputs are images, embeddings, scores or the table's classifiers: test images must not reach them. (Those of
-# some analyses train and test in one step.)
+# rules whose outputs are images, embeddings, scores or the table's classifiers: test images must not reach them.
+# (Those of some analyses train and test in one step.)
 MAKES = {"extract_shard", "encode_shard", "invert_shard", "invert_class", "sample_shard", "reconstruct_shard"}
-MAKES |= {"import_shard", "render_shard", "train_judge", "score_shard", "select_shard", "assemble", "sample_draw", "train"}
+MAKES |= {
+    "import_shard",
+    "render_shard",
+    "train_judge",
+    "score_shard",
+    "select_shard",
+    "assemble",
+    "sample_draw",
+    "train",
+}
 # judges, scores and every criterion that digits allow
 SELECTION = {
     "study": "chosen",

@@ -6,6 +6,24 @@ counts("score_shard", lambda w: MEASURING.score_shard(images_of(w), w.source))
 counts("select_shard", lambda w: MEASURING.select_shard(images_of(w), w.source))
 
 
+def judge_options(wildcards):
+    """As the classifier of row real is trained, with the study's seed."""
+    own = recipes.classifier(config, sources.REAL)
+    whose = {"folds": config["selection"]["folds"], "fold": int(wildcards.fold)}
+    return options(config["compute"], own, whose, real_share=1.0, seed=config["seed"])
+
+
+def scoring_options(candidates):
+    saliency = {key: config["saliency"][key] for key in ("layer", "method", "batch_size")}
+    return options(config["compute"], saliency, source=candidates, geometry=wants_lines(candidates))
+
+
+def choosing_options(wildcards):
+    own = without(SOURCES[wildcards.source].settings, "samples_per_image")
+    how = without(config["selection"], "folds")
+    return options(own, how, source=wildcards.source, seed=config["seed"])
+
+
 rule train_judge:
     input:
         shards=class_shards(f"{OUT}/real/{{class_name}}/{{shard}}.h5", CLASSES),
@@ -23,14 +41,7 @@ rule train_judge:
         runtime=minutes_for("train_judge"),
         disk_mb=disk_for("train_judge"),
     params:
-        options=lambda w: options(
-            config["compute"],
-            recipes.classifier(config, sources.REAL),
-            real_share=1.0,
-            seed=config["seed"],
-            folds=config["selection"]["folds"],
-            fold=int(w.fold),
-        ),
+        options=lambda w: judge_options(w),
         shards=lambda w, input: listed(input.shards),
         code=provenance.code("scripts.selection_train"),
         benchmark=f"{OUT}/benchmarks/train_judge/{{fold}}.tsv",
@@ -59,14 +70,7 @@ rule score_shard:
         runtime=minutes_for("score_shard"),
         disk_mb=disk_for("score_shard"),
     params:
-        options=lambda w: options(
-            config["compute"],
-            source=w.source,
-            layer=config["saliency"]["layer"],
-            method=config["saliency"]["method"],
-            geometry=wants_lines(w.source),
-            batch_size=config["saliency"]["batch_size"],
-        ),
+        options=lambda w: scoring_options(w.source),
         real=lambda w, input: listed(input.real),
         code=provenance.code("scripts.selection_score"),
         benchmark=f"{OUT}/benchmarks/score_shard/{{source}}-{{class_name}}-{{shard}}.tsv",
@@ -96,13 +100,7 @@ rule select_shard:
         mem_mb=memory_for("select_shard"),
         runtime=minutes_for("select_shard"),
     params:
-        options=lambda w: options(
-            without(SOURCES[w.source].settings, "samples_per_image"),
-            source=w.source,
-            entropy_band=config["selection"]["entropy_band"],
-            control_quantile=config["selection"]["control_quantile"],
-            seed=config["seed"],
-        ),
+        options=lambda w: choosing_options(w),
         scores=lambda w, input: listed(input.scores),
         code=provenance.code("scripts.selection_select"),
         benchmark=f"{OUT}/benchmarks/select_shard/{{source}}-{{class_name}}-{{shard}}.tsv",

@@ -1,6 +1,6 @@
 """Score generated images as candidates, by judges that have never seen the real image that each was made of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -46,39 +46,45 @@ class Judged(NamedTuple):
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, images={}, real={"nargs": "+"}, judges={"nargs": "+"}, out={})
-    device = devices.pick(options)
     candidates = shards.read(args.images, "images")
     opened = shards.read_all(args.real, "images")
-    real = {name: np.concatenate([one[name] for one in opened])[:MOST_REAL] for name in shards.LAYOUT["images"]}
-    judges = [_judge(path, device) for path in args.judges]
-    of_real, own = (_judged(judges, images, options) for images in (real, candidates.arrays))
-    features = {
-        name: _features(judges[0], images["images"], options, device)
-        for name, images in (("real", real), ("own", candidates.arrays))
-    }
-    harmless = [real["images"], resampled(real["images"])] if options.geometry else []
-    right = of_real.correct
-    arrays = {
-        "logits": own.logits,
-        "features": features["own"],
-        "attention": criteria.attention(
-            _focus(own.maps), own.maps, own.correct, _focus(of_real.maps[right]), of_real.maps[right]
-        ),
-        "typicality": criteria.typicality(features["own"], features["real"]),
-        "measures": _measures(candidates["images"] if options.geometry else candidates["images"][:0], len(candidates)),
-        "labels": naming.positions(candidates["labels"], judges[0].classes),
-        "image_ids": candidates["image_ids"],
-        "variants": candidates["variants"],
-    }
-    made = {"step": "score", "source": options.source, "options": asdict(options), "classes": judges[0].classes}
-    made |= {
-        "measures": list(criteria.MEASURES),
-        "controls": [_measures(images).tolist() for images in harmless],
-        "real_right": int(right.sum()),
-    }
+    real = {name: np.concatenate([one[name] for one in opened]) for name in shards.LAYOUT["images"]}
+    arrays, about = score(candidates.arrays, real, judges(args.judges, options), options)
+    made = {"step": "score", "source": options.source, "options": asdict(options), **about}
     made |= {"inputs": {"images": candidates.attributes["checksum"]}}
     made |= naming.carried(candidates.attributes, *(one.attributes for one in opened))
     shards.write(args.out, "scores", arrays, made)
+
+
+def judges(paths: Sequence[str], options: devices.Compute) -> list[Judge]:
+    device = devices.pick(options)
+    return [_judge(path, device) for path in paths]
+
+
+def score(
+    candidates: Mapping[str, np.ndarray], real: Mapping[str, np.ndarray], known: Sequence[Judge], options: Options
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays of a shard of scores, and what it says of them; all images are of one class."""
+    real = {name: values[:MOST_REAL] for name, values in real.items()}
+    of_real, own = (_judged(known, images, options) for images in (real, candidates))
+    of_features, real_features = (_features(known[0], images["images"], options) for images in (candidates, real))
+    harmless = [real["images"], resampled(real["images"])] if options.geometry else []
+    n, right = len(candidates["labels"]), of_real.correct
+    arrays = {
+        "logits": own.logits,
+        "features": of_features,
+        "attention": criteria.attention(
+            _focus(own.maps), own.maps, own.correct, _focus(of_real.maps[right]), of_real.maps[right]
+        ),
+        "typicality": criteria.typicality(of_features, real_features),
+        "measures": _measures(candidates["images"]) if options.geometry else _no_measures(n),
+        "labels": naming.positions(candidates["labels"], known[0].classes),
+        "image_ids": candidates["image_ids"],
+        "variants": candidates["variants"],
+    }
+    controls = [_measures(images).tolist() for images in harmless]
+    about = {"classes": known[0].classes, "measures": list(criteria.MEASURES), "controls": controls}
+    return arrays, {**about, "real_right": int(right.sum())}
 
 
 def _judge(path: str, device: torch.device) -> Judge:
@@ -110,10 +116,10 @@ def _shared_out(judges: Sequence[Judge], image_ids: np.ndarray) -> Iterator[tupl
             yield judge, np.flatnonzero(own)
 
 
-def _features(judge: Judge, images: np.ndarray, options: Options, device: torch.device) -> np.ndarray:
-    return extractors.penultimate(
-        judge.model, images, batch_size=options.batch_size, device=device, dtype=torch.float32
-    )
+def _features(judge: Judge, images: np.ndarray, options: Options) -> np.ndarray:
+    device = next(judge.model.parameters()).device
+    size = options.batch_size
+    return extractors.penultimate(judge.model, images, batch_size=size, device=device, dtype=torch.float32)
 
 
 def _focus(maps: np.ndarray) -> np.ndarray:
@@ -121,14 +127,18 @@ def _focus(maps: np.ndarray) -> np.ndarray:
     return np.stack(list(focus.focus(maps).values()), axis=1) if len(maps) else np.zeros((0, len(focus.METRICS)))
 
 
-def _measures(images: np.ndarray, rows: int | None = None) -> np.ndarray:
-    """MEASURES of images (n, h, w, 3), more being worse: float32 (n, k); `rows` of nan where there are no images."""
-    found = np.full((len(images) if rows is None else rows, len(criteria.MEASURES)), np.nan, np.float32)
+def _measures(images: np.ndarray) -> np.ndarray:
+    """MEASURES of images (n, h, w, 3), more being worse: float32 (n, k)."""
+    found = _no_measures(len(images))
     for row, image in enumerate(images):
         gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         named = dict(zip(measures.names(max(gray.shape)), measures.measure(gray), strict=True))
-        found[row] = [sign * named.get(name, np.nan) for name, sign in criteria.MEASURES.items()]
+        found[row] = [sign * named[name] for name, sign in criteria.MEASURES.items()]
     return found
+
+
+def _no_measures(n: int) -> np.ndarray:
+    return np.full((n, len(criteria.MEASURES)), np.nan, np.float32)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Keep one of the candidates of each slot of a shard, as the scores of its whole class say."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -9,15 +10,21 @@ from realgap.selection import choosing, criteria
 from realgap.store import naming, shards
 
 
-@dataclass(frozen=True)
-class Options:
-    source: str
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """How one of several candidates is chosen."""
+
     of: str  # the source of the candidates
     candidates: int  # of a slot
     criteria: dict[str, float]  # name -> weight
     shuffled: bool
     entropy_band: list[float]
     control_quantile: float
+
+
+@dataclass(frozen=True)
+class Options(Choice):
+    source: str
     seed: int
 
 
@@ -25,14 +32,9 @@ def main() -> None:
     args, options = steps.parse(__doc__, Options, images={}, scores={"nargs": "+"}, out={})
     candidates = shards.read(args.images, "images")
     opened = shards.read_all(args.scores, "scores")
-    names = ("logits", "features", "attention", "typicality", "measures", "labels", "image_ids", "variants")
-    known = {name: np.concatenate([one[name] for one in opened]) for name in names}
-    scores = _scores(known, np.array(opened[0].attributes["controls"]), options)
-    if options.shuffled:
-        scores = choosing.shuffled(scores, options.seed)
-    slots = choosing.slots(known["image_ids"], known["variants"], options.candidates)
+    known = {name: np.concatenate([one[name] for one in opened]) for name in shards.LAYOUT["scores"]}
+    chosen, refused = choose(known, opened[0].attributes["controls"], options, options.seed)
     whose = known["image_ids"], known["variants"]
-    chosen = choosing.choose(slots, *whose, scores, options.criteria, options.seed, known["features"])
     kept = list(zip(*(column[chosen].tolist() for column in whose), strict=True))
     at = {
         key: row
@@ -42,7 +44,6 @@ def main() -> None:
     rows = np.sort(np.array([at[key] for key in own], np.int64))
     arrays = {name: candidates[name][rows] for name in ("images", "labels", "image_ids")}
     arrays["variants"] = (candidates["variants"][rows] // options.candidates).astype(np.int32)
-    refused = {name: int(np.isneginf(scores[name][chosen]).sum()) for name in options.criteria if name in scores}
     made = {"step": "select", "source": options.source, "options": asdict(options)}
     made |= {"kept": candidates["variants"][rows].tolist(), "refused_of_class": refused}
     inputs = {"images": candidates.attributes["checksum"]}
@@ -51,17 +52,29 @@ def main() -> None:
     shards.write(args.out, "images", arrays, made)
 
 
-def _scores(known: dict[str, np.ndarray], controls: np.ndarray, options: Options) -> dict[str, np.ndarray]:
+def choose(
+    known: Mapping[str, np.ndarray], controls: Sequence, choice: Choice, seed: int
+) -> tuple[np.ndarray, dict[str, int]]:
+    """The rows of a class's scores that are kept, int64 (slots,), and how many of them each criterion refuses."""
+    scores = _scores(known, np.array(controls), choice)
+    if choice.shuffled:
+        scores = choosing.shuffled(scores, seed)
+    slots = choosing.slots(known["image_ids"], known["variants"], choice.candidates)
+    whose = known["image_ids"], known["variants"]
+    chosen = choosing.choose(slots, *whose, scores, choice.criteria, seed, known["features"])
+    return chosen, {name: int(np.isneginf(values[chosen]).sum()) for name, values in scores.items()}
+
+
+def _scores(known: Mapping[str, np.ndarray], controls: np.ndarray, choice: Choice) -> dict[str, np.ndarray]:
     """The criteria of all candidates of a class, each float64 (n,), of those that the study asks for."""
-    n = len(known["labels"])
     made = {
-        "utility": lambda: criteria.utility(known["logits"], known["labels"], tuple(options.entropy_band)),
+        "utility": lambda: criteria.utility(known["logits"], known["labels"], tuple(choice.entropy_band)),
         "attention": lambda: known["attention"],
         "typicality": lambda: known["typicality"],
-        "geometry": lambda: criteria.geometry(known["measures"], criteria.bounds(controls, options.control_quantile)),
-        "random": lambda: np.zeros(n),
+        "geometry": lambda: criteria.geometry(known["measures"], criteria.bounds(controls, choice.control_quantile)),
+        "random": lambda: np.zeros(len(known["labels"])),
     }
-    return {name: made[name]() for name in options.criteria if name in made}
+    return {name: made[name]() for name in choice.criteria if name in made}
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Train a judge of candidates: a classifier on real training images of all folds but one."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -20,15 +21,25 @@ class Options(classifier_train.Options):
 def main() -> None:
     args, options = steps.parse(__doc__, Options, shards={"nargs": "+"}, out={})
     opened = shards.read_all(args.shards, "images")
-    arrays = {name: np.concatenate([one[name] for one in opened]) for name in shards.LAYOUT["images"]}
+    train("train_judge", opened, options, args.out)
+
+
+def train(
+    step: str, real: Sequence[shards.Shard], options: Options, out: str, image_ids: np.ndarray | None = None
+) -> None:
+    """Write the judge that has not seen one fold of these real images, or of those of these ids."""
+    arrays = {name: np.concatenate([one[name] for one in real]) for name in shards.LAYOUT["images"]}
+    if image_ids is not None:
+        drawn = np.isin(arrays["image_ids"], image_ids)
+        arrays = {name: values[drawn] for name, values in arrays.items()}
     fold = folds.of(arrays["labels"], arrays["image_ids"], options.folds, options.seed)
     trained = fold != options.fold
+    about = naming.carried(*(one.attributes for one in real))
+    inputs = {"shards": shards.joint(one.attributes["checksum"] for one in real)}
+    of_run = {"step": step, "options": asdict(options), "inputs": inputs}
     seen = {name: array[trained] for name, array in arrays.items()}
-    about = naming.carried(*(one.attributes for one in opened))
-    inputs = {"shards": shards.joint(one.attributes["checksum"] for one in opened)}
-    of_run = {"step": "train_judge", "options": asdict(options), "inputs": inputs}
     data = shards.Shard(seen, {"parts": [("real", int(trained.sum()))], **about})
-    checkpoint = checkpoints.Checkpoint(args.out, of_run)
+    checkpoint = checkpoints.Checkpoint(out, of_run)
     model, losses = classifier_train.fit(data, options, checkpoint=checkpoint)
     made = {
         **of_run,
@@ -40,7 +51,7 @@ def main() -> None:
         "losses": [round(float(part.mean()), 4) for part in np.array_split(losses, min(50, len(losses)))],
         "versions": provenance.versions("torch", "torchvision"),
     }
-    storage.save(args.out, model.state_dict(), made)
+    storage.save(out, model.state_dict(), made)
     checkpoint.remove()
 
 

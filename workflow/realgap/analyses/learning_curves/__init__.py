@@ -39,15 +39,20 @@ def rows(config: Mapping[str, Any]) -> list[str]:
     A folder's images belong to no real image, and a class's one embedding has seen all of its real images.
     """
     known = sources.of(config)
-    drawable = {sources.REAL, *(name for name, source in known.items() if _drawable(source))}
+    drawable = {sources.REAL, *(name for name, source in known.items() if _drawable(source, known))}
     return [name for name in config["training_sets"] if drawable.issuperset(sources.parts_of(name))]
 
 
 def of_a_draw(source: sources.Source) -> bool:
-    """Whether its images depend on which other real images are there: partners, or the mean that guidance leaves."""
+    """Whether its images depend on which other real images are there.
+
+    Partners are others, the mean that guidance leaves is of others, and judges of a selection are trained on others.
+    """
     settings = source.settings
-    return source.conditioning == "inversion" and (
-        settings.get("interpolation_strength", 0) > 0 or settings.get("unconditional") in ("class", "dataset")
+    return (
+        source.kind == "selection"
+        or source.conditioning == "inversion"
+        and (settings.get("interpolation_strength", 0) > 0 or settings.get("unconditional") in ("class", "dataset"))
     )
 
 
@@ -76,6 +81,10 @@ def check(config: Mapping[str, Any]) -> None:
             "config: learning_curves.real_counts: must be at most dataset.images_per_class, "
             f"{there}, which they are drawn from; got {most}"
         )
+    if judged(config) and (fewest := counts(config)[0]) < (folds := config["selection"]["folds"]):
+        raise ValueError(
+            f"config: learning_curves.real_counts: must be at least selection.folds, {folds}, for judges; got {fewest}"
+        )
     own = rows(config)
     if sources.REAL not in own or len(own) < 2:
         raise ValueError(
@@ -84,5 +93,14 @@ def check(config: Mapping[str, Any]) -> None:
         )
 
 
-def _drawable(source: sources.Source) -> bool:
+def judged(config: Mapping[str, Any]) -> bool:
+    """Whether some row holds a selection, whose judges are trained on a draw."""
+    known = sources.of(config)
+    parts = {part for name in rows(config) for part in sources.parts_of(name)}
+    return any(known[part].kind == "selection" for part in parts & set(known))
+
+
+def _drawable(source: sources.Source, known: Mapping[str, sources.Source]) -> bool:
+    if source.kind == "selection":
+        return _drawable(known[source.settings["of"]], known)
     return source.kind != "folder" and source.conditioning != "class_inversion"

@@ -5,6 +5,10 @@ DRAWS = {"per_class": LEARNING_CURVES.counts(config), "draw": LEARNING_CURVES.dr
 
 
 counts("sample_draw", lambda w: PLAN.sample_shard(int(w.per_class) * len(CLASSES), SOURCES[w.source]))
+counts("judge_draw", lambda w: PLAN.train(sources.REAL))
+counts(
+    "select_draw", lambda w: MEASURING.score_shard(int(w.per_class) * len(CLASSES), SOURCES[w.source].settings["of"])
+)
 counts("train_on_draw", lambda w: MEASURING.train_and_predict(w.training_set))
 counts("compare_learning_curves", lambda w: MEASURING.tables())
 
@@ -17,13 +21,19 @@ wildcard_constraints:
 def of_draw(wildcards):
     """The image shards of each source of a training set, and of a source that depends on the draw its own."""
     parts = sources.parts_of(wildcards.training_set)
-    own = f"{OUT}/learning_curves/samples/{{source}}/{wildcards.per_class}-{wildcards.draw}.h5"
-    made = [part != sources.REAL and LEARNING_CURVES.of_a_draw(SOURCES[part]) for part in parts]
-    return [
-        file
-        for part, mine in zip(parts, made, strict=True)
-        for file in ([own.format(source=part)] if mine else source_shards(part))
-    ]
+    return [file for part in parts for file in draw_shards(part, wildcards)]
+
+
+def draw_shards(source, wildcards):
+    """Those of one source."""
+    if source == sources.REAL or not LEARNING_CURVES.of_a_draw(SOURCES[source]):
+        return source_shards(source)
+    return [f"{OUT}/learning_curves/samples/{source}/{wildcards.per_class}-{wildcards.draw}.h5"]
+
+
+def judges_of_draw(wildcards):
+    folds = range(config["selection"]["folds"])
+    return [f"{OUT}/learning_curves/judges/{wildcards.per_class}-{wildcards.draw}-{fold}.safetensors" for fold in folds]
 
 
 def draw_embeddings(wildcards):
@@ -44,6 +54,8 @@ rule sample_draw:
         f"{OUT}/learning_curves/samples/{{source}}/{{per_class}}-{{draw}}.h5",
     log:
         f"{OUT}/logs/sample_draw/{{source}}-{{per_class}}-{{draw}}.log",
+    wildcard_constraints:
+        source=made_by("sample_shard"),
     conda:
         "../../../../envs/realgap.yaml"
     resources:
@@ -71,6 +83,70 @@ rule sample_draw:
 def draw_options(wildcards):
     chosen = json.loads(sampling_options(Wildcards(fromdict={"source": wildcards.source, "class_name": None})))
     return options(chosen, per_class=int(wildcards.per_class), draw=int(wildcards.draw))
+
+
+rule judge_draw:
+    input:
+        real=source_shards(sources.REAL),
+    output:
+        f"{OUT}/learning_curves/judges/{{per_class}}-{{draw}}-{{fold}}.safetensors",
+    log:
+        f"{OUT}/logs/judge_draw/{{per_class}}-{{draw}}-{{fold}}.log",
+    wildcard_constraints:
+        fold=r"\d+",
+    conda:
+        "../../../../envs/realgap.yaml"
+    resources:
+        gpu=GPU,
+        mem_mb=memory_for("judge_draw", GPU),
+        runtime=minutes_for("judge_draw"),
+        disk_mb=disk_for("judge_draw"),
+    params:
+        options=lambda w: options(json.loads(judge_options(w)), per_class=int(w.per_class), draw=int(w.draw)),
+        real=lambda w, input: listed(input.real),
+        code=provenance.code("scripts.learning_curves_judge"),
+        benchmark=f"{OUT}/benchmarks/judge_draw/{{per_class}}-{{draw}}-{{fold}}.tsv",
+    message:
+        "Train a judge on {wildcards.per_class} real images of each class, draw {wildcards.draw}, without fold {wildcards.fold}"
+    shell:
+        "python -m scripts.learning_curves_judge --shards {params.real:q} --options {params.options:q} --out {output:q}"
+        " --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
+
+
+rule select_draw:
+    input:
+        real=source_shards(sources.REAL),
+        images=lambda w: draw_shards(SOURCES[w.source].settings["of"], w),
+        judges=judges_of_draw,
+    output:
+        f"{OUT}/learning_curves/samples/{{source}}/{{per_class}}-{{draw}}.h5",
+    log:
+        f"{OUT}/logs/select_draw/{{source}}-{{per_class}}-{{draw}}.log",
+    wildcard_constraints:
+        source=made_by("select_shard"),
+    conda:
+        "../../../../envs/realgap.yaml"
+    resources:
+        gpu=GPU,
+        mem_mb=memory_for("select_draw", GPU),
+        runtime=minutes_for("select_draw"),
+        disk_mb=disk_for("select_draw"),
+    params:
+        options=lambda w: options(
+            json.loads(scoring_options(SOURCES[w.source].settings["of"])),
+            json.loads(choosing_options(w)),
+            per_class=int(w.per_class),
+            draw=int(w.draw),
+        ),
+        real=lambda w, input: listed(input.real),
+        images=lambda w, input: listed(input.images),
+        code=provenance.code("scripts.learning_curves_select"),
+        benchmark=f"{OUT}/benchmarks/select_draw/{{source}}-{{per_class}}-{{draw}}.tsv",
+    message:
+        "Keep images for {wildcards.source} of {wildcards.per_class} real ones of each class, draw {wildcards.draw}"
+    shell:
+        "python -m scripts.learning_curves_select --real {params.real:q} --images {params.images:q} --judges {input.judges:q}"
+        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule train_on_draw:
