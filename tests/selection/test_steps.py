@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from realgap.classifier import networks, storage
+from realgap.classifier import networks, storage, training
+from realgap.data import training_sets
 from realgap.store import shards
 from scripts import classifier_train
 from tests import given
@@ -140,3 +141,64 @@ def test_a_shards_choice_is_that_of_the_whole_class(run_step, tmp_path):
     for name in ("image_ids", "variants"):
         np.testing.assert_array_equal(np.concatenate([one[name] for one in apart]), at_once[name])
     assert sum((one.attributes["kept"] for one in apart), []) == at_once.attributes["kept"]
+
+
+# of a draw of real images
+
+
+def drawn(real, per_class, draw):
+    return set(training_sets.drawn(shards.read_all(real, "images"), per_class, draw, 0).tolist())
+
+
+def test_the_judges_of_a_draw_know_no_image_outside_of_it(real, run_step, tmp_path, monkeypatch):
+    fitted, fit = [], classifier_train.fit
+    monkeypatch.setattr(classifier_train, "fit", lambda data, *a, **k: fitted.append(data) or fit(data, *a, **k))
+    own, held_out = drawn(real, 4, draw=3), []
+    for fold in (0, 1):
+        options = {**given.COMPUTE, **CLASSIFIER, "folds": 2, "fold": fold, "per_class": 4, "draw": 3}
+        arguments = ["--shards", *real, "--options", json.dumps(options), "--out", tmp_path / f"{fold}"]
+        run_step("scripts.learning_curves_judge", *arguments)
+        held_out.append(set(storage.classifier(tmp_path / f"{fold}")[1]["held_out"]))
+        assert set(fitted[-1]["image_ids"].tolist()) == own - held_out[-1]
+    assert len(own) == 8
+    assert held_out[0] | held_out[1] == own
+    assert not held_out[0] & held_out[1]
+
+
+def test_of_a_draw_one_candidate_is_kept_for_each_of_its_images_and_none_for_others(real, run_step, tmp_path):
+    judges = [judge(tmp_path / "a", 0, list(range(12))), judge(tmp_path / "b", 1, [])]
+    images = [
+        candidates(tmp_path / "many-0.h5", range(7), label=0, seed=1),
+        candidates(tmp_path / "many-1.h5", range(7, 12), label=1, seed=2),
+    ]
+    choice = {"of": "many", "candidates": 4, "criteria": {"typicality": 1.0}, "shuffled": False}
+    options = {**given.COMPUTE, **SCORING, **SELECTING, **choice, "per_class": 3, "draw": 1}
+    arguments = ["--real", *real, "--images", *images, "--judges", *judges, "--options", json.dumps(options)]
+    run_step("scripts.learning_curves_select", *arguments, "--out", tmp_path / "kept.h5")
+    kept = shards.read(tmp_path / "kept.h5", "images")
+    own = drawn(real, 3, draw=1)
+    assert sorted(kept["image_ids"].tolist()) == sorted(own)
+    assert set(kept["variants"].tolist()) == {0}
+    model = storage.classifier(tmp_path / "a")[0]
+    read = [shards.read(path, "images") for path in (*real, *images)]
+    features = [penultimate(model, one["images"]) for one in read]
+    for label, of_real, of_images in ((0, (0, 1), 3), (1, (2,), 4)):
+        seen = [features[n][[i in own for i in read[n]["image_ids"].tolist()]] for n in of_real]
+        far = np.linalg.norm(features[of_images] - np.concatenate(seen).mean(axis=0), axis=1)
+        for image_id in own & set(read[of_images]["image_ids"].tolist()):
+            rows = np.flatnonzero(read[of_images]["image_ids"] == image_id)
+            (row,) = np.flatnonzero(kept["image_ids"] == image_id)
+            best = read[of_images]["images"][rows[np.argmin(far[rows])]]
+            np.testing.assert_array_equal(kept["images"][row], best)
+            assert kept["labels"][row] == label
+
+
+def penultimate(model, images):
+    """Input of the last linear layer, written out."""
+    held = []
+    last = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
+    handle = last.register_forward_hook(lambda _module, inputs, _output: held.append(inputs[0]))
+    with torch.no_grad():
+        model(training.to_pixel_values(torch.from_numpy(images)))
+    handle.remove()
+    return held[0].numpy()

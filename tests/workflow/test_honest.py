@@ -38,6 +38,7 @@ SELECTION = {
         },
     },
     "training_sets": ["real", "real+kept", "real+many"],
+    "analyses": ["learning_curves"],
 }
 
 
@@ -72,7 +73,7 @@ def copy(tmp_path):
 
 def test_nor_does_a_study_that_selects(copy):
     rules, after_test = reached(copy, "chosen.yaml")
-    assert {"train_judge", "score_shard", "select_shard"} <= rules
+    assert {"train_judge", "score_shard", "select_shard", "judge_draw", "select_draw"} <= rules
     assert not after_test & MAKES
 
 
