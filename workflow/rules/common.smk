@@ -99,7 +99,7 @@ PROMPTS = files.sha256(config["prompts"]["templates"])[:16]
 GPU = int(config["compute"]["device"] != "cpu")
 if GPU and workflow.is_main_process and workflow.resource_settings.nodes is None:
     GPU = offer_cards()
-# inversion draws noise ahead in a second thread while a card is at work
+# inversion draws noise ahead in a second thread while a card is at work; what it computes itself stays with the others
 DRAWING = 1 + GPU
 # the sources of the study by name, and those that some training set holds, real images first
 SOURCES = sources.of(config)
@@ -226,6 +226,10 @@ def data_set(wildcards, input):
 # Where a step finds what it reads; likewise not remembered. What it reads is said by BASE_MODEL_FINGERPRINT and PROMPTS.
 def base_model(wildcards, input):
     return BASE_MODEL
+
+
+def computing(wildcards, input, threads):
+    return max(1, threads - GPU)
 
 
 def templates(wildcards, input):

@@ -56,6 +56,7 @@ rule invert_shard:
         disk_mb=disk_for("invert_shard"),
     params:
         options=lambda w: options(config["compute"], config["inversion"], class_name=w.class_name, seed=config["seed"]),
+        computing=computing,
         code=provenance.code(
             "scripts.inversion_invert", {"scripts.inversion_invert.STARTS": config["inversion"]["start"]}
         ),
@@ -68,7 +69,7 @@ rule invert_shard:
     message:
         "Invert class {wildcards.class_name}, shard {wildcards.shard} into embeddings"
     shell:
-        "python -m scripts.inversion_invert --images {input.images:q} --moments {input.moments:q}"
+        "OMP_NUM_THREADS={params.computing} python -m scripts.inversion_invert --images {input.images:q} --moments {input.moments:q}"
         " --base-model {params.base_model:q}/model_index.json --templates {params.templates:q}"
         " --options {params.options:q} --out {output:q}"
         " --benchmark {params.benchmark:q} --gpus {resources.gpu} > {log:q} 2>&1"
@@ -94,6 +95,7 @@ rule invert_class:
             config["compute"], config["class_inversion"], class_name=w.class_name, seed=config["seed"]
         ),
         moments=lambda w, input: listed(input.moments),
+        computing=computing,
         code=provenance.code("scripts.inversion_invert_class"),
         base_model=base_model,
         templates=templates,
@@ -103,6 +105,6 @@ rule invert_class:
     message:
         "Invert all real images of class {wildcards.class_name} into one embedding"
     shell:
-        "python -m scripts.inversion_invert_class --moments {params.moments:q}"
+        "OMP_NUM_THREADS={params.computing} python -m scripts.inversion_invert_class --moments {params.moments:q}"
         " --base-model {params.base_model:q}/model_index.json"
         " --templates {params.templates:q} --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"

@@ -150,7 +150,9 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
         raise ValueError(f"config: dataset.classes: must be among {', '.join(known)}; got {unknown[0]!r}")
     if dataset["root"] is None and dataset["name"] not in ("digits", "rendered"):
         raise ValueError(f"config: dataset.root: must be a path for {dataset['name']}; got null")
-    if dataset["name"] in ("image_folder", "hdf5") and not Path(dataset["root"]).exists():
+    # a study that knows what its data set held needs it no more
+    listed = Path(f"results/{config['study']}/inventory.csv").exists()
+    if dataset["name"] in ("image_folder", "hdf5") and not listed and not Path(dataset["root"]).exists():
         raise ValueError(f"config: dataset.root: must be the path of your data; got {dataset['root']!r}, nothing there")
     base_model = config["base_model"]
     paths.check_kinds(config)
