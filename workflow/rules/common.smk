@@ -236,6 +236,10 @@ def templates(wildcards, input):
     return config["prompts"]["templates"]
 
 
+def detector(wildcards, input):
+    return config["geometry"]["detector"]
+
+
 def gone():
     """Whether the data set lies here no more, and the study knows what it held: what is finished stays so."""
     return not os.path.exists(DATASET["root"]) and os.path.exists(f"{OUT}/inventory.csv")
@@ -393,6 +397,24 @@ def training_options(wildcards):
     own = recipes.classifier(config, wildcards.training_set)
     mixed = len(sources.parts_of(wildcards.training_set)) > 1
     return options(config["compute"], own, real_share=own["real_share"] if mixed else 1.0, seed=int(wildcards.seed))
+
+
+def judge_options(wildcards):
+    """As the classifier of row real is trained, with the study's seed."""
+    own = recipes.classifier(config, sources.REAL)
+    whose = {"folds": config["selection"]["folds"], "fold": int(wildcards.fold)}
+    return options(config["compute"], own, whose, real_share=1.0, seed=config["seed"])
+
+
+def scoring_options(candidates):
+    saliency = {key: config["saliency"][key] for key in ("layer", "method", "batch_size")}
+    return options(config["compute"], saliency, source=candidates, geometry=wants_lines(candidates))
+
+
+def choosing_options(wildcards):
+    own = without(SOURCES[wildcards.source].settings, "samples_per_image")
+    how = without(config["selection"], "folds")
+    return options(own, how, source=wildcards.source, seed=config["seed"])
 
 
 # the rules whose sources are also kept at the base model's resolution

@@ -6,24 +6,6 @@ counts("score_shard", lambda w: MEASURING.score_shard(images_of(w), w.source))
 counts("select_shard", lambda w: MEASURING.select_shard(images_of(w), w.source))
 
 
-def judge_options(wildcards):
-    """As the classifier of row real is trained, with the study's seed."""
-    own = recipes.classifier(config, sources.REAL)
-    whose = {"folds": config["selection"]["folds"], "fold": int(wildcards.fold)}
-    return options(config["compute"], own, whose, real_share=1.0, seed=config["seed"])
-
-
-def scoring_options(candidates):
-    saliency = {key: config["saliency"][key] for key in ("layer", "method", "batch_size")}
-    return options(config["compute"], saliency, source=candidates, geometry=wants_lines(candidates))
-
-
-def choosing_options(wildcards):
-    own = without(SOURCES[wildcards.source].settings, "samples_per_image")
-    how = without(config["selection"], "folds")
-    return options(own, how, source=wildcards.source, seed=config["seed"])
-
-
 rule train_judge:
     input:
         shards=class_shards(f"{OUT}/real/{{class_name}}/{{shard}}.h5", CLASSES),
