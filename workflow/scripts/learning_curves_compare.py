@@ -15,6 +15,7 @@ class Options:
     pool: int  # real images of each class that the draws are taken from
     margin: float  # points of accuracy
     evaluate_on: str  # test or validation
+    picks: dict[str, str]  # row -> the same with a random pick of candidates
 
 
 def main() -> None:
@@ -24,7 +25,8 @@ def main() -> None:
     read = shards.read_all(args.predictions, "predictions")
     runs = [{**one.arrays, **one.attributes, **one.attributes["options"]} for one in read]
     right = analysis.correct(runs)
-    table, worths = analysis.compared(right, options.margin / 100), analysis.worths(right, options.per_image)
+    table = analysis.compared(right, options.margin / 100, options.picks)
+    worths = analysis.worths(right, options.per_image)
     for path, frame in ((args.table, table), (args.worth, worths), (args.accuracies, analysis.accuracies(runs))):
         tables.save(path, frame)
     style.save(drawing.curves(table), *args.figure)

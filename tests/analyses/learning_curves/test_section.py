@@ -35,9 +35,9 @@ def worths():
     return pd.DataFrame(rows, columns=["per_class", "training_set", "worth", "low", "high"])
 
 
-def made(accuracies, **options):
+def made(accuracies, picks=None, **options):
     right = section.correct(runs(accuracies, **options))
-    table = section.compared(right, margin=0.02)
+    table = section.compared(right, 0.02, picks)
     of_rows = section.worths(right, {name: 2 * ("+" in name) for name in accuracies})
     return table, of_rows, section.section(table, of_rows, pool=100, evaluated_on="test")
 
@@ -121,3 +121,38 @@ def test_a_gain_over_the_best_control_is_said_with_its_interval():
     row = table[(table.training_set == "real+prompts") & (table["per_class"] == 3)].iloc[0]
     assert row.over_best_low < 0.13 < row.over_best_high
     assert "rows of real images alone (real (strong)), real + prompts still gains +1" in page.sentences[0]
+
+
+PICKED = {"real+useful": "real+picked", "real+typical": "real+picked"}
+
+
+def test_a_criterion_that_is_better_than_a_random_pick_is_named_with_its_interval():
+    planted = {"real": (0.6, 0.7, 0.8), "real+picked": (0.66, 0.72, 0.8)}
+    planted |= {"real+useful": (0.76, 0.73, 0.8), "real+typical": (0.6, 0.72, 0.8)}
+    table, _, page = made(planted, PICKED)
+    row = table[(table.training_set == "real+useful") & (table["per_class"] == 3)].iloc[0]
+    assert (row.picked, row.over_picked_verdict) == ("real+picked", "better")
+    assert row.over_picked_low < 0.1 < row.over_picked_high
+    assert row.over_picked == pytest.approx(row["mean"] - table[(table.training_set == "real+picked")]["mean"].iloc[0])
+    assert page.sentences[1].startswith("Choosing helps: real + useful gains +")
+    assert page.sentences[1].endswith("at 3 over a random pick of the same candidates.")
+    assert table.over_picked_family_p.notna().sum() == 2 * len(COUNTS)
+    assert (table.over_picked_family_p >= table.over_picked_p)[table.picked.notna()].all()
+
+
+def test_a_gain_of_all_selections_alike_is_no_gain_of_a_criterion():
+    """What is better than real images alone may be so whatever is picked."""
+    same = (0.75, 0.8, 0.85)
+    planted = {"real": (0.6, 0.7, 0.8), "real+picked": same, "real+useful": same, "real+typical": same}
+    table, _, page = made(planted, PICKED)
+    assert page.sentences[0].startswith("Generated images help")
+    assert page.sentences[1].startswith(
+        "No criterion is shown to be better than a random pick of the same candidates (6"
+    )
+    assert table[table.training_set == "real+picked"].over_picked.isna().all()
+
+
+def test_without_a_random_pick_nothing_is_said_of_criteria():
+    table, _, page = made({"real": (0.6, 0.7, 0.8), "real+useful": (0.8, 0.8, 0.8)})
+    assert "picked" not in table
+    assert not any("random pick" in said for said in page.sentences)

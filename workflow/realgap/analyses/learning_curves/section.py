@@ -1,6 +1,6 @@
 """Where generated images help: accuracy against the number of real images, and what a training set is worth in them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -37,7 +37,9 @@ def correct(runs: Sequence[dict]) -> dict[int, dict[str, np.ndarray]]:
     return {count: {key: np.stack(rows) for key, rows in own.items()} for count, own in found.items()}
 
 
-def compared(right: dict[int, dict[str, np.ndarray]], margin: float) -> pd.DataFrame:
+def compared(
+    right: dict[int, dict[str, np.ndarray]], margin: float, picks: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """A row per number of real images and training set: accuracy, difference to its reference, verdict.
 
     The reference is the row of real images trained by the same recipe (realgap.study.recipes). Columns: per_class,
@@ -46,10 +48,18 @@ def compared(right: dict[int, dict[str, np.ndarray]], margin: float) -> pd.DataF
     95 % intervals over draws and test images. best_real: the row of real images alone, by any recipe, with the highest
     mean at this number; a row's difference to it is what is left beside the best control. The last two: Holm, over all
     differences of their kind.
+
+    picks: row that holds a selection -> the row with a random pick of the same candidates. Where there are any, these
+    columns follow: picked (that row), over_picked, over_picked_low, over_picked_high, over_picked_verdict,
+    over_picked_detectable, over_picked_p, over_picked_family_p.
     """
     rows = [row for per_class, own in right.items() for row in _of_count(per_class, own, margin)]
+    families = {"p_value": "family_p", "over_best_p": "over_best_family_p"}
+    if picks:
+        rows = [{**row, **_over_picked(row, picks, right[row["per_class"]], margin)} for row in rows]
+        families["over_picked_p"] = "over_picked_family_p"
     table = pd.DataFrame(rows)
-    for own, of_family in (("p_value", "family_p"), ("over_best_p", "over_best_family_p")):
+    for own, of_family in families.items():
         known = table[own].notna()
         table.loc[known, of_family] = statistics.holm(table.loc[known, own])
     return table
@@ -83,6 +93,19 @@ def _over_best(key: str, best: str, own: dict[str, np.ndarray]) -> dict:
     found = None if _is_real(key) else paired(own[key], own[best])
     values = (np.nan,) * 4 if found is None else (*found[:3], p_of(found))
     return {"best_real": best, **dict(zip(columns, values, strict=True))}
+
+
+def _over_picked(row: dict, picks: Mapping[str, str], own: dict[str, np.ndarray], margin: float) -> dict:
+    key = row["training_set"]
+    columns = [f"over_picked{of}" for of in ("", "_low", "_high", "_verdict", "_detectable", "_p")]
+    if key not in picks:
+        return {"picked": None, **dict(zip(columns, (np.nan, np.nan, np.nan, None, np.nan, np.nan), strict=True))}
+    found = paired(own[key], own[picks[key]])
+    value, low, high, verdict, _, detectable, _ = judged(found, margin)
+    return {
+        "picked": picks[key],
+        **dict(zip(columns, (value, low, high, verdict, detectable, p_of(found)), strict=True)),
+    }
 
 
 def _row(per_class: int, key: str, reference: str, cells: np.ndarray, found: Difference, margin: float) -> dict:
@@ -131,6 +154,8 @@ def section(table: pd.DataFrame, worth_table: pd.DataFrame, pool: int, evaluated
     evaluated_on: test or validation, the images that the accuracies are of.
     """
     sentences = [gains(table)]
+    if "picked" in table:
+        sentences.append(choice(table))
     sentences += [_of_row(own) for key, own in table.groupby("training_set", sort=False) if key != "real"]
     helped = table[
         (table.verdict == "better") & (table.family_p < ALPHA) & table.training_set.isin(worth_table.training_set)
@@ -210,6 +235,25 @@ def gains(table: pd.DataFrame) -> str:
     return (
         f"Generated images help with {_numbers(sure)} real images of each class ({counts} were tried). "
         f"The largest gains over real images trained alike: {most}. {_left(sure)}"
+    )
+
+
+def choice(table: pd.DataFrame) -> str:
+    """Whether what is chosen by a criterion is better than a random pick of the same candidates."""
+    tried = table[table.picked.notna()]
+    sure = tried[(tried.over_picked_verdict == "better") & (tried.over_picked_family_p < ALPHA)]
+    if len(sure):
+        best = sure.loc[sure.over_picked.idxmax()]
+        bounds = f"{points(best.over_picked_low)} to {points(best.over_picked_high)}"
+        return (
+            f"Choosing helps: {name(best.training_set)} gains {points(best.over_picked)} points ({bounds}) at "
+            f"{best['per_class']} over a random pick of the same candidates."
+        )
+    same = int((tried.over_picked_verdict == "equivalent").sum())
+    return (
+        f"No criterion is shown to be better than a random pick of the same candidates ({len(tried)} comparisons; "
+        f"{same} of them equivalent; differences of {points(tried.over_picked_detectable.median())} points would mostly "
+        "have been seen)."
     )
 
 
