@@ -114,13 +114,11 @@ def judged(config: Mapping[str, Any]) -> bool:
 
 def _picked(part: str, known: Mapping[str, sources.Source]) -> str:
     """The source that picks at random where this one selects; itself where it selects nothing or at random."""
-    if part not in known or known[part].kind != "selection":
-        return part
-    whose = [known[part].settings[key] for key in ("of", "candidates")]
-    for name, one in known.items():
-        if one.kind == "selection" and [one.settings[key] for key in ("of", "candidates")] == whose:
-            if set(one.settings["criteria"]) == {"random"}:
-                return name
+    selections = {name: one.settings for name, one in known.items() if one.kind == "selection"}
+    for name, settings in selections.items() if part in selections else ():
+        alike = all(settings[key] == selections[part][key] for key in ("of", "candidates"))
+        if alike and set(settings["criteria"]) == {"random"}:
+            return name
     return part
 
 

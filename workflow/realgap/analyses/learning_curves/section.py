@@ -252,8 +252,8 @@ def choice(table: pd.DataFrame) -> str:
     same = int((tried.over_picked_verdict == "equivalent").sum())
     return (
         f"No criterion is shown to be better than a random pick of the same candidates ({len(tried)} comparisons; "
-        f"{same} of them equivalent; differences of {points(tried.over_picked_detectable.median())} points would mostly "
-        "have been seen)."
+        f"{same} of them equivalent; differences of {points(tried.over_picked_detectable.median())} points would "
+        "mostly have been seen)."
     )
 
 
