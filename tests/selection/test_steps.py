@@ -120,7 +120,7 @@ def test_the_kept_images_are_candidates_one_of_each_slot(run_step, tmp_path):
         best = 2 * slot + int(np.argmin(margin[2 * slot : 2 * slot + 2]))
         np.testing.assert_array_equal(kept["images"][slot], of["images"][best])
         assert kept.attributes["kept"][slot] == of["variants"][best]
-    assert kept.attributes["refused_of_class"] == {"utility": 0}
+    assert kept.attributes["refused"] == {"utility": 0}
 
 
 def test_a_shards_choice_is_that_of_the_whole_class(run_step, tmp_path):

@@ -57,7 +57,11 @@ def test_the_login_node_imports_no_torch(folder):
 
 def test_every_rule_of_the_profile_exists(folder):
     profile = yaml.safe_load((folder / "slurm/config.yaml").read_text())
-    study = checkout.changed(folder, analyses=list(analyses.ORDER))
+    many = {"kind": "prompts", "samples_per_image": 8}
+    kept = {"kind": "selection", "of": "many"}
+    rows = [*yaml.safe_load((folder / "config.yaml").read_text())["training_sets"], "real+kept"]
+    changes = {"sources": {"many": many, "kept": kept}, "training_sets": rows}
+    study = checkout.changed(folder, analyses=list(analyses.ORDER), **changes)
     rules = set(
         subprocess.run(
             [sys.executable, "-m", "snakemake", "--list-rules", "--configfile", study],

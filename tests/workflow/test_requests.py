@@ -49,7 +49,7 @@ with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
     sources, training_sets = names["SOURCES"], names["config"]["training_sets"]
     usual = {"class_name": names["CLASSES"][0], "shard": "0", "seed": "0", "training_set": training_sets[-1]}
     usual |= {"image_set": "real", "measured": "real", "multiple": "1", "pretrained": "scratch"}
-    usual |= {"per_class": "10", "draw": "0"}
+    usual |= {"per_class": "10", "draw": "0", "fold": "0"}
     told = {}
     for rule in workflow.rules:
         if rule.norun or rule.name in workflow._localrules:
@@ -79,6 +79,9 @@ def study_with_every_rule(folder, rendered):
     if rendered:
         return "resources/studies/rooms.yaml"
     given = yaml.safe_load((STUDIES / "cifar10.yaml").read_text()) | {"analyses": list(analyses.ORDER)}
+    many = {"kind": "prompts", "samples_per_image": 4}
+    given["sources"] |= {"many": many, "kept": {"kind": "selection", "of": "many", "samples_per_image": 1}}
+    given["training_sets"] += ["real+kept"]
     Path(folder / "all.yaml").write_text(yaml.safe_dump(given))
     return "all.yaml"
 

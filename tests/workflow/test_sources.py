@@ -17,6 +17,7 @@ from tests import checkout
 RESULTS = "results/methods"
 FEW = {"num_inference_steps": 2}
 MADE = {"one": 9, "zero": 7}  # images in the folder, more of one class than of the other
+CRITERIA = {"utility": 1, "attention": 1, "coverage": 0.5, "typicality": 0.5}
 STUDY = {
     **checkout.REDUCED,
     "study": "methods",
@@ -29,10 +30,15 @@ STUDY = {
         "sdedit": {"kind": "img2img", "strength": 0.5, "num_inference_steps": 4},
         "da_fusion": {"kind": "img2img", "conditioning": "class_inversion", "num_inference_steps": 4},
         "gan": {"kind": "folder", "root": "gan"},
+        "many": {"kind": "prompts", "samples_per_image": 6, **FEW},
+        "chosen": {"kind": "selection", "of": "many", "candidates": 3, "criteria": CRITERIA},
+        "picked": {"kind": "selection", "of": "many", "candidates": 3, "criteria": {"random": 1}},
     },
     "training_sets": [
         *("real", "diffusion_inversion", "guided", "textual", "sdedit", "da_fusion", "gan", "real+gan"),
+        *("many", "chosen", "picked"),
     ],
+    "analyses": [*checkout.REDUCED["analyses"], "selection"],
 }
 
 pytestmark = pytest.mark.xdist_group("sources")
@@ -71,8 +77,10 @@ def finished(prepared, counted):
 
 
 def test_the_plan_counts_the_images_of_all_of_them(counted):
-    assert counted["sample_shard"]["jobs"] == 5 * 4
-    assert counted["sample_shard"]["work"]["images"] == 5 * 16
+    assert counted["sample_shard"]["jobs"] == 6 * 4
+    assert counted["sample_shard"]["work"]["images"] == 5 * 16 + 48
+    assert counted["score_shard"]["work"]["images"] == 48
+    assert counted["select_shard"]["jobs"] == 2 * 4
     assert counted["encode_shard"]["work"]["images"] == counted["invert_shard"]["work"]["images"] == 8
     assert counted["invert_class"]["work"]["images"] == 8
     assert counted["import_shard"]["jobs"] == 4
@@ -88,6 +96,9 @@ def test_the_table_has_a_row_for_each_training_set(finished):
         ("real", 8, 0),
         *((name, 0, 16) for name in ("diffusion_inversion", "guided", "textual", "sdedit", "da_fusion", "gan")),
         ("real+gan", 8, 16),
+        ("many", 0, 48),
+        ("chosen", 0, 16),
+        ("picked", 0, 16),
     ]
 
 
@@ -126,7 +137,7 @@ def test_a_folders_images_have_the_studys_labels_and_no_real_images_ids(finished
 
 def test_figures_show_every_source_the_folders_own_images_among_them(finished):
     results = finished / RESULTS
-    columns = 8 - 1  # real and six sources
+    columns = 1 + 9  # real and nine sources
     for name in ("strip", "samples", "overview", "gallery/zero", "gallery/one"):
         drawing = (results / f"figures/{name}.svg").read_text()
         assert (results / f"figures/{name}.png").read_bytes()[:4] == b"\x89PNG"
@@ -147,4 +158,25 @@ def test_every_analysis_has_a_row_for_every_source(finished):
 def test_what_images_cost_is_divided_by_those_that_were_made(finished):
     stages = pd.read_csv(finished / RESULTS / "cost/stages.csv").set_index("stage")
     assert pd.isna(stages.n_images["import shard: gan"])
-    assert stages.n_images.filter(like="sample").tolist() == [16] * 5
+    assert stages.n_images.filter(like="sample").tolist() == [16] * 5 + [48]
+    assert stages.n_images.filter(like="select").tolist() == [16] * 2
+
+
+def test_chosen_images_are_candidates_and_the_page_says_what_was_chosen(finished):
+    results = finished / RESULTS
+    for class_name in ("zero", "one"):
+        for number in (0, 1):
+            of, kept = (
+                shards.read(results / f"samples/{name}/{class_name}/{number}.h5", "images")
+                for name in ("many", "chosen")
+            )
+            at = {key: row for row, key in enumerate(zip(of["image_ids"], of["variants"], strict=True))}
+            rows = [at[key] for key in zip(kept["image_ids"], kept.attributes["kept"], strict=True)]
+            np.testing.assert_array_equal(kept["images"], of["images"][rows])
+            assert sorted(kept["variants"]) == [0, 0, 1, 1]
+    gains = pd.read_csv(results / "selection/gains.csv")
+    compared = set(zip(gains.training_set, gains.control, gains.compared_with, strict=True))
+    assert compared == {("chosen", "picked", "picked"), ("chosen", "all", "many"), ("picked", "all", "many")}
+    chosen = pd.read_csv(results / "selection/sources.csv").set_index("source")
+    assert list(chosen.index) == ["real", "many", "chosen", "picked"]
+    assert chosen.n.tolist() == [8, 48, 16, 16]

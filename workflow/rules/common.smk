@@ -20,6 +20,7 @@ from realgap.cost import plan, resources, sizes
 from realgap.cost.analyses import Analyses
 from realgap.data import catalog
 from realgap.run import cards, failures, machine, records, takeover
+from realgap.selection import controls
 from realgap.store import files, provenance
 from realgap.study import config as configuration
 from realgap.study import recipes, sources
@@ -415,6 +416,25 @@ def choosing_options(wildcards):
     own = without(SOURCES[wildcards.source].settings, "samples_per_image")
     how = without(config["selection"], "folds")
     return options(own, how, source=wildcards.source, seed=config["seed"])
+
+
+def selection_controls():
+    """Of each row that holds a selection its controls, those that are rows too."""
+    rows = config["training_sets"]
+    found = {"picked": controls.picked(config, rows), "all": controls.all_candidates(config, rows)}
+    return {
+        row: {control: of[row] for control, of in found.items() if row in of}
+        for row in rows
+        if any(row in of for of in found.values())
+    }
+
+
+def sampled_for(source):
+    """Images that are sampled for what a source makes of each real one, its candidates included."""
+    if source == sources.REAL:
+        return 0
+    own = SOURCES[source]
+    return samples_per_image(own.settings["of"] if own.kind == "selection" else source)
 
 
 # the rules whose sources are also kept at the base model's resolution

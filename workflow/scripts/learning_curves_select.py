@@ -34,7 +34,7 @@ def main() -> None:
         rows = np.sort(rows)
         of_slot = {"variants": (own["variants"][rows] // options.candidates).astype(np.int32)}
         kept.append({name: values[rows] for name, values in own.items()} | of_slot)
-        refused = {name: refused.get(name, 0) + count for name, count in badly.items()}
+        refused = {name: refused.get(name, 0) + int(of.sum()) for name, of in badly.items()}
     arrays = {name: np.concatenate([one[name] for one in kept]) for name in shards.LAYOUT["images"]}
     made = {"step": "select_draw", "source": options.source, "options": asdict(options), "refused": refused}
     made |= naming.carried(*(one.attributes for one in [*real, *parts]))

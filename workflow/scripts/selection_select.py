@@ -40,12 +40,15 @@ def main() -> None:
         key: row
         for row, key in enumerate(zip(*(candidates[n].tolist() for n in ("image_ids", "variants")), strict=True))
     }
-    own = [key for key in kept if key in at]
-    rows = np.sort(np.array([at[key] for key in own], np.int64))
+    own = np.array([key in at for key in kept], bool)
+    rows = np.sort(np.array([at[key] for key in kept if key in at], np.int64))
     arrays = {name: candidates[name][rows] for name in ("images", "labels", "image_ids")}
     arrays["variants"] = (candidates["variants"][rows] // options.candidates).astype(np.int32)
     made = {"step": "select", "source": options.source, "options": asdict(options)}
-    made |= {"kept": candidates["variants"][rows].tolist(), "refused_of_class": refused}
+    made |= {
+        "kept": candidates["variants"][rows].tolist(),
+        "refused": {name: int(of[own].sum()) for name, of in refused.items()},
+    }
     inputs = {"images": candidates.attributes["checksum"]}
     made |= {"inputs": inputs | {"scores": shards.joint(one.attributes["checksum"] for one in opened)}}
     made |= naming.carried(candidates.attributes, *(one.attributes for one in opened))
@@ -54,15 +57,15 @@ def main() -> None:
 
 def choose(
     known: Mapping[str, np.ndarray], controls: Sequence, choice: Choice, seed: int
-) -> tuple[np.ndarray, dict[str, int]]:
-    """The rows of a class's scores that are kept, int64 (slots,), and how many of them each criterion refuses."""
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The rows of a class's scores that are kept, int64 (slots,), and which of them a criterion refuses, (slots,)."""
     scores = _scores(known, np.array(controls), choice)
     if choice.shuffled:
         scores = choosing.shuffled(scores, seed)
     slots = choosing.slots(known["image_ids"], known["variants"], choice.candidates)
     whose = known["image_ids"], known["variants"]
     chosen = choosing.choose(slots, *whose, scores, choice.criteria, seed, known["features"])
-    return chosen, {name: int(np.isneginf(values[chosen]).sum()) for name, values in scores.items()}
+    return chosen, {name: np.isneginf(values[chosen]) for name, values in scores.items()}
 
 
 def _scores(known: Mapping[str, np.ndarray], controls: np.ndarray, choice: Choice) -> dict[str, np.ndarray]:

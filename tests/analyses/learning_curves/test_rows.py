@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from realgap.analyses import learning_curves
+from realgap.selection import controls
 from realgap.study import config as configuration
 from tests import checkout
 
@@ -21,7 +22,7 @@ def study():
 
 
 def test_every_row_that_chooses_is_compared_with_a_random_pick_of_its_own_candidates(study):
-    found = learning_curves.picks(study)
+    found = controls.picked(study, study["training_sets"])
     criteria = {"useful", "attentive", "covering", "typical"}
     expected = {f"real+{of}_{how}": f"real+{of}_picked" for of in ("prompts", "inverted") for how in criteria}
     assert found == expected | {"real+prompts_shuffled": "real+prompts_picked"}
@@ -31,7 +32,7 @@ def test_a_pick_of_other_candidates_or_one_that_is_no_row_does_not_count(study):
     study["sources"]["inverted_picked"]["of"] = "prompts"
     study["training_sets"].remove("real+prompts_picked")
     study["sources"]["prompts_picked"]["criteria"] = {"typicality": 1}
-    found = learning_curves.picks(study)
+    found = controls.picked(study, study["training_sets"])
     assert set(found.values()) <= {"real+inverted_picked"}
     assert not any(name.startswith("real+inverted") for name in found)
 
@@ -39,7 +40,7 @@ def test_a_pick_of_other_candidates_or_one_that_is_no_row_does_not_count(study):
 def test_recipes_are_compared_alike(study):
     study["recipes"] = {"long": {"steps": 400}}
     study["training_sets"] += ["real@long", "real+prompts_useful@long", "real+prompts_picked@long"]
-    found = learning_curves.picks(study)
+    found = controls.picked(study, study["training_sets"])
     assert found["real+prompts_useful@long"] == "real+prompts_picked@long"
     assert found["real+prompts_useful"] == "real+prompts_picked"
 

@@ -20,6 +20,7 @@ ORDER = (
     "detection",
     "memorisation",
     "errors",
+    "selection",
     "learning_curves",
     "scaling",
     "transfer",

@@ -56,18 +56,6 @@ def of_a_draw(source: sources.Source) -> bool:
     )
 
 
-def picks(config: Mapping[str, Any]) -> dict[str, str]:
-    """Row that holds a selection -> the same row with a random pick of the same candidates, where there is one."""
-    known, own = sources.of(config), rows(config)
-    found = {}
-    for name in own:
-        sum_, at, recipe = name.partition("@")
-        other = "+".join(_picked(part, known) for part in sum_.split("+")) + at + recipe
-        if other != name and other in own:
-            found[name] = other
-    return found
-
-
 def counts(config: Mapping[str, Any]) -> list[int]:
     """The numbers of real images of each class, ascending."""
     return sorted(config["learning_curves"]["real_counts"])
@@ -110,16 +98,6 @@ def judged(config: Mapping[str, Any]) -> bool:
     known = sources.of(config)
     parts = {part for name in rows(config) for part in sources.parts_of(name)}
     return any(known[part].kind == "selection" for part in parts & set(known))
-
-
-def _picked(part: str, known: Mapping[str, sources.Source]) -> str:
-    """The source that picks at random where this one selects; itself where it selects nothing or at random."""
-    selections = {name: one.settings for name, one in known.items() if one.kind == "selection"}
-    for name, settings in selections.items() if part in selections else ():
-        alike = all(settings[key] == selections[part][key] for key in ("of", "candidates"))
-        if alike and set(settings["criteria"]) == {"random"}:
-            return name
-    return part
 
 
 def _drawable(source: sources.Source, known: Mapping[str, sources.Source]) -> bool:

@@ -210,7 +210,7 @@ rule compare_learning_curves:
             pool=DATASET["images_per_class"],
             margin=config["margin"],
             evaluate_on=config["learning_curves"]["evaluate_on"],
-            picks=LEARNING_CURVES.picks(config),
+            picks=controls.picked(config, CURVES),
         ),
         predictions=lambda w, input: listed(input),
         code=provenance.code("scripts.learning_curves_compare"),

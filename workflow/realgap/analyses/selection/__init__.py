@@ -1,0 +1,24 @@
+"""What is chosen among candidates, and whether choosing helps."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from realgap.study import sources
+
+TITLE = "What do criteria choose, and does it help?"
+
+
+def shown(config: Mapping[str, Any]) -> list[str]:
+    """The selections that some training set holds, and the sources of their candidates, real images first."""
+    used = sources.used(config)
+    chosen = [name for name, source in used.items() if source.kind == "selection"]
+    return [sources.REAL, *dict.fromkeys(used[name].settings["of"] for name in chosen), *chosen]
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """There must be a selection to look at."""
+    if len(shown(config)) == 1:
+        raise ValueError(
+            "config: analyses: must leave out selection where no training set holds a source of kind selection; got "
+            f"{config['training_sets']}"
+        )
