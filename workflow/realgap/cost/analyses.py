@@ -103,7 +103,8 @@ class Analyses:
         settings = sources.of(self.config)[source].settings
         candidates = settings["candidates"] * self.plan.per_class
         memory = 4.0 * candidates * self.features + 3.0 * images * settings["candidates"] * self.plan.image_bytes
-        return Work(images, images * self.plan.image_bytes, memory_bytes=memory, host_s=30 + 1e-3 * candidates)
+        disk = images * self.plan.image_bytes
+        return Work(images, disk_bytes=disk, memory_bytes=memory, host_s=30 + 1e-3 * candidates)
 
     def compare_saliency(self) -> Work:
         """Every map of every classifier."""
