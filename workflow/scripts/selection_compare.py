@@ -17,6 +17,7 @@ from realgap.data import training_sets
 from realgap.features import extractors
 from realgap.report import sections, style, tables
 from realgap.run import steps
+from realgap.selection import criteria
 from realgap.statistics.shares import mean_share
 from realgap.store import naming, shards
 
@@ -55,7 +56,7 @@ def main() -> None:
         tables.save(path, frame)
     style.save(figures.scores(_scores(images, args.scores, options)), *args.scores_figure)
     style.save(_candidates(images, options), *args.candidates_figure)
-    sections.save(args.section, analysis.section(table, chosen, has_candidates=True))
+    sections.save(args.section, analysis.section(table, chosen))
 
 
 def _right(predictions: shards.Shard) -> np.ndarray:
@@ -92,20 +93,15 @@ def _looked_at(images: Mapping[str, list[shards.Shard]], auditor: str, options: 
 def _scores(
     images: Mapping[str, list[shards.Shard]], paths: list[str], options: Options
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Score -> "candidates" of a source, or a selection, -> values; of the first source of candidates."""
+    """Score -> the first source of candidates, and each selection of it, -> the values of its images."""
     first = next(iter(options.of.values()))
     opened = [one for one in (shards.read(path, "scores") for path in paths) if one.attributes["source"] == first]
     known = {name: np.concatenate([one[name] for one in opened]) for name in opened[0].arrays}
-    likely = np.exp(known["logits"] - known["logits"].max(axis=1, keepdims=True))
-    likely /= likely.sum(axis=1, keepdims=True)
-    entropy = -(likely * np.log(np.maximum(likely, 1e-12))).sum(axis=1) / np.log(likely.shape[1])
     row_of = {key: row for row, key in enumerate(zip(known["image_ids"], known["variants"], strict=True))}
+    of_all = {"entropy of judges": criteria.entropy_share(known["logits"])}
+    of_all |= {name: known[name] for name in ("attention", "typicality")}
     found = {}
-    for score, values in {
-        "entropy of judges": entropy,
-        "attention": known["attention"],
-        "typicality": known["typicality"],
-    }.items():
+    for score, values in of_all.items():
         found[score] = {first: values}
         for name, of in options.of.items():
             if of == first:
@@ -134,7 +130,7 @@ def _candidates(images: Mapping[str, list[shards.Shard]], options: Options) -> A
         for name, which in kept.items():
             of = next(one for one in images[name] if image_id in one["image_ids"])
             (row,) = np.flatnonzero((of["image_ids"] == image_id) & (of["variants"] == 0))
-            which += analysis.kept_of([of.attributes["kept"][row]], k)
+            which.append(of.attributes["kept"][row] % k)
         if len(slots) == figures.MOST_SLOTS:
             break
     return figures.candidates(slots, kept, titles)

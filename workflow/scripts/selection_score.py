@@ -107,10 +107,8 @@ def _judged(judges: Sequence[Judge], images: Any, options: Options) -> Judged:
 
 def _shared_out(judges: Sequence[Judge], image_ids: np.ndarray) -> Iterator[tuple[Judge, np.ndarray]]:
     """Each judge with the rows that are its own."""
-    left = np.ones(len(image_ids), bool)
     shared = [np.isin(image_ids, judge.held_out) for judge in judges]
-    left &= ~np.any(shared, axis=0)
-    shared[0] |= left
+    shared[0] |= ~np.any(shared, axis=0)
     for judge, own in zip(judges, shared, strict=True):
         if own.any():
             yield judge, np.flatnonzero(own)

@@ -37,7 +37,7 @@ def chosen(**label_errors):
 def said(accuracies, of=None, **options):
     table = section.gains(correct(accuracies, **options), CONTROLS, SAMPLED, 0.02)
     of = chosen(many=0.05, useful=0.06) if of is None else of
-    return table, section.section(table, of, has_candidates=True).sentences
+    return table, section.section(table, of).sentences
 
 
 def test_a_criterion_that_helps_is_named_over_both_controls_with_what_a_point_costs():

@@ -4,13 +4,13 @@ Judges are classifiers that have never seen the real image that a candidate was 
 """
 
 import numpy as np
+from scipy import special
 
 REFUSED = -np.inf
 
 # what criterion `geometry` looks at, of realgap.analyses.geometry.measures, and 1 where more is worse, else -1
 MEASURES = {"unexplained_share": 1, "off_square_deg": 1, "edge_straightness": -1}
 FEWEST_REAL = 3  # maps of real images that a spread can be taken of
-MOST_CERTAIN = 1e-12  # probability below which its logarithm is not taken
 
 
 def utility(logits: np.ndarray, targets: np.ndarray, band: tuple[float, float]) -> np.ndarray:
@@ -19,14 +19,17 @@ def utility(logits: np.ndarray, targets: np.ndarray, band: tuple[float, float]) 
     logits: (n, classes); targets: int64 (n,), positions of the labels among them. An image whose label is not
     predicted is REFUSED: a high entropy alone selects wrong labels.
     """
-    logits = np.asarray(logits, np.float64)
-    likely = np.exp(logits - logits.max(axis=1, keepdims=True))
-    likely /= likely.sum(axis=1, keepdims=True)
-    share = -(likely * np.log(np.maximum(likely, MOST_CERTAIN))).sum(axis=1) / np.log(logits.shape[1])
+    share = entropy_share(logits)
     low, high = band
     beside = -np.maximum(low - share, share - high)
     scores = np.where((share >= low) & (share <= high), 1 + share, beside)
     return np.where(logits.argmax(axis=1) == targets, scores, REFUSED)
+
+
+def entropy_share(logits: np.ndarray) -> np.ndarray:
+    """Entropy of predictions as a share of the most there can be, float64 (n,); logits: (n, classes)."""
+    likely = special.softmax(np.asarray(logits, np.float64), axis=1)
+    return special.entr(likely).sum(axis=1) / np.log(logits.shape[1])
 
 
 def attention(

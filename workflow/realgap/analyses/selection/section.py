@@ -1,6 +1,6 @@
 """Whether choosing among candidates helps, and what is chosen: tables and sentences."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -51,25 +51,8 @@ def gains(
     return table
 
 
-def section(table: pd.DataFrame, chosen: pd.DataFrame, has_candidates: bool) -> Section:
+def section(table: pd.DataFrame, chosen: pd.DataFrame) -> Section:
     """The report's section; chosen: a row per source as the step measures it."""
-    figures = [
-        Figure(
-            "figures/selection_scores.svg",
-            "What judges say of all candidates and of those that were kept: shares of images below a score. Infinite "
-            "scores, of refused images, are left out.",
-            "Cumulative curves of scores for all candidates and for each selection",
-        )
-    ]
-    if has_candidates:
-        figures.append(
-            Figure(
-                "figures/selection_candidates.png",
-                "The candidates of the first slots, one of each class, and which selections kept which. The slots were "
-                "not chosen by looking at them.",
-                "Rows of candidates with the names of the selections that kept them",
-            )
-        )
     return Section(
         name="selection",
         title=TITLE,
@@ -105,7 +88,20 @@ def section(table: pd.DataFrame, chosen: pd.DataFrame, has_candidates: bool) -> 
                 percent=("label_errors", "low", "high"),
             ),
         ],
-        figures=figures,
+        figures=[
+            Figure(
+                "figures/selection_scores.svg",
+                "What judges say of all candidates and of those that were kept: shares of images below a score. "
+                "Infinite scores, of refused images, are left out.",
+                "Cumulative curves of scores for all candidates and for each selection",
+            ),
+            Figure(
+                "figures/selection_candidates.png",
+                "The candidates of the first slot of each class, and which selections kept which. The slots were not "
+                "chosen by looking at them.",
+                "Rows of candidates with the names of the selections that kept them",
+            ),
+        ],
         notes=[
             "Judges are trained on real training images of other folds. Neither test images nor anything made of them "
             "reach a judge, a score or a choice.",
@@ -142,8 +138,3 @@ def _wrong(chosen: pd.DataFrame) -> list[str]:
                 f"({row.label_errors:.0%} against {of.label_errors:.0%}): hard images and wrong labels look alike."
             )
     return said
-
-
-def kept_of(variants: Sequence[int], candidates: int) -> list[int]:
-    """Which candidate of its slot each kept variant is."""
-    return [int(variant) % candidates for variant in variants]
