@@ -1,7 +1,7 @@
 counts("extract_shard", lambda w: MEASURING.read(images_of(w)))
 counts("extract_test", lambda w: MEASURING.read(PLAN.test_images()))
 counts("extract_validation", lambda w: MEASURING.read(PLAN.classes * DATASET["validation_images_per_class"]))
-counts("take_inventory", lambda w: MEASURING.read(len(own_images()[0].images)))
+counts("take_inventory", lambda w: MEASURING.read(len(own_parts().images)))
 
 
 # of a user's own data set, read again in each run where size or time of a file differ
@@ -21,7 +21,7 @@ rule take_inventory:
             dataset=DATASET["name"],
             classes=sorted(CLASSES),
             seed=config["seed"],
-            content=own_images()[0].content(),
+            content=own_parts().content(),
         ),
         root=lambda w, output: DATASET["root"],
         code=provenance.code("scripts.data_inventory"),
@@ -45,7 +45,7 @@ rule extract_shard:
         mem_mb=memory_for("extract_shard"),
         runtime=minutes_for("extract_shard"),
     params:
-        options=lambda w: extraction_options("train", [w.class_name], *span(w.shard)),
+        options=lambda w: extraction_options("train", [CLASS_OF[w.class_name]], *span(w)),
         step=EXTRACT,
         data_set=data_set,
         code=provenance.code(EXTRACT, EXTRACT_KEYS),

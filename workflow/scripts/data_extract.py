@@ -18,7 +18,7 @@ class Options:
     split: str  # "train": images start..stop of classes[0]; "validation", "test": of all classes
     classes: dict[str, int]  # name -> label
     start: int
-    stop: int  # for the test set of a data set without one: the images that are trained on
+    stop: int | dict[str, int]  # for the test set of a data set without one: those of each class that are trained on
     validation_images_per_class: int
     test_images_per_class: int | None
     image_size: int

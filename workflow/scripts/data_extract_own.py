@@ -19,7 +19,7 @@ class Options:
     split: str  # "train": images start..stop of the one class; "validation", "test": of all classes
     classes: dict[str, int]  # name -> label
     start: int
-    stop: int
+    stop: int | dict[str, int]  # for the test set of each class how many are trained on
     validation_images_per_class: int
     test_images_per_class: int | None
     test_share: float

@@ -7,7 +7,6 @@ generated images of 32 px, 18 classifiers; workflow/docs/results.md).
 from collections.abc import Iterable
 
 from realgap.cost.plan import UNKNOWN_FLOPS, Plan, Work
-from realgap.study import sources
 
 _PAIR_S = 4.3e-7  # of two images whose distance is measured by features and by pixels
 _FIDELITY_PAIR_S = 4.5e-8  # and for each resample
@@ -27,7 +26,7 @@ class Analyses:
 
     def __init__(self, plan: Plan, sets: Iterable[str]) -> None:
         self.plan, self.config, self.sets = plan, plan.config, list(sets)
-        self.real, self.tested = plan.classes * plan.per_class, max(plan.test_images(), plan.classes)
+        self.real, self.tested = plan.real, max(plan.test_images(), plan.classes)
         self.classifiers = len(self.config["training_sets"]) * len(self.config["seeds"])
         self.forward = plan.classify or UNKNOWN_FLOPS
         extractor = self.config["features"]["extractor"]
@@ -37,11 +36,7 @@ class Analyses:
 
     def images(self, image_set: str) -> int:
         """Of a set."""
-        if image_set == "test":
-            return self.tested
-        known = sources.of(self.config)
-        usual = self.config["sampling"]["samples_per_image"]
-        return self.real * (known[image_set].samples_per_image(usual) if image_set in known else 1)
+        return self.tested if image_set == "test" else self.plan.images(image_set)
 
     def read(self, images: int) -> Work:
         """Images that are read from files; one of each class where their number shows only then."""
@@ -104,7 +99,7 @@ class Analyses:
     def infer_membership(self) -> Work:
         """Each classifier on training images, and resamples of what it gives away."""
         own = self.config["memorisation"]
-        images = self.classifiers * self.plan.classes * min(self.plan.per_class, own["members_per_class"])
+        images = self.classifiers * self.plan.classes * min(self.plan.smallest, own["members_per_class"])
         host_s = 1e-6 * self.classifiers * own["resamples"] * (self.tested + images / self.classifiers)
         return Work(images, **self._memory(self.real), **self.plan.rated(images * self.forward), host_s=host_s)
 
@@ -154,11 +149,11 @@ class Analyses:
         return Work(trainings * seen, **kept, **rated)
 
     def _measured(self) -> int:
-        return self.plan.classes * min(self.config["geometry"]["images_per_class"], self.plan.per_class)
+        return self.plan.classes * min(self.config["geometry"]["images_per_class"], self.plan.smallest)
 
     def _cut(self, per_class: int | None) -> int:
         """Images of a set when all are cut to the smallest class of any."""
-        smallest = min(self.plan.per_class, -(-self.tested // self.plan.classes))
+        smallest = min(self.plan.smallest, -(-self.tested // self.plan.classes))
         return self.plan.classes * min(per_class or smallest, smallest)
 
     def _all(self) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 
 from realgap.data import folders, loaders, reading, repeats
 from realgap.store import digests, files
+from realgap.study import names
 
 STATE = Path(".snakemake/realgap")
 OWN = ("image_folder", "hdf5")  # data sets that are a user's own
@@ -46,15 +47,16 @@ class Image:
 
 @dataclass(frozen=True)
 class Inventory:
+    classes: tuple[str, ...]
     images: tuple[Image, ...]
     unread: folders.Unread
 
 
-def take(name: str, root: str | Path, classes: Sequence[str], state: Path = STATE) -> Inventory:
-    """The images of these classes in a data set of kind `name`, one of OWN, sorted by name.
+def take(name: str, root: str | Path, classes: Sequence[str] | None, state: Path = STATE) -> Inventory:
+    """The images of these classes in a data set of kind `name`, one of OWN, sorted by name; None: of all its classes.
 
-    Files are read once and remembered by size and times in a file below `state`. ValueError for a class that is
-    missing from the training part.
+    Files are read once and remembered by size and times in a file below `state`. ValueError for classes that are
+    missing from a part, with those that they may have been meant for.
     """
     root = Path(root)
     known = state / f"images-{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]}.json"
@@ -102,13 +104,13 @@ def pictures(
     return _of_rows(Path(root), chosen) if name == "hdf5" else _Files(Path(root), chosen, dict(how or {}))
 
 
-def _of_folder(root: Path, classes: Sequence[str], of: Callable) -> Inventory:
+def _of_folder(root: Path, chosen: Sequence[str] | None, of: Callable) -> Inventory:
     found, unread = [], folders.Unread()
     parts = {split: folders.part(root, split) for split in ("train", "test")}
+    classes = folders.class_names(parts["train"]) if chosen is None else chosen
     for split, part in parts.items():
+        _check_there(classes, folders.class_names(part) if part else classes, f"{part} must hold a folder for each")
         for class_name in classes if part else ():
-            if class_name not in folders.class_names(part):
-                raise ValueError(f"dataset.classes: {part} must hold the folder {class_name}; it does not")
             given = split if parts["test"] else ""
             found += [(path, class_name, given) for path in folders.pictures(part / class_name, unread)]
     with futures.ThreadPoolExecutor(READERS) as threads:
@@ -117,14 +119,22 @@ def _of_folder(root: Path, classes: Sequence[str], of: Callable) -> Inventory:
         Image(path.relative_to(root).as_posix(), class_name, given, path.stat().st_size, sha256)
         for (path, class_name, given), sha256 in zip(found, own, strict=True)
     ]
-    return Inventory(tuple(sorted(images, key=lambda image: image.name)), unread)
+    return Inventory(tuple(classes), tuple(sorted(images, key=lambda image: image.name)), unread)
 
 
-def _of_file(path: Path, classes: Sequence[str], of: Callable) -> Inventory:
+def _of_file(path: Path, chosen: Sequence[str] | None, of: Callable) -> Inventory:
     rows = [Image(*row) for row in of(path, _rows) if path.is_file()]
-    if missing := [name for name in classes if name not in {image.class_name for image in rows}]:
-        raise ValueError(f"dataset.classes: {path} must hold images of {missing[0]}; it has none")
-    return Inventory(tuple(image for image in rows if image.class_name in classes), folders.Unread())
+    there = sorted({image.class_name for image in rows})
+    classes = there if chosen is None else chosen
+    _check_there(classes, there, f"{path} must hold images of each")
+    return Inventory(
+        tuple(classes), tuple(image for image in rows if image.class_name in set(classes)), folders.Unread()
+    )
+
+
+def _check_there(classes: Sequence[str], there: Sequence[str], must: str) -> None:
+    if missing := [name for name in classes if name not in set(there)]:
+        raise ValueError(f"dataset.classes: {must}; none for {names.unknown(missing, there)}")
 
 
 def _rows(path: Path) -> list[tuple]:

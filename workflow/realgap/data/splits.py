@@ -6,7 +6,7 @@ same id and label. In the shuffled order of a class the first images are trained
 kept for validation: neither changes when the number of the other does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,20 +63,21 @@ def held_out_rows(
     class_names: Sequence[str],
     per_class: int | None,
     seed: int,
-    trained: int = 0,
+    trained: int | Mapping[str, int] = 0,
     validation: int = 0,
 ) -> np.ndarray:
     """Row numbers of the test images, in file order: all that are neither trained nor validated on.
 
-    `per_class` takes at most so many of each class. Raises ValueError when nothing is left of a class.
+    `per_class` takes at most so many of each class; `trained` of each, or by class. Raises ValueError when nothing is left of a class.
     """
     rows = []
     for name in class_names:
         order = shuffled_class(dataset, name, seed)
-        rows.append(order[trained : len(order) - validation][:per_class])
+        seen = trained[name] if isinstance(trained, Mapping) else trained
+        rows.append(order[seen : len(order) - validation][:per_class])
         if not len(rows[-1]):
             raise ValueError(
-                f"dataset.images_per_class: must leave images of {name!r} to test on, got {trained} of {len(order)}"
+                f"dataset.images_per_class: must leave images of {name!r} to test on, got {seen} of {len(order)}"
             )
     return np.sort(np.concatenate(rows))
 

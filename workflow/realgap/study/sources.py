@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from realgap.base_model.samplers import SAMPLERS
-from realgap.study import recipes
+from realgap.study import counts, recipes
 
 REAL = recipes.REAL
 DEFECTS = ("bent_lines", "second_light", "broken_camera")  # with which the renderer draws scenes of known fault
@@ -176,8 +176,13 @@ class Source:
         """What a sampled source is conditioned on: prompts, inversion or class_inversion."""
         return self.settings.get("conditioning", self.kind)
 
+    @property
+    def one_each(self) -> bool:
+        """Whether it makes one image of each real one, whatever the study says."""
+        return KINDS[self.kind].one_each
+
     def samples_per_image(self, usual: int) -> int:
-        return 1 if KINDS[self.kind].one_each else usual
+        return 1 if self.one_each else usual
 
 
 def descriptions(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
@@ -281,6 +286,22 @@ def check(config: Mapping[str, Any]) -> None:
         _check_batch(name, config)
 
 
+def check_counts(config: Mapping[str, Any]) -> None:
+    """Raise ValueError where a class has too few images for a source; config: as counts.settled gives it."""
+    fewest, most = counts.smallest(config), max(counts.per_class(config).values())
+    if (total := config["sampling"]["samples_per_class"]) is not None and total < most:
+        raise ValueError(
+            f"config: sampling.samples_per_class: must be at least {most}, the real images of the largest class, or null; "
+            f"got {total}"
+        )
+    for source in used(config).values():
+        if source.settings.get("interpolation_strength") and fewest < 2:
+            raise ValueError(
+                f"config: sources.{source.name}.interpolation_strength: must be 0 when dataset.images_per_class is 1 "
+                f"(no partner to mix with), got {source.settings['interpolation_strength']}"
+            )
+
+
 def _check_batch(training_set: str, config: Mapping[str, Any]) -> None:
     """Each source needs an image in every batch."""
     parts, known, classifier = parts_of(training_set), of(config), recipes.classifier(config, training_set)
@@ -301,11 +322,6 @@ def _check_source(source: Source, dataset: Mapping[str, Any]) -> None:
     root = Path(source.settings.get("root", "."))
     if source.kind == "folder" and not (root.is_dir() or root.is_file()):
         raise ValueError(f"{where}.root: must be where the images are; got {source.settings['root']!r}, nothing there")
-    if source.settings.get("interpolation_strength") and dataset["images_per_class"] < 2:
-        raise ValueError(
-            f"{where}.interpolation_strength: must be 0 when dataset.images_per_class is 1 (no partner to mix with), "
-            f"got {source.settings['interpolation_strength']}"
-        )
     if source.conditioning == "class_inversion" and source.settings["unconditional"] == "class":
         raise ValueError(f"{where}.unconditional: must be dataset or prompt for one embedding a class; got 'class'")
     if source.kind == "img2img" and source.conditioning == "prompts" and source.settings["unconditional"] != "prompt":

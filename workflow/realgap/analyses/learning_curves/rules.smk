@@ -131,7 +131,7 @@ rule compare_learning_curves:
                 name: sum(samples_per_image(part) for part in sources.parts_of(name) if part != sources.REAL)
                 for name in CURVES
             },
-            pool=DATASET["images_per_class"],
+            pool=min(PER_CLASS.values()),
             margin=config["margin"],
             evaluate_on=config["learning_curves"]["evaluate_on"],
         ),
