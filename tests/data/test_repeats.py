@@ -11,7 +11,10 @@ def digits(*rows):
 
 
 def screen(test, seen):
-    pairs = [[(name, image) for name, rows in of.items() for image in digits(*rows)] for of in (test, seen)]
+    pairs = [
+        [(name, repeats.pixels_of(image)) for name, rows in of.items() for image in digits(*rows)]
+        for of in (test, seen)
+    ]
     keep, counts = repeats.screen(*pairs)
     return keep.tolist(), {reason: count for reason, count in counts.items() if count}
 

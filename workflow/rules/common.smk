@@ -40,55 +40,10 @@ except ValueError as error:
 GIVEN = dict(config)
 OUT = f"results/{config['study']}"
 # a user's own data set, of which an inventory is taken
-OWN = config["dataset"]["name"] in counting.OWN
+OWN = config["dataset"]["name"] in catalog.OWN
 
 
-@cache
-def own_images():
-    """What the user's own data set holds, and its images by part and class; files are read once, and looked at in each
-    run.
-    """
-    from realgap.data import inventory, own  # a quarter of a second, for those who need it
-
-    dataset = config["dataset"]
-    chosen = None if dataset["classes"] == counting.ALL else dataset["classes"]
-    taken = inventory.take(dataset["name"], dataset["root"], chosen)
-    return taken, own.Parts(
-        taken.images, own.Split(config["seed"], dataset["test_share"], dataset["validation_images_per_class"])
-    )
-
-
-@cache
-def own_counts():
-    """part -> class -> different images of it in the user's own data set; jobs elsewhere are told by the run itself."""
-    dataset = {
-        key: config["dataset"][key] for key in ("name", "root", "classes", "validation_images_per_class", "test_share")
-    }
-    told = (
-        Path(".snakemake/realgap")
-        / f"counts-{hashlib.sha256(json.dumps([dataset, config['seed']]).encode()).hexdigest()[:16]}.json"
-    )
-    if not workflow.is_main_process and told.exists():
-        return json.loads(told.read_text())
-    taken, parts = own_images()
-    found = {
-        part: {name: len(parts.of(part, name)) for name in taken.classes} for part in ("train", "validation", "test")
-    }
-    files.write(told, json.dumps(found).encode())
-    return found
-
-
-def own_tested():
-    """class -> images of the user's own data set that are tested on, those that repeat others included."""
-    most = config["dataset"]["test_images_per_class"]
-    return {name: min(count, most or count) for name, count in own_counts()["test"].items() if name in PER_CLASS}
-
-
-def refuse(error, where="dataset"):
-    """End with one line that names a key; that of a data set may be one of another source."""
-    said = error.strerror if isinstance(error, OSError) and error.filename is None else str(error)
-    said = said.removeprefix("config: ")
-    sys.exit(f"config: {re.sub(r'^dataset', where, said)}")
+include: "own_images.smk"
 
 
 # what the study leaves open follows from its other settings, and from its images
@@ -145,6 +100,8 @@ EXTRACT = "scripts.data_extract_own" if OWN else "scripts.data_extract"
 EXTRACT = "scripts.data_extract_rendered" if DATASET["name"] == "rendered" else EXTRACT
 # of the loaders it is this study's that counts: another data set is another loader, and changes nothing here
 EXTRACT_KEYS = {"realgap.data.loaders.LOADERS": DATASET["name"]} if EXTRACT == "scripts.data_extract" else {}
+READER_KEYS = {f"realgap.data.readers.registry.{table}": DATASET["name"] for table in ("TAKE", "PICTURES")}
+EXTRACT_KEYS = READER_KEYS if OWN else EXTRACT_KEYS
 # no input of a rule: it may be fetched first (fetching.smk), or stand elsewhere tomorrow
 BASE_MODEL = config["base_model"]["path"]
 # what the model is, not when its files were written: a checkout or a copy must not invalidate weeks of work
@@ -312,57 +269,14 @@ def templates(wildcards, input):
     return config["prompts"]["templates"]
 
 
-@cache
-def own_parts():
-    """The images of the user's own data set by part and class, as the study takes them."""
-    return own_images()[1].trained_on(DATASET["images_per_class"])
-
-
-@cache
-def own_inventory():
-    """What the user's own data set holds as a file for steps: they need not wait for another, nor look at it again."""
-    return filed(own_parts().as_csv())
-
-
-@cache
-def imported(root, class_name):
-    """Digest of a class in the folder of a source, whatever its files are called, and its number of images."""
-    from realgap.data import inventory
-
-    images = inventory.imported("hdf5" if os.path.isfile(root) else "image_folder", root, class_name)
-    return inventory.digest(images), len(images)
-
-
-def imported_of(wildcards):
-    """Images of a class that a shard of a folder's source takes."""
-    class_name = CLASS_OF[wildcards.class_name]
-    return -(-imported(SOURCES[wildcards.source].settings["root"], class_name)[1] // shard_count(class_name))
-
-
-def check_images():
-    """Before any job: that there are enough of the user's own, and that a folder of other images has each class."""
-    where = "dataset"
-    try:
-        if OWN:
-            own_parts().check(CLASSES)
-            configuration.check_tested(config, own_tested())
-        for name in GENERATED:
-            where = f"sources.{name}"
-            for class_name in CLASSES if SOURCES[name].kind == "folder" else ():
-                imported(SOURCES[name].settings["root"], class_name)
-    except (ValueError, OSError) as error:
-        refuse(error, where)
-    if OWN and own_images()[0].unread.count:
-        print(f"dataset.root: not read in {DATASET['root']}: {own_images()[0].unread}", file=sys.stderr)
-
-
 if workflow.is_main_process:
     check_images()
 
 
 def reading_options():
     """How the user's files are read, where the study says so: another key would run all other studies again."""
-    return {key: DATASET[key] for key in ("value_range", "background") if DATASET[key] is not None}
+    own = {key: DATASET[key] for key in ("value_range", "background") if DATASET[key] is not None}
+    return own | ({"fit": DATASET["fit"]} if DATASET["fit"] != "crop" else {})
 
 
 def extraction_options(split, classes, start, stop, image_size=DATASET["image_size"]):
@@ -495,8 +409,10 @@ def shown_shards(wildcards):
     return [f"{OUT}/{sources.folder(source)}/{FOLDERS[name]}/0.h5" for source in SHOWN for name in CLASSES]
 
 
+# Keys that are for one target alone, and say nothing of a study.
+OF_TARGETS = ("studies", "images", "name")
 # Targets whose steps need no torch.
-LIGHT_TARGETS = {"plan", "compare", "adopt", "fetch_dataset", "fetch_base_model"}
+LIGHT_TARGETS = {"plan", "new_study", "compare", "adopt", "fetch_dataset", "fetch_base_model"}
 
 # classes whose images the report shows beside each other
 IN_GALLERY = CLASSES[:20]
@@ -515,7 +431,7 @@ def account_options():
         images=images | {stages[name][-1]: PLAN.images(name) for name in GENERATED if counted_by_real(name)},
         stages=stages,
         n_classes=len(CLASSES),
-        settings=configuration.differences(without(GIVEN, "studies"), without(default, "studies")),
+        settings=configuration.differences(without(GIVEN, *OF_TARGETS), without(default, *OF_TARGETS)),
         seed=config["seed"],
         seeds=config["seeds"],
     )

@@ -21,10 +21,11 @@ rule take_inventory:
             dataset=DATASET["name"],
             classes=sorted(CLASSES),
             seed=config["seed"],
+            **({"groups": DATASET["groups"]} if DATASET["groups"] else {}),
             content=own_parts().content(),
         ),
         root=lambda w, output: DATASET["root"],
-        code=provenance.code("scripts.data_inventory"),
+        code=provenance.code("scripts.data_inventory", READER_KEYS),
         benchmark=f"{OUT}/benchmarks/take_inventory.tsv",
     message:
         "Take the inventory of {config[dataset][root]}"

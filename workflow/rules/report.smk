@@ -157,7 +157,7 @@ rule report:
         mem_mb=memory_for("report"),
         runtime=minutes_for("report"),
     params:
-        options=lambda w: options(config=without(config, "studies"), n_classes=len(CLASSES)),
+        options=lambda w: options(config=without(config, *OF_TARGETS), n_classes=len(CLASSES)),
         code=provenance.code("scripts.report_write"),
         benchmark=f"{OUT}/benchmarks/report.tsv",
     message:

@@ -1,9 +1,9 @@
 """Which of a user's own images a study trains on, validates on and is tested on: a matter of each image's content.
 
-An image's part follows from its digest and the study's seed, or from the folder where the data set has a test
-part of its own. It never depends on which other images there are or how many are trained on; only a class so small
-that chance leaves it none to test on, or fewer than two to train on, is given them. Within a part the order
-follows from the digest too, so that a smaller number of images is contained in a larger one.
+An image's part follows from its digest (or its group, such as a patient) and the study's seed, or from the folder where
+the data set has a test part of its own. It never depends on which other images there are or how many are trained on;
+only a class so small that chance leaves it none to test on, or fewer than two to train on, is given them. Within a part
+the order follows from the digest too, so that a smaller number of images is contained in a larger one.
 """
 
 import copy
@@ -15,7 +15,7 @@ import numpy as np
 
 from realgap import streams
 from realgap.data import inventory
-from realgap.data.inventory import Image
+from realgap.data.records import Image
 
 MOST_SHORT = 8  # shortfalls that one message names
 
@@ -39,7 +39,7 @@ class Parts:
     def __init__(self, images: Sequence[Image], split: Split) -> None:
         self.images, self.split = images, split
         contents = [image.content for image in images]
-        self._part = dict(zip(images, _parts(images, contents, split), strict=True))
+        self._part = dict(zip(images, _parts(images, [image.unit for image in images], split), strict=True))
         rank = dict(zip(contents, streams.ranks(split.seed, "subset", contents).tolist(), strict=True))
         first: dict[tuple[str, str], dict[int, Image]] = {}
         for image in images:
@@ -107,36 +107,38 @@ class Parts:
             )
 
 
-def _parts(images: Sequence[Image], contents: Sequence[int], split: Split) -> list[str]:
-    at = streams.ranks(split.seed, "part", contents) / 2.0**64
-    first = 0.0 if any(image.given == "test" for image in images) else split.test_share
-    second = first + (split.test_share if split.validation else 0.0)
+def _parts(images: Sequence[Image], units: Sequence[int], split: Split) -> list[str]:
+    """The part of each image; units: what is put into one part, an image's content or its group."""
+    at = streams.ranks(split.seed, "part", units) / 2.0**64
+    given = {image.given for image in images}
+    first = 0.0 if "test" in given else split.test_share
+    second = first + (split.test_share if split.validation and "validation" not in given else 0.0)
     drawn = np.select([at < first, at < second], ["test", "validation"], "train").tolist()
-    moved = _moved(images, contents, at, first, second) if first else {}
+    moved = _moved(images, units, at, first, second) if first else {}
     return [
-        "test" if image.given == "test" else moved.get(content, part)
-        for image, content, part in zip(images, contents, drawn, strict=True)
+        image.given if image.given in ("validation", "test") else moved.get(unit, part)
+        for image, unit, part in zip(images, units, drawn, strict=True)
     ]
 
 
 def _moved(
-    images: Sequence[Image], contents: Sequence[int], at: np.ndarray, first: float, second: float
+    images: Sequence[Image], units: Sequence[int], at: np.ndarray, first: float, second: float
 ) -> dict[int, str]:
-    """content -> part, of small classes that chance left nothing to test on or fewer than two to train on.
+    """unit -> part, of small classes that chance left nothing to test on or fewer than two to train on.
 
     What lies nearest to the other part moves.
     """
-    place = dict(zip(contents, at.tolist(), strict=True))
+    place = dict(zip(units, at.tolist(), strict=True))
     of_class: dict[str, set[int]] = {}
-    for image, content in zip(images, contents, strict=True):
-        of_class.setdefault(image.class_name, set()).add(content)
+    for image, unit in zip(images, units, strict=True):
+        of_class.setdefault(image.class_name, set()).add(unit)
     moved: dict[int, str] = {}
     for own in of_class.values():
         if len(own) < 2:
             continue
         order = sorted(own, key=place.__getitem__)
         most = len(own) - min(2, len(own) - 1)
-        drawn = [sum(place[content] < end for content in own) for end in (first, second)]
+        drawn = [sum(place[unit] < end for unit in own) for end in (first, second)]
         tested = min(max(drawn[0], 1), most)
         kept = min(max(drawn[1], tested), most)
         if [tested, kept] != drawn:

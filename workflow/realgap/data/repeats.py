@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,7 +15,7 @@ MEANING = {
 # likewise of images that are trained or validated on, which stay
 TRAINED = {"trained_labels": MEANING["labels"], "trained_class": MEANING["class"]}
 
-Pairs = Iterable[tuple[str, np.ndarray]]  # a class and an image uint8 (h, w, 3), of any size
+Pairs = Sequence[tuple[str, str]]  # the class of an image, and `pixels_of` it
 
 
 def screen(test: Pairs, seen: Pairs) -> tuple[np.ndarray, dict[str, int]]:
@@ -24,11 +24,9 @@ def screen(test: Pairs, seen: Pairs) -> tuple[np.ndarray, dict[str, int]]:
     seen: a test image has the pixels of an image that is trained or validated on. labels: of a test image of another
     class. class: of one before it in its class. trained_labels, trained_class: the same among the images of `seen`.
     """
-    known = [(class_name, pixels_of(image)) for class_name, image in seen]
-    own = [(class_name, pixels_of(image)) for class_name, image in test]
-    pixels_seen = {pixels for _, pixels in known}
-    why = ["seen" if pixels in pixels_seen else reason for (_, pixels), reason in zip(own, _within(own), strict=True)]
-    counts = Counter(why) + Counter(f"trained_{reason}" for reason in _within(known))
+    pixels_seen = {pixels for _, pixels in seen}
+    why = ["seen" if pixels in pixels_seen else reason for (_, pixels), reason in zip(test, _within(test), strict=True)]
+    counts = Counter(why) + Counter(f"trained_{reason}" for reason in _within(seen))
     return np.array([not reason for reason in why], bool), {reason: counts[reason] for reason in (*MEANING, *TRAINED)}
 
 

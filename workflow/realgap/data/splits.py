@@ -68,7 +68,8 @@ def held_out_rows(
 ) -> np.ndarray:
     """Row numbers of the test images, in file order: all that are neither trained nor validated on.
 
-    `per_class` takes at most so many of each class; `trained` of each, or by class. Raises ValueError when nothing is left of a class.
+    `per_class` takes at most so many of each class; `trained` of each, or by class. Raises ValueError when nothing is
+    left of a class.
     """
     rows = []
     for name in class_names:
@@ -82,10 +83,10 @@ def held_out_rows(
     return np.sort(np.concatenate(rows))
 
 
-def take(dataset: Dataset, rows: np.ndarray, image_size: int) -> dict[str, np.ndarray]:
-    """The arrays of an "images" shard for some rows, resized to image_size pixels."""
+def take(dataset: Dataset, rows: np.ndarray, image_size: int, fit: str = imaging.CROP) -> dict[str, np.ndarray]:
+    """The arrays of an "images" shard for some rows, resized to image_size pixels as images.resize_one has it."""
     return {
-        "images": imaging.resize([dataset.images[row] for row in rows], image_size),
+        "images": np.stack([imaging.resize_one(dataset.images[row], image_size, fit) for row in rows]),
         "labels": dataset.labels[rows].astype(np.int64),
         "image_ids": dataset.image_ids[rows].astype(np.int64),
         "variants": np.zeros(len(rows), dtype=np.int32),

@@ -14,7 +14,7 @@ import yaml
 from realgap import analyses
 from realgap.base_model import check as base_model_check
 from realgap.cost import sizes
-from realgap.data import catalog
+from realgap.data import catalog, grouping
 from realgap.study import counts, limits, names, paths, renamed, sources
 
 RESERVED = ("comparisons", "downloads", "pretraining", "published", "reported")  # folders of results/ with a use
@@ -38,6 +38,7 @@ def schema() -> dict[str, Any]:
     """The JSON schema of a study: that of SCHEMA, with the sources and the section of every registered analysis."""
     made = yaml.safe_load(SCHEMA.read_text())
     made["properties"]["sources"] = sources.schema()
+    made["properties"]["dataset"]["properties"]["name"]["enum"] += list(catalog.OWN)
     # the network of every row is the study's: analyses look at one layer of it
     trained = made["properties"]["classifier"]["properties"]
     own = {key: setting for key, setting in trained.items() if key != "architecture"}
@@ -66,7 +67,7 @@ def check(config: Mapping[str, Any]) -> None:
     check_schema(config, SCHEMA)
     _check_across_keys(config)
     if not counts.is_open(config):
-        check_counts(counts.settled(config, {} if config["dataset"]["name"] in counts.OWN else None))
+        check_counts(counts.settled(config, {} if config["dataset"]["name"] in catalog.OWN else None))
 
 
 def check_counts(config: Mapping[str, Any]) -> None:
@@ -162,11 +163,17 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
         raise ValueError(
             f"config: dataset.classes: must be among {', '.join(known)}; got {names.unknown(strange, known)}"
         )
-    if dataset["name"] == "digits" and "all" in _each(dataset["images_per_class"]):
+    asks = any(isinstance(one, str) for one in _each(dataset["images_per_class"]))
+    if asks and dataset["name"] == "digits":
         raise ValueError("config: dataset.images_per_class: must be a number for digits, the rest of them is tested on")
+    if asks and dataset["name"] not in {*catalog.OWN, *catalog.TRAINING_IMAGES}:
+        raise ValueError(
+            "config: dataset.images_per_class: must be a number for a data set whose own are not known beforehand; got "
+            f"{_short(dataset['images_per_class'])}"
+        )
     if dataset["root"] is None and dataset["name"] not in ("digits", "rendered"):
         raise ValueError(f"config: dataset.root: must be a path for {dataset['name']}; got null")
-    if dataset["name"] in counts.OWN and not Path(dataset["root"]).exists():
+    if dataset["name"] in catalog.OWN and not Path(dataset["root"]).exists():
         raise ValueError(f"config: dataset.root: must be the path of your data; got {dataset['root']!r}, nothing there")
     base_model = config["base_model"]
     paths.check_kinds(config)
@@ -182,11 +189,20 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
 def _check_reading(config: Mapping[str, Any]) -> None:
     """How files are read is said of files alone, and black is below white."""
     dataset = config["dataset"]
-    of_files = dataset["name"] == "image_folder" or "folder" in (one["kind"] for one in config["sources"].values())
+    of_files = dataset["name"] in catalog.OWN or "folder" in (one["kind"] for one in config["sources"].values())
     for key in ("value_range", "background"):
         if dataset[key] is not None and not of_files:
             raise ValueError(
                 f"config: dataset.{key}: must be null where no images are read from files; got {dataset[key]!r}"
+            )
+    if (groups := dataset["groups"]) is not None:
+        if dataset["name"] not in catalog.OWN:
+            raise ValueError(f"config: dataset.groups: must be null unless the images are your own; got {groups!r}")
+        if groups.lower().endswith(".csv"):
+            paths.must_be("a CSV file or a pattern", "dataset.groups", groups)
+        elif groups.count(grouping.GROUP) != 1:
+            raise ValueError(
+                f"config: dataset.groups: must be a CSV file or a pattern with {grouping.GROUP} once; got {groups!r}"
             )
     black, white = dataset["value_range"] or (0, 1)
     if black >= white:
@@ -244,8 +260,11 @@ def check_tested(config: Mapping[str, Any], tested: Mapping[str, int]) -> None:
             if few := {one: count for one, count in tested.items() if count < needed}:
                 said = ", ".join(f"{one!r} ({count})" for one, count in few.items())
                 raise ValueError(
-                    f"config: {key}: must be at most the test images of each class, or leave {name} out of analyses; got "
-                    f"{needed}, and fewer of {said}"
+                    f"config: {key}: must be at most the test images of each class, or leave {name} out of analyses; "
+                    f"got {needed}, and fewer of {said}"
+                    if key != "analyses"
+                    else f"config: analyses: must leave out {name} where a class has fewer than {needed} test images; "
+                    f"got {said}"
                 )
 
 

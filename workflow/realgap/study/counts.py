@@ -11,7 +11,6 @@ from realgap.data import catalog
 from realgap.study import names
 
 ALL = "all"
-OWN = ("image_folder", "hdf5")  # data sets that are a user's own: only they themselves say what is in them
 _UP_TO = "up to "
 
 
@@ -20,7 +19,7 @@ def is_open(config: Mapping[str, Any]) -> bool:
     dataset = config["dataset"]
     given = dataset["images_per_class"]
     each = given.values() if isinstance(given, Mapping) else [given]
-    return dataset["name"] in OWN and (dataset["classes"] == ALL or any(isinstance(one, str) for one in each))
+    return dataset["name"] in catalog.OWN and (dataset["classes"] == ALL or any(isinstance(one, str) for one in each))
 
 
 def settled(config: Mapping[str, Any], there: Mapping[str, int] | None = None) -> dict[str, Any]:
@@ -30,8 +29,9 @@ def settled(config: Mapping[str, Any], there: Mapping[str, int] | None = None) -
     where a number is given for a class that the study has not, or none for one that it has.
     """
     dataset = config["dataset"]
+    every = list(there or catalog.CLASS_NAMES.get(dataset["name"], ()))
     there = published(dataset) if there is None else there
-    chosen = list(there) if dataset["classes"] == ALL else list(dataset["classes"])
+    chosen = every if dataset["classes"] == ALL else list(dataset["classes"])
     wanted = _by_class(dataset["images_per_class"], chosen)
     numbers = {name: _number(wanted[name], there.get(name, 0)) for name in chosen}
     same = len(set(numbers.values())) == 1
@@ -43,7 +43,9 @@ def settled(config: Mapping[str, Any], there: Mapping[str, int] | None = None) -
 
 def published(dataset: Mapping[str, Any]) -> dict[str, int]:
     """class -> images that may be trained on, of a data set whose numbers are known before it is there."""
-    classes, known = (table.get(dataset["name"], ()) for table in (catalog.CLASS_NAMES, catalog.TRAINING_IMAGES))
+    if dataset["name"] not in catalog.TRAINING_IMAGES:
+        return {}
+    classes, known = catalog.CLASS_NAMES[dataset["name"]], catalog.TRAINING_IMAGES[dataset["name"]]
     left = dataset["validation_images_per_class"] + (dataset["name"] == "digits")  # which is tested on the rest
     return {name: count - left for name, count in zip(classes, known, strict=True)}
 

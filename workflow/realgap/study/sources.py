@@ -291,8 +291,8 @@ def check_counts(config: Mapping[str, Any]) -> None:
     fewest, most = counts.smallest(config), max(counts.per_class(config).values())
     if (total := config["sampling"]["samples_per_class"]) is not None and total < most:
         raise ValueError(
-            f"config: sampling.samples_per_class: must be at least {most}, the real images of the largest class, or null; "
-            f"got {total}"
+            f"config: sampling.samples_per_class: must be at least {most}, the real images of the largest class, or "
+            f"null; got {total}"
         )
     for source in used(config).values():
         if source.settings.get("interpolation_strength") and fewest < 2:
