@@ -162,6 +162,20 @@ def test_a_study_too_small_for_the_classifiers_of_geometry_is_refused_before_any
     configuration.check(config)
 
 
+def test_a_class_with_too_few_test_images_for_an_analysis_is_named():
+    tested = {"zero": 40, "one": 3, "two": 1}
+    for analysis, said in (
+        (
+            "errors",
+            r"errors\.distance_bins: must be at most the test .*; got 4, and fewer of 'one' \(3\), 'two' \(1\)$",
+        ),
+        ("fidelity", r"analyses: must leave out fidelity where a class has fewer than 2 test images; got 'two' \(1\)$"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            configuration.check_tested({**DEFAULT, "analyses": [analysis]}, tested)
+    configuration.check_tested({**DEFAULT, "analyses": ["saliency"]}, tested)
+
+
 def test_the_default_config_is_right():
     configuration.check(DEFAULT)
 

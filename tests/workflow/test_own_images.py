@@ -160,7 +160,7 @@ def test_a_picture_that_changes_while_the_study_runs_is_named(study, monkeypatch
     first = inventory.read(study.folder / "inventory.csv")
     put(study.photographs / "zero", 0, 100, 140)
     with pytest.raises(ValueError, match=r"zero/0\.png: must be as it was when snakemake began"):
-        inventory.pictures("image_folder", study.photographs, [i for i in first if i.name == "zero/0.png"])[0]
+        next(inventory.pictures("image_folder", study.photographs, [i for i in first if i.name == "zero/0.png"]))
 
 
 def test_pictures_that_are_also_elsewhere_are_kept_out_of_the_test_set_and_counted(study):
@@ -229,7 +229,7 @@ def checked_out(finished):
     return finished
 
 
-def configure(folder, classes=("zero", "one"), **dataset):
+def configure(folder, classes=("zero", "one"), analyses=checkout.REDUCED["analyses"], **dataset):
     mine = {
         "name": "image_folder",
         "root": "photographs",
@@ -237,7 +237,8 @@ def configure(folder, classes=("zero", "one"), **dataset):
         "image_size": 8,
     }
     mine = {**checkout.REDUCED["dataset"], **mine, **dataset}
-    (folder / "study.yaml").write_text(yaml.safe_dump({**checkout.REDUCED, "study": "mine", "dataset": mine}))
+    study = {**checkout.REDUCED, "study": "mine", "dataset": mine, "analyses": list(analyses)}
+    (folder / "study.yaml").write_text(yaml.safe_dump(study))
 
 
 def snakemake(folder, *arguments):
@@ -328,7 +329,7 @@ def test_a_shared_cache_serves_ones_own_images(checked_out, tmp_path):
         assert (log.stat().st_size == 0) == is_served
 
 
-# --- classes of unequal size, and of any name ---------------------------------------------------------------------------
+# --- classes of unequal size, and of any name -------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -337,7 +338,7 @@ def unequal(checked_out):
     shutil.rmtree(checked_out / "photographs")
     for digit, (name, count) in enumerate({"zero": 40, "große Eins": 12, "n02130308": 3}.items()):
         put(checked_out / "photographs" / name, digit, 0, count)
-    configure(checked_out, "all", images_per_class="all", images_per_shard=10)
+    configure(checked_out, "all", analyses=(), images_per_class="all", images_per_shard=10)
     return checked_out
 
 
@@ -356,9 +357,8 @@ def test_each_class_has_as_many_shards_as_its_images_take(unequal):
 
 
 def test_an_upper_bound_and_numbers_by_class_make_the_shards_of_these_alone(unequal):
-    configure(
-        unequal, ["zero", "große Eins"], images_per_class={"zero": "up to 15", "große Eins": 5}, images_per_shard=5
-    )
+    numbers = {"zero": "up to 15", "große Eins": 5}
+    configure(unequal, list(numbers), (), images_per_class=numbers, images_per_shard=5)
     found = {item for rule, item in checkout.plan(unequal) if rule == "extract_shard"}
     assert found == {"zero-0", "zero-1", "zero-2", "gro_e_Eins-bbb4337f-0"}
 
@@ -440,6 +440,15 @@ def test_digits_that_would_all_train_are_refused_before_any_job(checked_out):
     assert refused(checked_out) == (
         "config: dataset.images_per_class: must be at most 177 with validation_images_per_class, for zero has 178 "
         "images, which leaves one to test on; got 178"
+    )
+
+
+def test_a_class_too_small_for_an_analysis_is_refused_before_any_job(unequal):
+    configure(unequal, "all", ["errors"], images_per_class="all")
+    assert re.fullmatch(
+        r"config: errors\.distance_bins: must be at most the test images of each class, or leave errors out of "
+        r"analyses; got 4, and fewer of 'große Eins' \(\d\), 'n02130308' \(1\)",
+        refused(unequal),
     )
 
 

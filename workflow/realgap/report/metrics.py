@@ -1,4 +1,4 @@
-"""What accuracy hides where classes are of unequal size: balanced accuracy, macro F1, AUC, and each class's own share."""
+"""What accuracy hides where classes are of unequal size: balanced accuracy, macro F1, AUC, and each class's share."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,7 @@ OF_ALL = ("balanced_accuracy", "macro_f1", "auc")
 
 
 def by_seed(prediction: Mapping) -> dict[str, float]:
-    """The measures of one classifier by name; prediction: logits (n, classes) and labels (n,), each class among them."""
+    """The measures of a classifier by name; prediction: logits (n, classes) and labels (n,), each class among them."""
     logits, labels = prediction["logits"].astype(np.float64), prediction["labels"]
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares, called = odds / odds.sum(axis=1, keepdims=True), logits.argmax(axis=1)
@@ -33,10 +33,10 @@ def by_seed(prediction: Mapping) -> dict[str, float]:
 def table(predictions: Sequence[Mapping]) -> pd.DataFrame:
     """A row per training set and measure, with its difference to `real`; of sensitivity a row per class as well.
 
-    predictions: as tables.accuracies takes them, with naming.KEY, which says the classes. 95 % intervals: of sensitivity and
-    balanced accuracy over seeds and test images, of macro F1 and AUC, which are no means of images, over seeds alone.
-    Columns: training_set, metric, class ("" for all together), n_images, n_seeds, mean, low, high, difference,
-    difference_low, difference_high.
+    predictions: as tables.accuracies takes them, with naming.KEY, which says the classes. 95 % intervals: of
+    sensitivity and balanced accuracy over seeds and test images, of macro F1 and AUC, which are no means of images,
+    over seeds alone. Columns: training_set, metric, class ("" for all together), n_images, n_seeds, mean, low, high,
+    difference, difference_low, difference_high.
     """
     class_names = naming.names(dict(enumerate(predictions)))
     right = _right(predictions, class_names)
@@ -68,9 +68,9 @@ def section(found: pd.DataFrame) -> Section:
         tables=[
             Table(
                 "metrics.csv",
-                "Balanced accuracy is the mean of the classes' sensitivities, macro F1 that of their F1 scores, AUC that "
-                "of each class against all others. Sensitivity: the share of a class's test images that are called so. "
-                "Differences are to the row of real images.",
+                "Balanced accuracy is the mean of the classes' sensitivities, macro F1 that of their F1 scores, AUC "
+                "that of each class against all others. Sensitivity: the share of a class's test images that are "
+                "called so. Differences are to the row of real images.",
                 {
                     **{
                         "training_set": "training set",
@@ -92,7 +92,7 @@ def section(found: pd.DataFrame) -> Section:
 
 
 def _right(predictions: Sequence[Mapping], class_names: Sequence[str]) -> pd.DataFrame:
-    """A row per training set, seed and test image: whether it is right, and that weighed so that classes count alike."""
+    """A row per training set, seed and test image: whether it is right, and that weighed so that classes are alike."""
     frames = []
     for one in predictions:
         labels = one["labels"]

@@ -67,8 +67,8 @@ def check(config: Mapping[str, Any]) -> None:
     """The curve of real images must be there, another one beside it, and images enough to draw from."""
     if config["sampling"]["samples_per_class"] is not None:
         raise ValueError(
-            "config: analyses: must leave out learning_curves where sampling.samples_per_class is given, for it compares numbers "
-            "of samples of each image; got learning_curves"
+            "config: analyses: must leave out learning_curves where sampling.samples_per_class is given, for it "
+            "compares numbers of samples of each image; got learning_curves"
         )
     own = config["learning_curves"]
     if own["evaluate_on"] == "validation" and not config["dataset"]["validation_images_per_class"]:
