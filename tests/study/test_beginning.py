@@ -59,9 +59,17 @@ def test_the_file_is_a_study_that_can_be_run(case, tmp_path, monkeypatch):
 def test_unequal_classes_are_balanced_and_equal_ones_are_left_alone():
     unequal, equal = (beginning.settings("mine", SETS[case]) for case in ("3 to 500", "equal"))
     assert unequal["classifier"]["class_balance"] == "balanced"
-    assert unequal["sampling"] == {"samples_per_class": 2500}
+    assert unequal["sampling"] == {"samples_per_class": 250}
     assert "class_balance" not in equal["classifier"]
     assert equal["sampling"] == {"samples_per_image": 5}
+
+
+def test_without_a_card_a_study_is_small_enough_for_a_processor():
+    without, with_card = (
+        beginning.settings("mine", found({"heron": 9000, "egret": 60}, gpus=gpus))["dataset"]["images_per_class"]
+        for gpus in (0, 1)
+    )
+    assert (without, with_card) == ("up to 50", "up to 500")
 
 
 def test_a_card_gets_stable_diffusion_and_none_the_shipped_miniature():
@@ -87,7 +95,7 @@ def test_an_analysis_that_a_class_is_too_small_for_is_left_out():
 
 
 def test_steps_follow_from_the_number_of_real_images():
-    steps = [beginning.settings("mine", found({"a": n, "b": n}))["classifier"]["steps"] for n in (10, 100, 450)]
+    steps = [beginning.settings("mine", found({"a": n, "b": n}, gpus=1))["classifier"]["steps"] for n in (10, 100, 450)]
     assert steps == sorted(steps)
     assert steps[0] == 100
     assert steps[2] == pytest.approx(25 * 900 / 64, abs=50)

@@ -13,7 +13,7 @@ SUFFIXES = {".csv": "csv", ".h5": "hdf5", ".hdf5": "hdf5", ".hdf": "hdf5", ".par
 SIDES = (16, 24, 32, 48, 64)  # px at which classifiers see images, unless a study says a larger one
 UNEQUAL = 2  # the largest class over the smallest, from which classes are balanced
 PASSES = 25  # through the real images that a classifier sees, as in the shipped studies
-MOST_A_CLASS = 500
+MOST_A_CLASS, MOST_WITHOUT_GPU = 500, 50
 
 DIFFUSION = {
     # resources/studies/imagenette.yaml
@@ -80,8 +80,9 @@ def settings(name: str, found: Found) -> dict[str, Any]:
     model = "stable-diffusion-v1-4" if found.gpus else "mini-sd-natural"
     own = DIFFUSION[model]
     trained, tested = list(found.trained.values()), min(found.tested.values())
-    most, fewest = min(max(trained), MOST_A_CLASS), min(trained)
-    real = sum(min(count, MOST_A_CLASS) for count in trained)
+    cap = MOST_A_CLASS if found.gpus else MOST_WITHOUT_GPU
+    most, fewest = min(max(trained), cap), min(trained)
+    real = sum(min(count, cap) for count in trained)
     unequal = most >= UNEQUAL * fewest
     side = _side(found.sides)
     batch = 32 if real < 500 else 64
@@ -93,7 +94,7 @@ def settings(name: str, found: Found) -> dict[str, Any]:
             "name": found.kind,
             "root": found.root,
             "classes": "all",
-            "images_per_class": f"up to {MOST_A_CLASS}" if max(trained) > MOST_A_CLASS else "all",
+            "images_per_class": f"up to {cap}" if max(trained) > cap else "all",
             "image_size": side,
         },
         "base_model": {**own["base_model"], "resolution": _resolution(model, found.sides)},
@@ -189,7 +190,9 @@ def _comments(found: Found) -> dict[str, list[str]]:
     return {
         "dataset.root": [split],
         "dataset.classes": ["Or a list of their names."],
-        "dataset.images_per_class": ["All that there are; a number, `up to N`, or {class: number} for other ones."],
+        "dataset.images_per_class": [
+            "A number, all, `up to N`, or {class: number}. More cost more: most of it is inverting them."
+        ],
         "dataset.image_size": ["Side in px at which classifiers see images. More shows more, and costs more."],
         "base_model.path": [gpu, *more],
         "base_model.resolution": ["Side in px at which the base model works."],
