@@ -31,6 +31,7 @@ include: "workflow/rules/analyses.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/comparison.smk"
 include: "workflow/rules/cost.smk"
+include: "workflow/rules/beginning.smk"
 include: "workflow/rules/verify.smk"
 
 

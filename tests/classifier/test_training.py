@@ -159,11 +159,12 @@ def marked(n, first, size=2):
     return np.full((n, size, size, 3), 1, np.uint8) * np.arange(first, first + n, dtype=np.uint8)[:, None, None, None]
 
 
-def batches(parts, shares, steps, batch_size, **changes):
-    """Which brightness each step saw, (steps, batch_size)."""
+def batches(parts, shares, steps, batch_size, labels=None, **changes):
+    """Which brightness each step saw, (steps, batch_size). labels: of each part, or all of one class."""
     spy = Spy()
     settings = {**SETTINGS, "steps": steps, "batch_size": batch_size, "crop_padding": 0, **changes}
-    list(given.train(spy, [(p, np.zeros(len(p), np.int64)) for p in parts], shares, **settings))
+    labels = labels or [np.zeros(len(p), np.int64) for p in parts]
+    list(given.train(spy, list(zip(parts, labels, strict=True)), shares, **settings))
     return np.rint((np.stack([x[:, 0, 0, 0] for x in spy.seen]) + 1) * 127.5).astype(int)
 
 
@@ -207,6 +208,33 @@ def test_passes_go_on_across_batches_larger_than_a_source():
 def test_another_source_beside_it_does_not_change_the_order_of_a_source():
     alone = batches([marked(12, 0)], [1.0], steps=4, batch_size=6)
     beside = batches([marked(12, 0), marked(12, 100)], [0.5, 0.5], steps=4, batch_size=12)
+    np.testing.assert_array_equal(beside[:, :6], alone)
+
+
+UNEQUAL = np.repeat([0, 1, 2], [60, 9, 3])
+
+
+def test_balanced_training_draws_each_class_as_often_and_each_image_of_it_once_in_a_pass():
+    seen = batches([marked(72, 0)], [1.0], steps=36, batch_size=5, labels=[UNEQUAL], class_balance="balanced").ravel()
+    assert np.bincount(UNEQUAL[seen]).tolist() == [60, 60, 60]
+    assert (np.bincount(seen)[:60] == 1).all()
+    for label, size in ((1, 9), (2, 3)):
+        own = seen[UNEQUAL[seen] == label]
+        passes = own[: len(own) // size * size].reshape(-1, size)
+        assert all(len(set(one)) == size for one in passes)
+    assert all(sorted(UNEQUAL[turn]) == [0, 1, 2] for turn in seen.reshape(-1, 3))
+
+
+def test_natural_training_draws_images_as_often_as_there_are():
+    seen = batches([marked(72, 0)], [1.0], steps=36, batch_size=10, labels=[UNEQUAL], class_balance="natural").ravel()
+    assert np.bincount(UNEQUAL[seen]).tolist() == [300, 45, 15]
+
+
+def test_a_source_beside_it_does_not_change_the_order_of_a_balanced_one():
+    balanced = {"class_balance": "balanced", "steps": 9}
+    alone = batches([marked(72, 0)], [1.0], batch_size=6, labels=[UNEQUAL], **balanced)
+    parts = [marked(72, 0), marked(12, 100)]
+    beside = batches(parts, [0.5, 0.5], batch_size=12, labels=[UNEQUAL, np.zeros(12, np.int64)], **balanced)
     np.testing.assert_array_equal(beside[:, :6], alone)
 
 

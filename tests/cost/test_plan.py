@@ -32,7 +32,7 @@ def _merged(below, above):
 def of_all(config):
     """The work of all real images of a study, rule by rule, and by source of those that are sampled."""
     counted = plan.Plan(config)
-    images = counted.classes * counted.per_class
+    images = counted.real
     work = {rule: getattr(counted, rule)(images) for rule in ("encode_shard", "invert_shard", "reconstruct_shard")}
     sampled = [source for source in sources.used(config).values() if source.rule == "sample_shard"]
     return (
@@ -90,9 +90,8 @@ def test_the_published_study_decays_weights_and_warms_up_as_often_as_published()
 def test_one_embedding_a_class_costs_its_own_steps():
     counted = plan.Plan(study(class_inversion={"steps": 7, "images_per_step": 4}))
     visit = counted.denoise + counted.denoise_backward
-    assert counted.invert_class().flops == pytest.approx(7 * 4 * visit)
-    few = plan.Plan(study(dataset={"images_per_class": 3}, class_inversion={"steps": 7, "images_per_step": 4}))
-    assert few.invert_class().flops == pytest.approx(7 * 3 * visit)
+    assert counted.invert_class(10).flops == pytest.approx(7 * 4 * visit)
+    assert counted.invert_class(3).flops == pytest.approx(7 * 3 * visit)
 
 
 def test_guidance_of_1_halves_the_work_of_the_denoiser():

@@ -25,7 +25,7 @@ def open_study(resolution, steps=3000, precision="auto", tf32=False, num_tokens=
 def jobs(config):
     """The works of one shard of a study."""
     counted = plan.Plan(config)
-    n = min(counted.per_shard, counted.per_class)
+    n = min(counted.per_shard, counted.smallest)
     sampled = [counted.sample_shard(n, one) for one in sources.used(config).values() if one.rule == "sample_shard"]
     trained = map(counted.train, config["training_sets"])
     return [counted.encode_shard(n), counted.invert_shard(n), counted.reconstruct_shard(n), *trained, *sampled]

@@ -1,8 +1,9 @@
 """realgap.data.images: what is done to uint8 images before a model sees them."""
 
 import numpy as np
+import pytest
 
-from realgap.data.images import from_unit, resize
+from realgap.data.images import from_unit, resize, resize_one, said
 
 
 def random_images(*shape):
@@ -41,3 +42,37 @@ def test_unit_floats_are_rounded_to_the_nearest_and_clipped():
     given = np.array([-1, 0, 0.25, 0.5, 1, 2])
     assert from_unit(given).tolist() == [0, 0, 64, 128, 255, 255]
     np.testing.assert_array_equal(from_unit(np.arange(256) / 255), np.arange(256))
+
+
+@pytest.mark.parametrize("shape", [(30, 60), (60, 30), (61, 30)])
+def test_one_that_is_not_square_is_cropped_padded_or_squashed_by_the_rule(shape):
+    height, width = shape
+    image = np.zeros((*shape, 3), np.uint8)
+    image[...] = np.linspace(40, 240, max(shape)).astype(np.uint8).reshape((-1, 1, 1) if height > width else (1, -1, 1))
+    crop, pad, squash = (resize_one(image, 30, fit) for fit in ("crop", "pad", "squash"))
+    assert {one.shape for one in (crop, pad, squash)} == {(30, 30, 3)}
+    assert crop.min() > 80
+    assert crop.max() < 200
+    assert squash.min() < 50
+    assert squash.max() > 230
+    bars = (pad == 0).all(axis=2)
+    assert bars.sum() == 30 * 15
+    assert bars[:, 0].all() if height > width else bars[0].all()
+    assert pad[~bars].min() < 50
+    assert pad.max() > 230
+
+
+def test_a_square_one_is_the_same_by_every_rule():
+    image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    crop, *others = (resize_one(image, 30, fit) for fit in ("crop", "pad", "squash"))
+    assert all((one == crop).all() for one in others)
+
+
+def test_the_report_says_how_images_became_square_and_of_three_channels():
+    sentences = said({"grey": 12, "oblong": 1200, "enlarged": 3}, 2000, "pad")
+    assert sentences[0].startswith("Of the 2,000 test images 12 are grey, with three equal channels; ")
+    assert "1,200 test images are not square. They were padded with black bars." in sentences
+    assert any(one.startswith("3 test images are smaller") for one in sentences)
+    assert said({"grey": 0}, 5, None) == [
+        "Of the 5 test images none is grey; the others have colours. A network sees three channels of each."
+    ]

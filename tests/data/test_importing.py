@@ -97,7 +97,9 @@ def test_the_first_variants_are_as_many_as_real_images(folder, imported):
 
 
 def test_a_class_that_is_missing_and_too_few_images_are_one_line(folder, imported):
-    with pytest.raises(ValueError, match=r"^sources\.gan\.classes: .*gan must hold the folder frog; it does not$"):
+    with pytest.raises(
+        ValueError, match=r"^sources\.gan\.classes: .*gan must hold a folder for each; none for 'frog'$"
+    ):
         imported(folder, "frog")
     with pytest.raises(ValueError, match=r"sources\.gan\.root: must hold at least 6 images of cat, one a shard; got 5"):
         imported(folder, "cat", 5, 6)

@@ -118,6 +118,33 @@ def test_too_few_images_of_a_class_are_one_line(count, split, said):
         own.Parts(made_up(count) + made_up(500, "dog"), own.Split(*split)).check(["cat", "dog"])
 
 
+def test_all_classes_with_too_few_images_are_named_at_once():
+    images = [image for n in range(3, 10) for image in made_up(n, f"class {n}")]
+    with pytest.raises(ValueError, match="class 'class 3' has . images to train on") as said:
+        own.Parts(images, own.Split(0, 0.2, 0, {f"class {n}": n + (n < 8) for n in range(3, 10)})).check(
+            [f"class {n}" for n in range(3, 10)]
+        )
+    assert all(f"'class {n}'" in str(said.value) for n in range(3, 10))
+
+
+@pytest.mark.parametrize("count", range(2, 12))
+def test_a_class_of_few_images_has_one_to_test_on_and_one_to_train_on(count):
+    for class_name in map(str, range(40)):
+        parts = own.Parts(made_up(count, class_name) + made_up(90), own.Split(0, 0.2, 0, 1))
+        assert parts.of("test", class_name)
+        assert len(parts.of("train", class_name)) >= min(2, count - 1)
+        assert len(parts.of("train", class_name)) + len(parts.of("test", class_name)) == count
+        parts.check([class_name])
+
+
+def test_classes_of_unequal_size_train_on_what_each_has():
+    images = made_up(100, "cat") + made_up(10, "lynx")
+    parts = own.Parts(images, own.Split(0, 0.2, 0, {"cat": 50, "lynx": 7}))
+    parts.check(["cat", "lynx"])
+    assert len(parts.seen(["cat", "lynx"])) == 57
+    assert parts.digest("test", ["cat", "lynx"], 0, 0) != parts.trained_on(7).digest("test", ["cat", "lynx"], 0, 0)
+
+
 def test_one_file_under_two_labels_is_in_one_part_and_two_images():
     cats = made_up(50)
     dogs = [Image(f"dog/{n}.png", "dog", "", 100, cat.sha256) for n, cat in enumerate(cats)]

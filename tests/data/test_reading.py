@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from realgap.data import reading
+from realgap.data import images, reading
 
 RANDOM = np.random.default_rng(0)
 
@@ -366,3 +366,59 @@ def test_any_bytes_are_a_picture_or_one_line(tmp_path, data):
     else:
         assert read.dtype == np.uint8
         assert read.shape[2:] == (3,)
+
+
+# --- large photographs ------------------------------------------------------------------------------------------------
+
+
+def photograph(width, height):
+    """A smooth picture with edges, as a camera's JPEG."""
+    y, x = np.mgrid[:height, :width] / max(width, height)
+    values = 127 + 100 * np.stack([np.sin(9 * x), np.sin(7 * y + x), np.sign(np.sin(23 * (x + y)))], axis=-1)
+    file = io.BytesIO()
+    Image.fromarray(np.clip(values, 0, 255).astype(np.uint8)).save(file, "JPEG", quality=92)
+    return file.getvalue()
+
+
+def test_a_large_photograph_is_decoded_smaller_and_looks_the_same(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(photograph(1600, 1200))
+    whole, small = reading.read(tmp_path / "a.jpg"), reading.read(tmp_path / "a.jpg", side=64)
+    assert whole.shape == (1200, 1600, 3)
+    assert min(small.shape[:2]) >= 2 * 64
+    assert small.size * 16 <= whole.size
+    one, other = (images.resize_one(picture, 64).astype(float) for picture in (whole, small))
+    assert np.abs(one - other).mean() < 1.5
+
+
+@pytest.mark.parametrize("side", [None, 301, 1200])
+def test_a_photograph_that_is_not_much_larger_is_decoded_as_it_is(tmp_path, side):
+    (tmp_path / "a.jpg").write_bytes(photograph(1600, 1200))
+    np.testing.assert_array_equal(reading.read(tmp_path / "a.jpg", side=side), reading.read(tmp_path / "a.jpg"))
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from realgap.data import images, inventory
+from realgap.data.records import Image
+root, count = Path(sys.argv[1]), int(sys.argv[2])
+chosen = inventory.take("image_folder", root, ["cat"], root.parent / "state").images[:count]
+small = np.empty((count, 64, 64, 3), np.uint8)
+for place, picture in inventory.pictures("image_folder", root, chosen, {"side": 64}):
+    small[place] = images.resize_one(picture, 64)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_sixty_photographs_of_12_megapixels_take_no_more_memory_than_two(tmp_path):
+    (tmp_path / "set/cat").mkdir(parents=True)
+    encoded = photograph(4000, 3000)
+    for number in range(60):
+        (tmp_path / f"set/cat/{number}.jpg").write_bytes(encoded + bytes([number]))
+    peaks = []
+    for count in (2, 60):
+        command = [sys.executable, "-c", MEMORY, str(tmp_path / "set"), str(count)]
+        environment = {**os.environ, "PYTHONPATH": "workflow"}
+        peaks.append(int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout))
+    assert peaks[1] < peaks[0] + 20

@@ -15,7 +15,9 @@ def digits(*rows):
 
 
 def screen(test, seen):
-    pairs = [[(name, image) for name, rows in of.items() for image in digits(*rows)] for of in (test, seen)]
+    pairs = [
+        [(name, *repeats.look_at(image)) for name, rows in of.items() for image in digits(*rows)] for of in (test, seen)
+    ]
     keep, counts = repeats.screen(*pairs, near=0.99)
     return keep.tolist(), {reason: count for reason, count in counts.items() if count}
 
@@ -53,9 +55,9 @@ def test_a_photograph_that_is_altered_a_little_is_left_out_unless_only_equal_pix
     photographs = [
         image[y : y + 200, x : x + 200] for image in load_sample_images().images for y in (0, 200) for x in (0, 300)
     ]
-    copies = [("b", altered(image, how)) for image in photographs[:3]]
-    others = [("a", image) for image in photographs[3:]]
-    test, seen = [*copies, *others], [("a", image) for image in photographs[:3]]
+    copies = [("b", *repeats.look_at(altered(image, how))) for image in photographs[:3]]
+    first, others = ([("a", *repeats.look_at(image)) for image in some] for some in (photographs[:3], photographs[3:]))
+    test, seen = [*copies, *others], first
     keep, counts = repeats.screen(test, seen, near=0.99)
     assert (keep.tolist(), counts["near"], counts["seen"]) == ([False] * 3 + [True] * 5, 3, 0)
     assert repeats.screen(test, seen, near=1.0)[0].all()

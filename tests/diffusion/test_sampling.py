@@ -31,6 +31,7 @@ def draw(unet, scheduler, items, conditioning, unconditional, decode=torch.clone
 
 def test_items_are_all_variants_of_all_images_side_by_side():
     assert sampling.items(np.array([7, 3]), 2) == [(7, 0), (7, 1), (3, 0), (3, 1)]
+    assert sampling.items(np.array([7, 3]), np.array([1, 2])) == [(7, 0), (3, 0), (3, 1)]
 
 
 def test_initial_latents_belong_to_the_item():

@@ -359,23 +359,19 @@ DATASETS = {
     "no class at all": lambda root: root.mkdir(),
     "test without train": nested,
     "all identical": lambda root: a_folder(root, same=True),
-    "no images to test on": a_folder,
+    "as many to train on as there are": a_folder,
     "a label out of range": a_file(
         lambda file, train: train["labels"].__setitem__(0, 0) or train["labels"].__setitem__(1, 7)
     ),
     "a negative label": a_file(lambda file, train: train["labels"].__setitem__(0, -1)),
     "labels that are no integers": a_file(labels=np.arange(8) / 8),
-    "float images": a_file(images=np.zeros((8, 9, 9, 3), np.float32)),
-    "grey images": a_file(images=np.zeros((8, 9, 9), np.uint8)),
     "fewer labels than images": a_file(labels=np.arange(7) % 2),
-    "no class names": a_file(lambda file, train: file.attrs.pop("class_names")),
     "a text file called h5": lambda root: root.write_text("no HDF5"),
     "signed images": a_file(images=np.zeros((8, 9, 9, 3), np.int16)),
     "a group for images": a_file(replaced(lambda train: train.create_group("images"))),
     "a group for labels": a_file(lambda file, train: (train.pop("labels"), train.create_group("labels"))),
     "an array for train": a_file(lambda file, train: (file.pop("train"), file.create_dataset("train", data=[1, 2]))),
     "a group that holds itself": a_file(replaced(lambda train: train.__setitem__("images", train))),
-    "labels that are words": a_file(labels=["cat", "dog"] * 4),
     "labels that point elsewhere": a_file(
         lambda file, train: (
             train.pop("labels"),

@@ -1,5 +1,7 @@
 """realgap.store.naming: a label belongs to a class, in every file and wherever two meet."""
 
+import re
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -56,6 +58,28 @@ def test_a_class_of_ones_own_has_a_label_that_its_name_alone_decides():
     assert own == sorted(own)
     assert len({catalog.label("hdf5", f"class_{n}") for n in range(10_000)}) == 10_000
     assert all(0 <= label < 2**63 for label in own)
+
+
+def test_files_of_a_class_are_called_by_its_name_or_by_letters_that_any_file_system_takes():
+    assert [naming.folder(name) for name in ("cat", "n02130308", "v1.5_b-c")] == ["cat", "n02130308", "v1.5_b-c"]
+    odd = [
+        "golden retriever",
+        "golden_retriever ",
+        "große Katze",
+        "猫",
+        "貓",
+        "a/b",
+        "..",
+        "-x",
+        "'$(x)'",
+        "{x}",
+        "é",
+        "e\u0301",
+        "x" * 200,
+    ]
+    found = [naming.folder(name) for name in odd]
+    assert len(set(found)) == len(odd)
+    assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name) for name in found)
 
 
 def test_a_published_class_keeps_its_published_number():

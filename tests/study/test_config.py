@@ -38,9 +38,24 @@ WRONG = [
     ("dataset.name", "imagenet", "config: dataset.name: must be one of "),
     ("dataset.classes", ["one"], "config: dataset.classes: must be a list of at least 2; got ['one']"),
     ("dataset.classes", ["one", "one"], "config: dataset.classes: must not repeat an entry"),
-    ("dataset.classes", ["one", "a/b"], "config: dataset.classes.1: must start with a letter"),
+    ("dataset.classes", ["one", "a\nb"], "config: dataset.classes.1: must be a name of at most 200 characters"),
+    ("dataset.classes", ["one", 2], "config: dataset.classes.1: must be of type string; got 2"),
+    ("dataset.classes", ["zerro", "one"], "six, seven, eight, nine; got 'zerro' (zero?)"),
     ("dataset.classes", ["one", "eleven"], "config: dataset.classes: must be among zero, one, "),
-    ("dataset.images_per_class", 10.0, "config: dataset.images_per_class: must be of type integer; got 10.0"),
+    ("dataset.images_per_class", 10.0, "images_per_class: must be of type integer, string or object; got 10.0"),
+    ("dataset.images_per_class", "some", 'must be a number, all, up to a number ("up to 500"), or one of these for'),
+    (
+        "dataset.images_per_class",
+        {"zero": "most"},
+        'images_per_class.zero: must be a number, all, or up to a number ("',
+    ),
+    ("dataset.images_per_class", "all", "images_per_class: must be a number for digits, the rest of them is tested on"),
+    ("dataset.images_per_class", {"zero": 3, "Nine": 4}, "must be of classes of the study; got 'Nine' (nine?)"),
+    (
+        "dataset.images_per_class",
+        {"zero": 3},
+        "must say a number for each class; none for 'one', 'two', 'three', 'four', ",
+    ),
     ("dataset.images_per_shard", 0, "config: dataset.images_per_shard: must be at least 1; got 0"),
     ("dataset.image_size", "16", "config: dataset.image_size: must be of type integer; got '16'"),
     ("inversion.start", "mean", "config: inversion.start: must be one of prompt, looks, random; got 'mean'"),
@@ -111,6 +126,16 @@ WRONG = [
     ("memorisation.near_copy_quantile", 0, "config: memorisation.near_copy_quantile: must be more than 0; got 0"),
     ("scaling.multiples", [], "config: scaling.multiples: must be a list of at least 1; got []"),
     ("transfer.fractions", [1.5], "config: transfer.fractions.0: must be at most 1; got 1.5"),
+    (
+        "sampling.samples_per_class",
+        9,
+        "samples_per_class: must be at least 10, the real images of the largest class, or",
+    ),
+    (
+        "classifier.class_balance",
+        "even",
+        "config: classifier.class_balance: must be one of natural, balanced; got 'even'",
+    ),
     ("transfer.frozen_stages", [6], "config: transfer.frozen_stages.0: must be at most 5; got 6"),
 ]
 
@@ -135,6 +160,20 @@ def test_a_study_too_small_for_the_classifiers_of_geometry_is_refused_before_any
         configuration.check(config)
     config["analyses"].remove("geometry")
     configuration.check(config)
+
+
+def test_a_class_with_too_few_test_images_for_an_analysis_is_named():
+    tested = {"zero": 40, "one": 3, "two": 1}
+    for analysis, said in (
+        (
+            "errors",
+            r"errors\.distance_bins: must be at most the test .*; got 4, and fewer of 'one' \(3\), 'two' \(1\)$",
+        ),
+        ("fidelity", r"analyses: must leave out fidelity where a class has fewer than 2 test images; got 'two' \(1\)$"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            configuration.check_tested({**DEFAULT, "analyses": [analysis]}, tested)
+    configuration.check_tested({**DEFAULT, "analyses": ["saliency"]}, tested)
 
 
 def test_the_default_config_is_right():

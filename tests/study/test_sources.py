@@ -221,7 +221,7 @@ def test_a_class_of_one_image_has_no_partner_to_mix_with(setting):
     config = study(mine={"kind": setting, "interpolation_strength": 0.1})
     config["dataset"]["images_per_class"] = 1
     with pytest.raises(ValueError, match=r"sources\.mine\.interpolation_strength: must be 0 when .* is 1 .*, got 0\.1"):
-        sources.check(config)
+        sources.check_counts(config)
 
 
 def test_an_unused_source_may_not_fit_the_data_set():

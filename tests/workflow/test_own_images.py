@@ -160,7 +160,7 @@ def test_a_picture_that_changes_while_the_study_runs_is_named(study, monkeypatch
     first = inventory.read(study.folder / "inventory.csv")
     put(study.photographs / "zero", 0, 100, 140)
     with pytest.raises(ValueError, match=r"zero/0\.png: must be as it was when snakemake began"):
-        inventory.pictures("image_folder", study.photographs, [i for i in first if i.name == "zero/0.png"])[0]
+        next(inventory.pictures("image_folder", study.photographs, [i for i in first if i.name == "zero/0.png"]))
 
 
 def test_pictures_that_are_also_elsewhere_are_kept_out_of_the_test_set_and_counted(study):
@@ -229,17 +229,26 @@ def checked_out(finished):
     return finished
 
 
-def configure(folder, classes=("zero", "one"), **dataset):
-    mine = {"name": "image_folder", "root": "photographs", "classes": list(classes), "image_size": 8}
+def configure(folder, classes=("zero", "one"), analyses=checkout.REDUCED["analyses"], **dataset):
+    mine = {
+        "name": "image_folder",
+        "root": "photographs",
+        "classes": classes if isinstance(classes, str) else list(classes),
+        "image_size": 8,
+    }
     mine = {**checkout.REDUCED["dataset"], **mine, **dataset}
-    (folder / "study.yaml").write_text(yaml.safe_dump({**checkout.REDUCED, "study": "mine", "dataset": mine}))
+    study = {**checkout.REDUCED, "study": "mine", "dataset": mine, "analyses": list(analyses)}
+    (folder / "study.yaml").write_text(yaml.safe_dump(study))
 
 
 def snakemake(folder, *arguments):
     dataset = yaml.safe_load((folder / "study.yaml").read_text())["dataset"]
-    count = -(-dataset["images_per_class"] // dataset["images_per_shard"])
     # by name: Snakemake passes over what is missing while a file that is asked for is there
-    real = [f"{RESULTS}/real/{name}/{shard}.h5" for name in dataset["classes"] for shard in range(count)]
+    real = [
+        f"{RESULTS}/real/{name}/{shard}.h5"
+        for name in (dataset["classes"] if isinstance(dataset["images_per_class"], int) else ())
+        for shard in range(-(-dataset["images_per_class"] // dataset["images_per_shard"]))
+    ]
     targets = [*real, *(f"{RESULTS}/{name}" for name in ("training_sets/real.h5", "test.h5", "inventory.csv"))]
     command = ["snakemake", "--configfile", "study.yaml", *arguments, "--", *targets]
     return subprocess.run(command, cwd=folder, env=checkout.environment(), capture_output=True, text=True)
@@ -336,6 +345,65 @@ def test_a_shared_cache_serves_ones_own_images(checked_out, tmp_path):
         assert (log.stat().st_size == 0) == is_served
 
 
+# --- classes of unequal size, and of any name -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unequal(checked_out):
+    """Three classes of 40, 12 and 3 pictures, two with names that are no file's on each system."""
+    shutil.rmtree(checked_out / "photographs")
+    for digit, (name, count) in enumerate({"zero": 40, "große Eins": 12, "n02130308": 3}.items()):
+        put(checked_out / "photographs" / name, digit, 0, count)
+    configure(checked_out, "all", analyses=(), images_per_class="all", images_per_shard=10)
+    return checked_out
+
+
+def trained(folder, name):
+    """Images of a class that may be trained on, by the inventory's own rule."""
+    taken = inventory.take("image_folder", folder / "photographs", None, folder / "state")
+    return len(own.Parts(taken.images, own.Split(0, 0.2, 0)).of("train", name))
+
+
+def test_each_class_has_as_many_shards_as_its_images_take(unequal):
+    shards_of = {"zero": -(-trained(unequal, "zero") // 10), "gro_e_Eins-bbb4337f": 1, "n02130308": 1}
+    wanted = {f"{name}-{shard}" for name, count in shards_of.items() for shard in range(count)}
+    assert shards_of["zero"] > 1
+    for rule in ("extract_shard", "encode_shard", "invert_shard"):
+        assert {item for one, item in checkout.plan(unequal) if one == rule} == wanted
+
+
+def test_an_upper_bound_and_numbers_by_class_make_the_shards_of_these_alone(unequal):
+    numbers = {"zero": "up to 15", "große Eins": 5}
+    configure(unequal, list(numbers), (), images_per_class=numbers, images_per_shard=5)
+    found = {item for rule, item in checkout.plan(unequal) if rule == "extract_shard"}
+    assert found == {"zero-0", "zero-1", "zero-2", "gro_e_Eins-bbb4337f-0"}
+
+
+def test_the_plan_counts_the_images_that_there_are(unequal):
+    run = checkout.snakemake(unequal, target="plan")
+    assert run.returncode == 0, run.stdout + run.stderr
+    cells = {line.split()[0]: line.split() for line in run.stdout.splitlines() if line.strip()}
+    n = sum(trained(unequal, name) for name in ("zero", "große Eins", "n02130308"))
+    assert cells["extract_shard"][3] == cells["invert_shard"][3] == str(n)
+    assert cells["extract_test"][3] == str(55 - n)
+    assert cells["take_inventory"][3] == "55"
+
+
+def commands(folder):
+    """log -> the command of each job that would be run."""
+    run = checkout.snakemake(folder, "-n", "--printshellcmds")
+    assert run.returncode == 0, run.stdout + run.stderr
+    return {log: command for command, log in re.findall(r"(python -m .*) > \S+/logs/(\S+)\.log 2>&1", run.stdout)}
+
+
+def test_words_for_a_class_are_said_by_its_prompts_alone(unequal):
+    before = commands(unequal)
+    study = yaml.safe_load((unequal / "study.yaml").read_text())
+    (unequal / "study.yaml").write_text(yaml.safe_dump({**study, "prompts": {"words": {"n02130308": "cheetah"}}}))
+    changed = {log for log, command in commands(unequal).items() if command != before[log]}
+    assert changed - {"report", "account"} == {"invert_shard/n02130308-0", "sample_shard/stable_diffusion-n02130308-0"}
+
+
 # --- what is refused beforehand ---------------------------------------------------------------------------------------
 
 
@@ -350,7 +418,16 @@ def refused(folder):
 
 def test_a_class_whose_every_image_would_train_is_refused_before_any_job(checked_out):
     configure(checked_out, images_per_class=40)
-    assert refused(checked_out).startswith("config: dataset.images_per_class: class 'zero' has 3")
+    said = refused(checked_out)
+    assert said.startswith("config: dataset.images_per_class: class 'zero' has 3")
+    assert "class 'one' has 3" in said
+
+
+def test_a_misspelt_class_is_refused_with_the_names_that_it_may_mean(checked_out):
+    configure(checked_out, ["zerro", "One"])
+    assert refused(checked_out) == (
+        "config: dataset.classes: photographs must hold a folder for each; none for 'zerro' (zero?), 'One' (one?)"
+    )
 
 
 def test_a_class_without_a_test_folder_is_refused_before_any_job(checked_out):
@@ -358,7 +435,9 @@ def test_a_class_without_a_test_folder_is_refused_before_any_job(checked_out):
     for name in ("zero", "one"):
         put(checked_out / "photographs/train" / name, 0, 0, 10)
     put(checked_out / "photographs/test/zero", 0, 20, 30)
-    assert refused(checked_out) == "config: dataset.classes: photographs/test must hold the folder one; it does not"
+    assert refused(checked_out) == (
+        "config: dataset.classes: photographs/test must hold a folder for each; none for 'one'"
+    )
 
 
 def test_a_class_with_nothing_to_test_on_is_refused_before_any_job(checked_out):
@@ -377,6 +456,15 @@ def test_digits_that_would_all_train_are_refused_before_any_job(checked_out):
     assert refused(checked_out) == (
         "config: dataset.images_per_class: must be at most 177 with validation_images_per_class, for zero has 178 "
         "images, which leaves one to test on; got 178"
+    )
+
+
+def test_a_class_too_small_for_an_analysis_is_refused_before_any_job(unequal):
+    configure(unequal, "all", ["errors"], images_per_class="all")
+    assert re.fullmatch(
+        r"config: errors\.distance_bins: must be at most the test images of each class, or leave errors out of "
+        r"analyses; got 4, and fewer of 'große Eins' \(\d\), 'n02130308' \(1\)",
+        refused(unequal),
     )
 
 

@@ -21,8 +21,9 @@ from realgap.cost.analyses import Analyses
 from realgap.data import catalog
 from realgap.run import cards, failures, machine, records, takeover
 from realgap.selection import controls
-from realgap.store import files, provenance
+from realgap.store import files, naming, provenance
 from realgap.study import config as configuration
+from realgap.study import counts as counting
 from realgap.study import recipes, sources
 
 sys.path.pop(0)
@@ -37,10 +38,23 @@ try:
 except ValueError as error:
     sys.exit(str(error))
 
-# sizes that the study leaves open follow from its other settings
 GIVEN = dict(config)
-config.update(sizes.settled(config))
 OUT = f"results/{config['study']}"
+# a user's own data set, of which an inventory is taken
+OWN = config["dataset"]["name"] in catalog.OWN
+
+
+include: "own_images.smk"
+
+
+# what the study leaves open follows from its other settings, and from its images
+config.update(sizes.settled(config))
+try:
+    config.update(counting.settled(config, own_counts()["train"] if OWN else None))
+    if counting.is_open(GIVEN):
+        configuration.check_counts(config)
+except (ValueError, OSError) as error:
+    refuse(error)
 
 
 def offer_cards():
@@ -80,16 +94,21 @@ def made_by(rule):
 
 
 DATASET = config["dataset"]
-CLASSES = configuration.classes(config)
+CLASSES = DATASET["classes"]
+# real images that are trained on
+PER_CLASS = counting.per_class(config)
+# what the files of each class are called
+FOLDERS = {name: naming.folder(name) for name in CLASSES}
+CLASS_OF = {folder: name for name, folder in FOLDERS.items()}
 # the number of each class, in every file of the study
 LABELS = {name: catalog.label(DATASET["name"], name) for name in CLASSES}
-# a user's own data set, of which an inventory is taken
-OWN = DATASET["name"] in ("image_folder", "hdf5")
 # the step that extracts real images: what draws scenes is code of a study of rendered ones alone
 EXTRACT = "scripts.data_extract_own" if OWN else "scripts.data_extract"
 EXTRACT = "scripts.data_extract_rendered" if DATASET["name"] == "rendered" else EXTRACT
 # of the loaders it is this study's that counts: another data set is another loader, and changes nothing here
 EXTRACT_KEYS = {"realgap.data.loaders.LOADERS": DATASET["name"]} if EXTRACT == "scripts.data_extract" else {}
+READER_KEYS = {f"realgap.data.readers.registry.{table}": DATASET["name"] for table in ("TAKE", "PICTURES")}
+EXTRACT_KEYS = READER_KEYS if OWN else EXTRACT_KEYS
 # no input of a rule: it may be fetched first (fetching.smk), or stand elsewhere tomorrow
 BASE_MODEL = config["base_model"]["path"]
 # what the model is, not when its files were written: a checkout or a copy must not invalidate weeks of work
@@ -131,7 +150,7 @@ shell.prefix(
 )
 
 
-PLAN = plan.Plan(config)
+PLAN = plan.Plan(config, sum(own_tested().values()) if OWN else None)
 MEASURING = Analyses(PLAN, ["resampled", *GENERATED])
 # What a job of each kind does, for what it asks for and for `snakemake plan`; it is said beside the rule, by `counts`.
 WORK = {}
@@ -154,8 +173,11 @@ def minutes_for(step):
 def longest_minutes(step):
     """What the longest job of a step asks for at first, with any source, training set and class."""
     own = [name for name in GENERATED if SOURCES[name].rule == step.replace("_full_size", "_shard")]
+    largest = max(CLASSES, key=PER_CLASS.get)
     cases = [
-        Wildcards(fromdict={"class_name": CLASSES[0], "shard": "0", "source": source, "training_set": training_set})
+        Wildcards(
+            fromdict={"class_name": FOLDERS[largest], "shard": "0", "source": source, "training_set": training_set}
+        )
         for source in own or GENERATED[:1]
         for training_set in config["training_sets"]
     ]
@@ -167,33 +189,57 @@ def disk_for(step):
 
 
 wildcard_constraints:
-    class_name="|".join(map(re.escape, CLASSES)),
+    class_name="|".join(map(re.escape, CLASS_OF)),
     shard=r"\d+",
     source="|".join(SOURCES),
     training_set="|".join(map(re.escape, config["training_sets"])),
     seed=r"\d+",
 
 
-def shard_count():
-    """Shards of one class: a class too big for one job is cut into several."""
-    return -(-DATASET["images_per_class"] // DATASET["images_per_shard"])
+def shard_count(class_name):
+    """Shards of a class: one too big for one job is cut into several."""
+    return -(-PER_CLASS[class_name] // DATASET["images_per_shard"])
 
 
-def span(shard):
+def span(wildcards):
     """The numbers (start, stop) of a shard's images within its class."""
-    start = int(shard) * DATASET["images_per_shard"]
-    return start, min(start + DATASET["images_per_shard"], DATASET["images_per_class"])
+    start = int(wildcards.get("shard", 0)) * DATASET["images_per_shard"]
+    return start, min(start + DATASET["images_per_shard"], PER_CLASS[CLASS_OF[wildcards.class_name]])
 
 
 def images_of(wildcards):
     """Real images that a job works on; the full-size rules see some of a class's first shard."""
-    start, stop = span(wildcards.get("shard", 0))
+    start, stop = span(wildcards)
     return stop - start
+
+
+def made_of(wildcards):
+    """Images that a source makes of a shard's real ones."""
+    if SOURCES[wildcards.source].one_each:
+        return images_of(wildcards)
+    own = SOURCES[wildcards.source].own_samples
+    each, more = counting.variants(config, CLASS_OF[wildcards.class_name], *span(wildcards), own)
+    return each * images_of(wildcards) + more
 
 
 def class_shards(pattern, class_names, **wildcards):
     """A file per class and shard; the pattern has {class_name} and {shard}."""
-    return expand(pattern, class_name=class_names, shard=range(shard_count()), **wildcards)
+    return [
+        file
+        for name in class_names
+        for file in expand(pattern, class_name=FOLDERS[name], shard=range(shard_count(name)), **wildcards)
+    ]
+
+
+def class_files(pattern, class_names=CLASSES, **wildcards):
+    """A file per class; the pattern has {class_name}."""
+    return expand(pattern, class_name=[FOLDERS[name] for name in class_names], **wildcards)
+
+
+def words_of(wildcards):
+    """What prompts call the class of a job."""
+    name = CLASS_OF[wildcards.class_name]
+    return config["prompts"]["words"].get(name, name)
 
 
 def options(*sections, **more):
@@ -241,67 +287,14 @@ def detector(wildcards, input):
     return config["geometry"]["detector"]
 
 
-def gone():
-    """Whether the data set lies here no more, and the study knows what it held: what is finished stays so."""
-    return not os.path.exists(DATASET["root"]) and os.path.exists(f"{OUT}/inventory.csv")
-
-
-@cache
-def own_images():
-    """The images of the user's own data set by part and class; files are read once, and looked at in each run."""
-    from realgap.data import inventory, own  # a quarter of a second, for those who need it
-
-    if gone():
-        taken = inventory.Inventory(tuple(inventory.read(f"{OUT}/inventory.csv")))
-    else:
-        taken = inventory.take(DATASET["name"], DATASET["root"], CLASSES)
-    validation, stop = DATASET["validation_images_per_class"], DATASET["images_per_class"]
-    return own.Parts(taken.images, own.Split(config["seed"], DATASET["test_share"], validation, stop)), taken.unread
-
-
-@cache
-def own_inventory():
-    """What the user's own data set holds as a file for steps: they need not wait for another, nor look at it again."""
-    return filed(own_images()[0].as_csv())
-
-
-@cache
-def imported_content(root, class_name):
-    """Digest of a class in the folder of a source, whatever its files are called."""
-    from realgap.data import inventory
-
-    return inventory.digest(inventory.imported("hdf5" if os.path.isfile(root) else "image_folder", root, class_name))
-
-
-def check_images():
-    """Before any job: that there are enough of the user's own, and that a folder of other images has each class."""
-    where = "dataset"
-    try:
-        if OWN:
-            own_images()[0].check(CLASSES)
-        for name in GENERATED:
-            where = f"sources.{name}"
-            for class_name in CLASSES if SOURCES[name].kind == "folder" else ():
-                imported_content(SOURCES[name].settings["root"], class_name)
-    except (ValueError, OSError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.filename is None else str(error)
-        sys.exit(f"config: {re.sub(r'^dataset', where, said)}")
-    if OWN and gone():
-        print(
-            f"dataset.root: {DATASET['root']} is not there; what is listed in {OUT}/inventory.csv counts",
-            file=sys.stderr,
-        )
-    if OWN and own_images()[1].count:
-        print(f"dataset.root: not read in {DATASET['root']}: {own_images()[1]}", file=sys.stderr)
-
-
 if workflow.is_main_process:
     check_images()
 
 
 def reading_options():
     """How the user's files are read, where the study says so: another key would run all other studies again."""
-    return {key: DATASET[key] for key in ("value_range", "background") if DATASET[key] is not None}
+    own = {key: DATASET[key] for key in ("value_range", "background") if DATASET[key] is not None}
+    return own | ({"fit": DATASET["fit"]} if DATASET["fit"] != "crop" else {})
 
 
 def extraction_options(split, classes, start, stop, image_size=DATASET["image_size"]):
@@ -329,18 +322,18 @@ def extraction_options(split, classes, start, stop, image_size=DATASET["image_si
         test_share=DATASET["test_share"],
         keep_repeats=not trains and DATASET["keep_repeats"],
         near_repeat=1 if split != "test" else DATASET["near_repeat"],
-        images=own_images()[0].digest(split, sorted(classes), start, stop),
+        images=own_parts().digest(split, sorted(classes), start, stop),
     )
 
 
 def embeddings_for(wildcards):
     """Partners and the mean come from the whole class (or data set), never from one shard alone."""
     source = SOURCES[wildcards.source]
-    classes = CLASSES if source.settings.get("unconditional") == "dataset" else [wildcards.class_name]
+    classes = CLASSES if source.settings.get("unconditional") == "dataset" else [CLASS_OF[wildcards.class_name]]
     if source.conditioning == "inversion":
         return class_shards(f"{OUT}/embeddings/{{class_name}}/{{shard}}.h5", classes)
     if source.conditioning == "class_inversion":
-        return expand(f"{OUT}/class_embeddings/{{class_name}}.h5", class_name=classes)
+        return class_files(f"{OUT}/class_embeddings/{{class_name}}.h5", classes)
     return []
 
 
@@ -350,13 +343,28 @@ def latents_for(wildcards):
     return f"{OUT}/moments/{wildcards.class_name}/{wildcards.get('shard', 0)}.h5" if begins else []
 
 
+def sampled_class(wildcards, source):
+    if wildcards.class_name is None:  # of all classes
+        return None
+    return words_of(wildcards) if source.conditioning == "prompts" else CLASS_OF[wildcards.class_name]
+
+
+def samples_of(wildcards):
+    """How many samples of each image; that some get one more is said where it is so."""
+    if wildcards.class_name is None:
+        return {"samples_per_image": samples_per_image(wildcards.source)}
+    own = SOURCES[wildcards.source].own_samples
+    each, more = counting.variants(config, CLASS_OF[wildcards.class_name], *span(wildcards), own)
+    return {"samples_per_image": each, **({"one_more": more} if more else {})}
+
+
 def sampling_options(wildcards, **changes):
     """A source's own settings; one knows nothing of what another kind takes."""
     neutral = {"unconditional": "prompt", "embedding_noise": 0, "interpolation_strength": 0, "strength": None}
     source = SOURCES[wildcards.source]
     common = {
         "images": None,
-        "samples_per_image": samples_per_image(source.name),
+        **samples_of(wildcards),
         "image_size": DATASET["image_size"],
     }
     return options(
@@ -366,7 +374,8 @@ def sampling_options(wildcards, **changes):
         {**common, **changes},
         source=source.name,
         conditioning=source.conditioning,
-        class_name=wildcards.class_name,
+        # its words where they are used: another word for a class is no other inversion
+        class_name=sampled_class(wildcards, source),
         batch_size=config["sampling"]["batch_size"],
         resolution=config["base_model"]["resolution"],
         seed=config["seed"],
@@ -449,16 +458,18 @@ def full_size_shards(source):
     made_small = source != sources.REAL and SOURCES[source].rule not in FULL_SIZE
     if not kept or made_small:
         return []
-    return expand(f"{OUT}/full_size/{source}/{{class_name}}.h5", class_name=CLASSES)
+    return class_files(f"{OUT}/full_size/{source}/{{class_name}}.h5")
 
 
 def shown_shards(wildcards):
     """The first shard of each class, of each source that some training set uses."""
-    return [f"{OUT}/{sources.folder(source)}/{name}/0.h5" for source in SHOWN for name in CLASSES]
+    return [f"{OUT}/{sources.folder(source)}/{FOLDERS[name]}/0.h5" for source in SHOWN for name in CLASSES]
 
 
+# Keys that are for one target alone, and say nothing of a study.
+OF_TARGETS = ("studies", "images", "name")
 # Targets whose steps need no torch.
-LIGHT_TARGETS = {"plan", "compare", "adopt", "fetch_dataset", "fetch_base_model"}
+LIGHT_TARGETS = {"plan", "new_study", "compare", "adopt", "fetch_dataset", "fetch_base_model"}
 
 # classes whose images the report shows beside each other
 IN_GALLERY = CLASSES[:20]
@@ -471,13 +482,13 @@ def account_options():
     default = yaml.safe_load(Path(f"{workflow.basedir}/config.yaml").read_text(encoding="utf-8"))
     # stages of a source: the rules before its own, and its own, which is cut by source in the tables of cost
     stages = {name: [*SOURCES[name].after, f"{SOURCES[name].rule} {name}"] for name in GENERATED}
-    n = DATASET["images_per_class"] * len(CLASSES)
+    n = PLAN.real
     images = {"extract_shard": n, **dict.fromkeys((rule for name in GENERATED for rule in SOURCES[name].after), n)}
     return options(
-        images=images | {stages[name][-1]: n * samples_per_image(name) for name in GENERATED if counted_by_real(name)},
+        images=images | {stages[name][-1]: PLAN.images(name) for name in GENERATED if counted_by_real(name)},
         stages=stages,
         n_classes=len(CLASSES),
-        settings=configuration.differences(without(GIVEN, "studies"), without(default, "studies")),
+        settings=configuration.differences(without(GIVEN, *OF_TARGETS), without(default, *OF_TARGETS)),
         seed=config["seed"],
         seeds=config["seeds"],
     )
@@ -533,7 +544,7 @@ def under_table():
         if step in before:
             files += class_shards(f"{OUT}/{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
     if "invert_class" in before:
-        files += expand(f"{OUT}/class_embeddings/{{class_name}}.h5", class_name=CLASSES)
+        files += class_files(f"{OUT}/class_embeddings/{{class_name}}.h5")
     files += expand(f"{OUT}/training_sets/{{training_set}}.h5", training_set=config["training_sets"])
     for pattern in (
         f"{OUT}/classifiers/{{name}}/seed-{{seed}}.safetensors",

@@ -2,10 +2,10 @@ counts("extract_shard", lambda w: MEASURING.read(images_of(w)))
 # test images of a user's own are compared with all that are trained on
 counts(
     "extract_test",
-    lambda w: MEASURING.read(PLAN.test_images() + (PLAN.classes * DATASET["images_per_class"] if OWN else 0)),
+    lambda w: MEASURING.read(PLAN.test_images() + (sum(PER_CLASS.values()) if OWN else 0)),
 )
 counts("extract_validation", lambda w: MEASURING.read(PLAN.classes * DATASET["validation_images_per_class"]))
-counts("take_inventory", lambda w: MEASURING.read(len(own_images()[0].images) if OWN else 0))
+counts("take_inventory", lambda w: MEASURING.read(len(own_parts().images) if OWN else 0))
 
 
 # of a user's own data set, read again in each run where size or time of a file differ
@@ -25,10 +25,11 @@ rule take_inventory:
             dataset=DATASET["name"],
             classes=sorted(CLASSES),
             seed=config["seed"],
-            content=own_images()[0].content(),
+            **({"groups": DATASET["groups"]} if DATASET["groups"] else {}),
+            content=own_parts().content(),
         ),
         root=lambda w, output: DATASET["root"],
-        code=provenance.code("scripts.data_inventory"),
+        code=provenance.code("scripts.data_inventory", READER_KEYS),
         benchmark=f"{OUT}/benchmarks/take_inventory.tsv",
     message:
         "Take the inventory of {config[dataset][root]}"
@@ -49,7 +50,7 @@ rule extract_shard:
         mem_mb=memory_for("extract_shard"),
         runtime=minutes_for("extract_shard"),
     params:
-        options=lambda w: extraction_options("train", [w.class_name], *span(w.shard)),
+        options=lambda w: extraction_options("train", [CLASS_OF[w.class_name]], *span(w)),
         step=EXTRACT,
         data_set=data_set,
         code=provenance.code(EXTRACT, EXTRACT_KEYS),

@@ -2,7 +2,7 @@
 
 
 counts("extract_full_size", lambda w: MEASURING.read(full_size_images()))
-counts("sample_full_size", lambda w: PLAN.sample_shard(full_size_images(), SOURCES[w.source], samples=1))
+counts("sample_full_size", lambda w: PLAN.sample_shard(full_size_images(), SOURCES[w.source], full_size_images()))
 counts("reconstruct_full_size", lambda w: PLAN.reconstruct_shard(full_size_images()))
 
 
@@ -16,7 +16,7 @@ use rule extract_shard as extract_full_size with:
         runtime=minutes_for("extract_full_size"),
         disk_mb=disk_for("extract_full_size"),
     params:
-        options=lambda w: extraction_options("train", [w.class_name], 0, **full_size("stop")),
+        options=lambda w: extraction_options("train", [CLASS_OF[w.class_name]], 0, **full_size("stop")),
         step=EXTRACT,
         data_set=data_set,
         code=provenance.code(EXTRACT, EXTRACT_KEYS),

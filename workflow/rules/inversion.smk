@@ -3,7 +3,7 @@
 
 counts("encode_shard", lambda w: PLAN.encode_shard(images_of(w)))
 counts("invert_shard", lambda w: PLAN.invert_shard(images_of(w)))
-counts("invert_class", lambda w: PLAN.invert_class())
+counts("invert_class", lambda w: PLAN.invert_class(PER_CLASS[CLASS_OF[w.class_name]]))
 
 
 rule encode_shard:
@@ -55,7 +55,12 @@ rule invert_shard:
         runtime=minutes_for("invert_shard"),
         disk_mb=disk_for("invert_shard"),
     params:
-        options=lambda w: options(config["compute"], config["inversion"], class_name=w.class_name, seed=config["seed"]),
+        options=lambda w: options(
+            config["compute"],
+            config["inversion"],
+            class_name=CLASS_OF[w.class_name] if config["inversion"]["start"] == "random" else words_of(w),
+            seed=config["seed"],
+        ),
         computing=computing,
         code=provenance.code(
             "scripts.inversion_invert", {"scripts.inversion_invert.STARTS": config["inversion"]["start"]}
@@ -77,7 +82,7 @@ rule invert_shard:
 
 rule invert_class:
     input:
-        moments=lambda w: class_shards(f"{OUT}/moments/{{class_name}}/{{shard}}.h5", [w.class_name]),
+        moments=lambda w: class_shards(f"{OUT}/moments/{{class_name}}/{{shard}}.h5", [CLASS_OF[w.class_name]]),
     output:
         f"{OUT}/class_embeddings/{{class_name}}.h5",
     log:
@@ -92,7 +97,7 @@ rule invert_class:
         disk_mb=disk_for("invert_class"),
     params:
         options=lambda w: options(
-            config["compute"], config["class_inversion"], class_name=w.class_name, seed=config["seed"]
+            config["compute"], config["class_inversion"], class_name=words_of(w), seed=config["seed"]
         ),
         moments=lambda w, input: listed(input.moments),
         computing=computing,

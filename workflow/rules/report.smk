@@ -16,6 +16,8 @@ rule tabulate:
         table=report(f"{OUT}/table.csv", caption="../report/table.rst", category="Table"),
         verdicts=report(f"{OUT}/verdicts.csv", caption="../report/verdicts.rst", category="Table"),
         pairs=report(f"{OUT}/pairs.csv", caption="../report/pairs.rst", category="Table"),
+        metrics=report(f"{OUT}/metrics.csv", caption="../report/metrics.rst", category="Table"),
+        section=f"{OUT}/sections/metrics.json",
     log:
         f"{OUT}/logs/tabulate.log",
     conda:
@@ -32,7 +34,7 @@ rule tabulate:
     shell:
         "python -m scripts.report_tabulate --predictions {input:q} --options {params.options:q}"
         " --accuracies {output.accuracies:q} --table {output.table:q} --verdicts {output.verdicts:q}"
-        " --pairs {output.pairs:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
+        " --pairs {output.pairs:q} --metrics {output.metrics:q} --section {output.section:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule plot:
@@ -67,7 +69,7 @@ rule plot:
             category="Figures",
         ),
         gallery=report(
-            expand(f"{OUT}/figures/gallery/{{class_name}}{{ext}}", class_name=IN_GALLERY, ext=[".png", ".svg"]),
+            class_files(f"{OUT}/figures/gallery/{{class_name}}{{ext}}", IN_GALLERY, ext=[".png", ".svg"]),
             caption="../report/gallery.rst",
             category="Images of each class",
         ),
@@ -140,8 +142,8 @@ rule report:
         pairs=rules.tabulate.output.pairs,
         accuracies=rules.tabulate.output.accuracies,
         figures=[f"{OUT}/figures/{name}.svg" for name in ("accuracy", "accuracy-narrow", "strip", "samples")],
-        gallery=expand(f"{OUT}/figures/gallery/{{class_name}}.png", class_name=IN_GALLERY),
-        sections=lambda w: section_files(),
+        gallery=class_files(f"{OUT}/figures/gallery/{{class_name}}.png", IN_GALLERY),
+        sections=lambda w: [rules.tabulate.output.section, *section_files()],
         account=expand(f"{OUT}/sections/{{section}}.json", section=["cost", "run"]),
         template="workflow/report/report.html.j2",
         parts=REPORT_PARTS,
@@ -155,7 +157,7 @@ rule report:
         mem_mb=memory_for("report"),
         runtime=minutes_for("report"),
     params:
-        options=lambda w: options(config=without(config, "studies"), n_classes=len(CLASSES)),
+        options=lambda w: options(config=without(config, *OF_TARGETS), n_classes=len(CLASSES)),
         code=provenance.code("scripts.report_write"),
         benchmark=f"{OUT}/benchmarks/report.tsv",
     message:

@@ -1,9 +1,9 @@
 # A rule for each way in which the shards of a source are made; which sources it makes follows from their kinds.
 
 
-counts("sample_shard", lambda w: PLAN.sample_shard(images_of(w), SOURCES[w.source]))
+counts("sample_shard", lambda w: PLAN.sample_shard(images_of(w), SOURCES[w.source], made_of(w)))
 counts("reconstruct_shard", lambda w: PLAN.reconstruct_shard(images_of(w)))
-counts("import_shard", lambda w: MEASURING.read(images_of(w) * samples_per_image(w.source)))
+counts("import_shard", lambda w: MEASURING.read(imported_of(w)))
 counts("render_shard", lambda w: MEASURING.render(images_of(w)))
 
 
@@ -88,11 +88,11 @@ rule import_shard:
     params:
         options=lambda w: options(
             source=w.source,
-            class_name=w.class_name,
+            class_name=CLASS_OF[w.class_name],
             shard=int(w.shard),
-            shards=shard_count(),
+            shards=shard_count(CLASS_OF[w.class_name]),
             image_size=DATASET["image_size"],
-            content=imported_content(SOURCES[w.source].settings["root"], w.class_name),
+            content=imported(SOURCES[w.source].settings["root"], CLASS_OF[w.class_name])[0],
             **reading_options(),
         ),
         # where it is now; it takes `input`, so that Snakemake does not remember it

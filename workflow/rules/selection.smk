@@ -2,8 +2,8 @@
 
 
 counts("train_judge", lambda w: PLAN.train(sources.REAL))
-counts("score_shard", lambda w: MEASURING.score_shard(images_of(w), w.source))
-counts("select_shard", lambda w: MEASURING.select_shard(images_of(w), w.source))
+counts("score_shard", lambda w: MEASURING.score_shard(images_of(w), w.source, PER_CLASS[CLASS_OF[w.class_name]]))
+counts("select_shard", lambda w: MEASURING.select_shard(images_of(w), w.source, PER_CLASS[CLASS_OF[w.class_name]]))
 
 
 rule train_judge:
@@ -37,7 +37,7 @@ rule train_judge:
 rule score_shard:
     input:
         images=f"{OUT}/samples/{{source}}/{{class_name}}/{{shard}}.h5",
-        real=lambda w: class_shards(f"{OUT}/real/{{class_name}}/{{shard}}.h5", [w.class_name]),
+        real=lambda w: class_shards(f"{OUT}/real/{{class_name}}/{{shard}}.h5", [CLASS_OF[w.class_name]]),
         judges=expand(f"{OUT}/judges/fold-{{fold}}.safetensors", fold=range(config["selection"]["folds"])),
     output:
         f"{OUT}/scores/{{source}}/{{class_name}}/{{shard}}.h5",
@@ -68,7 +68,7 @@ rule select_shard:
     input:
         images=lambda w: f"{OUT}/samples/{SOURCES[w.source].settings['of']}/{w.class_name}/{w.shard}.h5",
         scores=lambda w: class_shards(
-            f"{OUT}/scores/{SOURCES[w.source].settings['of']}/{{class_name}}/{{shard}}.h5", [w.class_name]
+            f"{OUT}/scores/{SOURCES[w.source].settings['of']}/{{class_name}}/{{shard}}.h5", [CLASS_OF[w.class_name]]
         ),
     output:
         f"{OUT}/samples/{{source}}/{{class_name}}/{{shard}}.h5",

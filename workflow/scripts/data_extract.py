@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from realgap.data import images as imaging
 from realgap.data import loaders, splits
 from realgap.run import steps
 from realgap.store import naming, shards
@@ -18,13 +19,14 @@ class Options:
     split: str  # "train": images start..stop of classes[0]; "validation", "test": of all classes
     classes: dict[str, int]  # name -> label
     start: int
-    stop: int  # for the test set of a data set without one: the images that are trained on
+    stop: int | dict[str, int]  # for the test set of a data set without one: those of each class that are trained on
     validation_images_per_class: int
     test_images_per_class: int | None
     image_size: int
     seed: int
     value_range: list[float] | None = None  # as realgap.data.reading takes them
     background: str | None = None
+    fit: str = imaging.CROP  # how an image that is not square becomes so
 
 
 def main() -> None:
@@ -36,7 +38,7 @@ def extract(loader: Callable[[str], Callable]) -> None:
     args, options = steps.parse(__doc__, Options, root={"nargs": "?", "default": None}, out={})
     dataset, rows = _choose(loader(options.dataset), args.root and Path(args.root), options)
     dataset = loaders.read_by(dataset, value_range=options.value_range, background=options.background)
-    arrays = splits.take(dataset, rows, options.image_size)
+    arrays = splits.take(dataset, rows, options.image_size, options.fit)
     if odd := [name for name, label in options.classes.items() if dataset.class_names.index(name) != label]:
         raise ValueError(f"dataset: class {odd[0]!r} must have the label {options.classes[odd[0]]}, the catalog's")
     save(args.out, arrays, options)

@@ -15,11 +15,12 @@ class Options:
     test_share: float
     seed: int
     content: str  # what the file must be, its digest
+    groups: str | None = None  # as realgap.data.grouping takes them
 
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, root={}, out={})
-    images = inventory.take(options.dataset, args.root, options.classes).images
+    images = inventory.take(options.dataset, args.root, options.classes, groups=options.groups).images
     parts = own.Parts(images, own.Split(options.seed, options.test_share, options.validation_images_per_class))
     if parts.content() != options.content:
         raise ValueError(f"{args.root}: must stay as it is while snakemake runs, it has changed; run snakemake again")

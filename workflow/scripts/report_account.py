@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from realgap.cost import accounting
+from realgap.data import images as imaging
 from realgap.data import repeats
 from realgap.report import cost_and_run, figures, sections, style
 from realgap.run import steps
@@ -51,9 +52,11 @@ def main() -> None:
 
 
 def _said_of_images(test: Path) -> list[str]:
-    """Of a user's own test images which show the same pixels as others."""
-    made = shards.read(test, "images").attributes
-    return [repeats.sentence(made["repeats"], made["options"]["keep_repeats"])] if "repeats" in made else []
+    """Of a user's own test images which show the same pixels as others, and what was done to them."""
+    shard = shards.read(test, "images")
+    made = shard.attributes
+    said = [repeats.sentence(made["repeats"], made["options"]["keep_repeats"])] if "repeats" in made else []
+    return said + (imaging.said(made["looks"], len(shard), made["options"].get("fit")) if "looks" in made else [])
 
 
 def _checksums(folder: Path, tables: list[str], shard_paths: list[str]) -> pd.DataFrame:

@@ -79,8 +79,9 @@ def _first_ids(opened: dict[str, list[shards.Shard]]) -> dict[str, list[np.ndarr
 
 
 def _variants(shard: shards.Shard, image_ids: np.ndarray, count: int) -> np.ndarray:
-    """The first samples of each of these images, (images, variants, h, w, 3)."""
-    return np.stack([shard["images"][shard["image_ids"] == image_id][:count] for image_id in image_ids])
+    """The first samples of each of these images, as many as each has, (images, variants, h, w, 3)."""
+    own = [shard["images"][shard["image_ids"] == image_id][:count] for image_id in image_ids]
+    return np.stack([images[: min(map(len, own))] for images in own])
 
 
 if __name__ == "__main__":

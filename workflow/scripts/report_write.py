@@ -28,7 +28,7 @@ def main() -> None:
         pairs=pd.read_csv(args.pairs),
         seeds=pd.read_csv(args.accuracies).seed.unique().tolist(),
         figures={Path(path).stem: path for path in args.figures},
-        gallery={Path(path).stem: path for path in args.gallery},
+        gallery=dict(zip(options.config["dataset"]["classes"], args.gallery, strict=False)),
         analyses=[sections.load(path) for path in args.sections],
         folder=Path(args.out).parent,
         config=options.config,

@@ -21,6 +21,7 @@ class Options:
     content: str  # digest of all images of the class
     value_range: list[float] | None = None  # as realgap.data.reading takes them
     background: str | None = None
+    fit: str = imaging.CROP  # how an image that is not square becomes so
 
 
 def main() -> None:
@@ -41,9 +42,11 @@ def main() -> None:
         )
     chosen = [every[row] for row in own]
     how = {"value_range": options.value_range, "background": options.background}
-    pictures = inventory.pictures(kind, root, chosen, how)
+    images = np.empty((len(chosen), options.image_size, options.image_size, 3), np.uint8)
+    for place, picture in inventory.pictures(kind, root, chosen, how):
+        images[place] = imaging.resize_one(picture, options.image_size, options.fit)
     arrays = {
-        "images": imaging.resize(pictures, options.image_size),
+        "images": images,
         # the study's number of the class, not the folder's
         "labels": np.full(len(own), real["labels"][0], np.int64),
         # below zero: an image of its own, made of none of the real ones

@@ -33,6 +33,7 @@ class Options(devices.Compute):
     image_size: int
     batch_size: int
     seed: int
+    one_more: int = 0  # of the first so many real images of the shard another sample
 
 
 def main() -> None:
@@ -53,11 +54,12 @@ def main() -> None:
     failed = [image_id for one in learned for image_id in one.attributes["failed"]]
     chosen = np.flatnonzero(~np.isin(real["image_ids"][: options.images], failed))
     image_ids, labels = real["image_ids"][chosen], real["labels"][chosen]
-    items = sampling.items(image_ids, options.samples_per_image)
+    samples = options.samples_per_image + (chosen < options.one_more)
+    items = sampling.items(image_ids, samples)
     moments = shards.read(args.moments[0], "moments") if options.strength is not None else None
     conditioned, unconditional = _conditioning(args, options, items, learned, int(real["labels"][0]), model.device)
     arrays = {
-        "labels": np.repeat(labels, options.samples_per_image),
+        "labels": np.repeat(labels, samples),
         "image_ids": np.array([image_id for image_id, _ in items], np.int64),
         "variants": np.array([variant for _, variant in items], np.int32),
     }
@@ -68,7 +70,7 @@ def main() -> None:
     if moments is not None:
         inputs["moments"] = moments.attributes["checksum"]
         origins.append(moments.attributes)
-    made = {"step": "sample", "source": options.source, "options": asdict(options), "inputs": inputs}
+    made = {"step": "sample", "source": options.source, "options": _said(options), "inputs": inputs}
     made |= naming.carried(*origins)
     made["versions"] = provenance.versions("torch", "diffusers")
     batches = draw(model, options, items, conditioned, unconditional, moments)
@@ -78,6 +80,11 @@ def main() -> None:
             rows = slice(first, first + len(images))
             append({"images": images, **{name: array[rows] for name, array in arrays.items()}})
             first = rows.stop
+
+
+def _said(options: Options) -> dict[str, Any]:
+    """The options as the file says them: of `one_more` only where it is so."""
+    return {name: value for name, value in asdict(options).items() if name != "one_more" or value}
 
 
 class Model(NamedTuple):

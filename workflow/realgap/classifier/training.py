@@ -43,6 +43,7 @@ class Settings:
     horizontal_flip: bool
     epochs: float | None = None  # passes over the training set, instead of `steps`
     augmentation: list[str] = field(default_factory=list)  # of realgap.classifier.augmentation, besides crop and flip
+    class_balance: str = "natural"  # images are drawn as often as there are; balanced: each class as often as another
 
 
 def train(
@@ -72,6 +73,9 @@ def train(
     resident = [_to_device(images, labels, device) for images, labels in parts]
     counts = sources.batch_counts(shares, settings.batch_size)
     classes = 1 + max(int(labels.max()) for _, labels in parts)
+    drawn = [
+        _by_class(labels) if settings.class_balance == "balanced" else [np.arange(len(labels))] for _, labels in parts
+    ]
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.SGD(
         learned, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay, nesterov=True
@@ -81,8 +85,8 @@ def train(
     for step in range(len(losses), settings.steps):
         optimiser.param_groups[0]["lr"] = settings.lr * _lr_factor(step, settings.steps, settings.warmup)
         pixels, targets = [], []
-        for part, ((images, labels), count) in enumerate(zip(resident, counts, strict=True)):
-            rows = devices.put(_rows(step * count, count, len(labels), seed, part), device)
+        for part, ((images, labels), own, count) in enumerate(zip(resident, drawn, counts, strict=True)):
+            rows = devices.put(_rows(step * count, count, own, seed, part), device)
             pixels.append(images[rows])
             targets.append(labels[rows])
         x, wanted = _augmented(torch.cat(pixels), torch.cat(targets), settings, classes, seed, step)
@@ -174,15 +178,34 @@ def _to_device(images: np.ndarray, labels: np.ndarray, device: torch.device) -> 
     return torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
 
 
-def _rows(first: int, count: int, n: int, seed: int, part: int) -> np.ndarray:
-    """Draws number first..first+count of endless passes through n rows, each pass in a new order."""
-    passes = [divmod(draw, n) for draw in range(first, first + count)]
-    return np.array([_permutation(n, seed, part, epoch)[position] for epoch, position in passes], dtype=np.int64)
+def _by_class(labels: np.ndarray) -> list[np.ndarray]:
+    """The rows of each class."""
+    return [np.flatnonzero(labels == label) for label in np.unique(labels)]
+
+
+def _rows(first: int, count: int, groups: Sequence[np.ndarray], seed: int, part: int) -> np.ndarray:
+    """Draws number first..first+count of endless passes through the rows of each group, each pass in a new order.
+
+    Groups take turns, in a new order each round: each is drawn from as often as another.
+    """
+    draws = np.arange(first, first + count)
+    if len(groups) == 1:
+        return groups[0][_passes(draws, len(groups[0]), seed, part)]
+    turns, chosen = _passes(draws, len(groups), seed, part, "turns"), np.empty(count, np.int64)
+    for turn in np.unique(turns):
+        own, rounds = groups[turn], draws[turns == turn] // len(groups)
+        chosen[turns == turn] = own[_passes(rounds, len(own), seed, part, int(turn))]
+    return chosen
+
+
+def _passes(draws: np.ndarray, n: int, seed: int, *of: int | str) -> np.ndarray:
+    passes = [divmod(draw, n) for draw in draws.tolist()]
+    return np.array([_permutation(n, seed, *of, epoch)[position] for epoch, position in passes], dtype=np.int64)
 
 
 @lru_cache(maxsize=4)
-def _permutation(n: int, seed: int, part: int, epoch: int) -> np.ndarray:
-    return streams.stream(seed, "order", part, epoch).permutation(n)
+def _permutation(n: int, seed: int, *of: int | str) -> np.ndarray:
+    return streams.stream(seed, "order", *of).permutation(n)
 
 
 def _lr_factor(step: int, steps: int, warmup: float) -> float:

@@ -27,7 +27,7 @@ class Analyses:
 
     def __init__(self, plan: Plan, sets: Iterable[str]) -> None:
         self.plan, self.config, self.sets = plan, plan.config, list(sets)
-        self.real, self.tested = plan.classes * plan.per_class, max(plan.test_images(), plan.classes)
+        self.real, self.tested = plan.real, max(plan.test_images(), plan.classes)
         self.classifiers = len(self.config["training_sets"]) * len(self.config["seeds"])
         self.forward = plan.classify or UNKNOWN_FLOPS
         extractor = self.config["features"]["extractor"]
@@ -37,11 +37,7 @@ class Analyses:
 
     def images(self, image_set: str) -> int:
         """Of a set."""
-        if image_set == "test":
-            return self.tested
-        known = sources.of(self.config)
-        usual = self.config["sampling"]["samples_per_image"]
-        return self.real * (known[image_set].samples_per_image(usual) if image_set in known else 1)
+        return self.tested if image_set == "test" else self.plan.images(image_set)
 
     def read(self, images: int) -> Work:
         """Images that are read from files; one of each class where their number shows only then."""
@@ -81,11 +77,11 @@ class Analyses:
         kept = self._memory(self.tested)["memory_bytes"]
         return Work(images, memory_bytes=kept + batch, node_bytes=kept, **self._fp32(passes * self.forward))
 
-    def score_shard(self, images: int, source: str) -> Work:
+    def score_shard(self, images: int, source: str, of_class: int) -> Work:
         """Candidates and real images of the class, three passes each and maps; lines where a criterion wants them."""
         known, usual = sources.of(self.config), self.config["sampling"]["samples_per_image"]
         candidates = images * known[source].samples_per_image(usual)
-        seen = candidates + min(200, self.plan.per_class)
+        seen = candidates + min(200, of_class)
         wants_lines = any(
             one.settings.get("of") == source and "geometry" in one.settings["criteria"]
             for one in known.values()
@@ -98,10 +94,10 @@ class Analyses:
         rated["host_s"] = rated.get("host_s", 0.0) + _LINES_PIXEL_S * pixels
         return Work(candidates, memory_bytes=kept + batch, node_bytes=kept, **rated)
 
-    def select_shard(self, images: int, source: str) -> Work:
-        """What is kept of a shard's candidates; all scores of its class are read."""
+    def select_shard(self, images: int, source: str, of_class: int) -> Work:
+        """What is kept of a shard's candidates; all scores of its class, of so many real images, are read."""
         settings = sources.of(self.config)[source].settings
-        candidates = settings["candidates"] * self.plan.per_class
+        candidates = settings["candidates"] * of_class
         memory = 4.0 * candidates * self.features + 3.0 * images * settings["candidates"] * self.plan.image_bytes
         disk = images * self.plan.image_bytes
         return Work(images, disk_bytes=disk, memory_bytes=memory, host_s=30 + 1e-3 * candidates)
@@ -129,7 +125,7 @@ class Analyses:
     def infer_membership(self) -> Work:
         """Each classifier on training images, and resamples of what it gives away."""
         own = self.config["memorisation"]
-        images = self.classifiers * self.plan.classes * min(self.plan.per_class, own["members_per_class"])
+        images = self.classifiers * self.plan.classes * min(self.plan.smallest, own["members_per_class"])
         host_s = 1e-6 * self.classifiers * own["resamples"] * (self.tested + images / self.classifiers)
         return Work(images, **self._memory(self.real), **self.plan.rated(images * self.forward), host_s=host_s)
 
@@ -179,11 +175,11 @@ class Analyses:
         return Work(trainings * seen, **kept, **rated)
 
     def _measured(self) -> int:
-        return self.plan.classes * min(self.config["geometry"]["images_per_class"], self.plan.per_class)
+        return self.plan.classes * min(self.config["geometry"]["images_per_class"], self.plan.smallest)
 
     def _cut(self, per_class: int | None) -> int:
         """Images of a set when all are cut to the smallest class of any."""
-        smallest = min(self.plan.per_class, -(-self.tested // self.plan.classes))
+        smallest = min(self.plan.smallest, -(-self.tested // self.plan.classes))
         return self.plan.classes * min(per_class or smallest, smallest)
 
     def _all(self) -> int:

@@ -14,8 +14,7 @@ from realgap.cost import flops, peaks, sizes
 from realgap.cost.peaks import PEAK_TFLOPS
 from realgap.cost.sizes import ARCHITECTURES
 from realgap.data import catalog
-from realgap.study import config as configuration
-from realgap.study import limits, recipes, sources
+from realgap.study import counts, limits, recipes, sources
 from realgap.study.sources import Source
 
 # parameters of the UNet and the VAE, for models that are not there yet
@@ -55,13 +54,17 @@ class Work:
 
 
 class Plan:
-    """The work of each step of a study. config: a checked configuration, as Snakemake has it."""
+    """The work of each step of a study.
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    config: a checked configuration, as Snakemake has it; tested: the test images of a user's own data set.
+    """
+
+    def __init__(self, config: Mapping[str, Any], tested: int | None = None) -> None:
         self.config = config = sizes.settled(config)
         dataset, model = config["dataset"], config["base_model"]
-        self.classes = len(configuration.classes(config))
-        self.per_class, self.per_shard = dataset["images_per_class"], dataset["images_per_shard"]
+        of_each = counts.per_class(config)
+        self.classes, self.real, self.tested = len(of_each), sum(of_each.values()), tested
+        self.smallest, self.per_shard = min(of_each.values()), dataset["images_per_shard"]
         self.image_bytes = 3 * dataset["image_size"] ** 2
         self.latents_bytes, self.denoise, self.denoise_backward, self.encoder, self.decoder = self._network(model)
         self.weights_bytes = 4 * _parameters(model)
@@ -90,18 +93,18 @@ class Plan:
         saved, batch = sizes.SAVED_BYTES * self.denoise, inversion["batch_size"]
         return self._of_model(images, images * inversion["steps_per_image"] * visit, disk, saved, batch)
 
-    def invert_class(self) -> Work:
+    def invert_class(self, images: int) -> Work:
         """One embedding for all real images of a class."""
         own = self.config["class_inversion"]
-        seen = min(own["images_per_step"], self.per_class)
+        seen = min(own["images_per_step"], images)
         work = own["steps"] * seen * (self.denoise + self.denoise_backward)
         disk = 4 * own["num_tokens"] * self.unet["cross_attention_dim"]
-        return self._of_model(self.per_class, work, disk, sizes.SAVED_BYTES * self.denoise, seen)
+        return self._of_model(images, work, disk, sizes.SAVED_BYTES * self.denoise, seen)
 
-    def sample_shard(self, images: int, source: Source, samples: int | None = None) -> Work:
-        """All samples of some real images, or so many of each."""
+    def sample_shard(self, images: int, source: Source, made: int | None = None) -> Work:
+        """All samples of some real images, or so many."""
         sampling, own = self.config["sampling"], source.settings
-        made = images * (samples or source.samples_per_image(sampling["samples_per_image"]))
+        made = made or images * source.samples_per_image(sampling["samples_per_image"])
         steps = max(1, int(own["num_inference_steps"] * own.get("strength", 1)))
         calls = samplers.calls(own["scheduler"], steps)
         branches = 1 if own["guidance_scale"] == 1 else 2
@@ -138,20 +141,22 @@ class Plan:
 
     def training_images(self, training_set: str) -> int:
         """Images of a training set, real and generated."""
-        known, usual = sources.of(self.config), self.config["sampling"]["samples_per_image"]
-        parts = [known[part].samples_per_image(usual) for part in sources.parts_of(training_set) if part in known]
-        has_real = sources.REAL in sources.parts_of(training_set)
-        return self.classes * self.per_class * (has_real + sum(parts))
+        return sum(map(self.images, sources.parts_of(training_set)))
+
+    def images(self, source: str) -> int:
+        """Images of a source, real ones among them."""
+        known = sources.of(self.config)
+        return counts.generated(self.config, known[source].own_samples) if source in known else self.real
 
     def test_images(self) -> int:
-        """Test images of the study, as nearly as can be known before; 0 for a user's own data set."""
+        """Test images of the study, as nearly as can be known before; 0 where nobody has looked."""
         dataset = self.config["dataset"]
         wanted, name = dataset["test_images_per_class"], dataset["name"]
         if name not in catalog.TEST_IMAGES:
-            return self.classes * (wanted or 0)
+            return self.classes * (wanted or 0) if self.tested is None else self.tested
         per_class = catalog.TEST_IMAGES[name] / len(catalog.CLASS_NAMES[name])
         if name == "digits":  # what is not trained on
-            per_class -= self.per_class + dataset["validation_images_per_class"]
+            per_class -= self.real / self.classes + dataset["validation_images_per_class"]
         return round(self.classes * (min(per_class, wanted) if wanted else per_class))
 
     def _network(self, model: Mapping[str, Any]) -> tuple[int, float, float, float, float]:

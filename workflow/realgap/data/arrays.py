@@ -10,14 +10,16 @@ from realgap.store import files
 
 MOST_ROWS = 100_000_000
 MOST_CHUNK_BYTES = 1 << 28  # HDF5 unpacks a whole chunk for each row of it
-_OWN_FILTERS = 3  # deflate, shuffle and a checksum are numbers 1 to 3; others need plugins
+_OWN_FILTERS = (1, 2, 3, 32000)  # deflate, shuffle, a checksum and h5py's LZF; others need plugins
 _MOST_PACKED = 2000  # deflate reaches 1032 to 1; what is not stored at all reads as zeros
 
 
 def read(path: Path, part: str) -> tuple["Rows", np.ndarray, tuple[str, ...]] | None:
-    """Images uint8 (n, h, w, 3), labels int64 (n,) and class names of a part of a file; None where it has no such part.
+    """Images, labels int64 (n,) and class names of a part of a file; None where it has no such part.
 
-    Raises ValueError with one line that names the file for any other content; OSError where it cannot be read.
+    Images are (n, h, w), (n, h, w, 1) or (n, h, w, 3) of uint8, uint16 or floats. Labels are integers or texts, (n,) or
+    (n, 1). Where they are integers the attribute class_names of the file says what they mean, else their numbers do.
+    Raises ValueError with one line that says what of the file is otherwise; OSError where it cannot be read.
     """
     if not path.is_file():
         raise ValueError(f"dataset.root: must be an HDF5 file; got {path}")
@@ -25,24 +27,31 @@ def read(path: Path, part: str) -> tuple["Rows", np.ndarray, tuple[str, ...]] | 
         with h5py.File(path, "r", locking=False) as file:
             if part not in file:
                 return None
-            names = _names(path, file.attrs["class_names"])
+            given = file.attrs.get("class_names")
+            names = None if given is None else _names(path, given)
             images, labels = (_own_array(path, file, part, name) for name in ("images", "labels"))
-            if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or labels.shape != images.shape[:1]:
-                got = f"{images.dtype} {images.shape} and {labels.shape} labels"
-                raise _Odd(
-                    f"{path}: {part}/images must be uint8 (n, h, w, 3) with a label each, got {files.brief(got)}"
-                )
-            if len(labels) > MOST_ROWS:
-                raise _Odd(f"{path}: {part} must have at most {MOST_ROWS} images, got {len(labels)}")
-            return Rows(path, f"{part}/images", len(labels)), _labels(path, part, labels, names), names
+            _check_images(path, part, images)
+            values, names = _labels(path, part, labels, names, len(images))
+            return Rows(path, f"{part}/images", len(images)), values, names
     except _Odd:
         raise
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         if system := files.system_error(path, error):
             raise system from error
-        raise ValueError(
-            f"{path}: must hold {part}/images, {part}/labels and class_names ({files.brief(error)})"
-        ) from error
+        raise ValueError(f"{path}: must hold {part}/images and {part}/labels ({files.brief(error)})") from error
+
+
+def _check_images(path: Path, part: str, images: h5py.Dataset) -> None:
+    number = images.dtype in (np.uint8, np.uint16) or np.issubdtype(images.dtype, np.floating)
+    if not number or images.ndim not in (3, 4) or images.ndim == 4 and images.shape[3] not in (1, 3):
+        got = f"{images.dtype} {images.shape}"
+        hint = ", channels first" if images.ndim == 4 and images.shape[1] in (1, 3) else ""
+        raise _Odd(
+            f"{path}: {part}/images must be uint8, uint16 or floats, (n, h, w), (n, h, w, 1) or (n, h, w, 3), got "
+            f"{files.brief(got)}{hint}"
+        )
+    if len(images) > MOST_ROWS:
+        raise _Odd(f"{path}: {part} must have at most {MOST_ROWS} images, got {len(images)}")
 
 
 class Rows(Sequence):
@@ -85,7 +94,7 @@ def _own_array(path: Path, file: h5py.File, part: str, name: str) -> h5py.Datase
     if not isinstance(data, h5py.Dataset) or not data.shape:
         raise _Odd(f"{where} must be an array, is something else")
     filters = data.id.get_create_plist()
-    foreign = any(filters.get_filter(i)[0] > _OWN_FILTERS for i in range(filters.get_nfilters()))
+    foreign = any(filters.get_filter(i)[0] not in _OWN_FILTERS for i in range(filters.get_nfilters()))
     if data.external or data.is_virtual or foreign:
         raise _Odd(f"{where} lives in other files or needs a filter plugin")
     if data.id.get_storage_size() * _MOST_PACKED < data.nbytes:
@@ -95,15 +104,28 @@ def _own_array(path: Path, file: h5py.File, part: str, name: str) -> h5py.Datase
     return data
 
 
-def _labels(path: Path, part: str, labels: h5py.Dataset, names: tuple[str, ...]) -> np.ndarray:
-    must = f"{path}: {part}/labels must be integers from 0 to {len(names) - 1}"
+def _labels(
+    path: Path, part: str, labels: h5py.Dataset, names: tuple[str, ...] | None, count: int
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The number of each row, and the names of the numbers."""
+    where = f"{path}: {part}/labels"
+    if labels.shape not in ((count,), (count, 1)):
+        raise _Odd(f"{where} must be one a row, ({count},) or ({count}, 1), got {labels.shape}")
+    if h5py.check_string_dtype(labels.dtype) or labels.dtype.kind == "S":
+        texts = [one.decode() if isinstance(one, bytes) else str(one) for one in labels[()].reshape(-1)]
+        known = names or tuple(sorted(set(texts)))
+        if strange := [one for one in texts if one not in set(known)]:
+            raise _Odd(f"{where} must be among class_names, got {files.brief(strange[0])}")
+        number_of = {name: number for number, name in enumerate(known)}
+        return np.array([number_of[one] for one in texts], np.int64), known
     if not np.issubdtype(labels.dtype, np.integer):
-        raise _Odd(f"{must}, got {files.brief(labels.dtype)}")
-    values = labels[()]
+        raise _Odd(f"{where} must be integers or texts, got {files.brief(labels.dtype)}")
+    values = labels[()].reshape(-1).astype(np.int64)
+    names = names or tuple(str(number) for number in range(int(values.max(initial=0)) + 1))
     if len(values) and not 0 <= values.min() <= values.max() < len(names):
         ends = sorted({int(values.min()), int(values.max())})
-        raise _Odd(f"{must}, got {' to '.join(map(str, ends))}")
-    return values.astype(np.int64)
+        raise _Odd(f"{where} must be integers from 0 to {len(names) - 1}, got {' to '.join(map(str, ends))}")
+    return values, names
 
 
 def _names(path: Path, given: object) -> tuple[str, ...]:

@@ -31,6 +31,52 @@ CIFAR100 = tuple(_CIFAR100.split())
 
 RENDERED = ("room", "street", "boxes")
 
+_ORGANS = (
+    *("bladder", "femur-left", "femur-right", "heart", "kidney-left", "kidney-right", "liver", "lung-left"),
+    *("lung-right", "pancreas", "spleen"),
+)
+# the two-dimensional data sets of MedMNIST (Yang et al. 2023) and their classes in the order of their labels
+MEDMNIST: dict[str, tuple[str, ...]] = {
+    "pathmnist": (
+        *("adipose", "background", "debris", "lymphocytes", "mucus", "smooth muscle", "normal colon mucosa"),
+        *("cancer-associated stroma", "colorectal adenocarcinoma epithelium"),
+    ),
+    "chestmnist": (
+        *("atelectasis", "cardiomegaly", "effusion", "infiltration", "mass", "nodule", "pneumonia", "pneumothorax"),
+        *("consolidation", "edema", "emphysema", "fibrosis", "pleural", "hernia"),
+    ),
+    "dermamnist": (
+        *("actinic keratoses and intraepithelial carcinoma", "basal cell carcinoma", "benign keratosis-like lesions"),
+        *("dermatofibroma", "melanoma", "melanocytic nevi", "vascular lesions"),
+    ),
+    "octmnist": ("choroidal neovascularization", "diabetic macular edema", "drusen", "normal"),
+    "pneumoniamnist": ("normal", "pneumonia"),
+    "retinamnist": ("0", "1", "2", "3", "4"),
+    "breastmnist": ("malignant", "normal, benign"),
+    "bloodmnist": (
+        *("basophil", "eosinophil", "erythroblast"),
+        "immature granulocytes(myelocytes, metamyelocytes and promyelocytes)",
+        *("lymphocyte", "monocyte", "neutrophil", "platelet"),
+    ),
+    "tissuemnist": (
+        *("Collecting Duct, Connecting Tubule", "Distal Convoluted Tubule", "Glomerular endothelial cells"),
+        *("Interstitial endothelial cells", "Leukocytes", "Podocytes", "Proximal Tubule Segments"),
+        "Thick Ascending Limb",
+    ),
+    "organamnist": _ORGANS,
+    "organcmnist": _ORGANS,
+    "organsmnist": _ORGANS,
+}
+# a user's own data sets, and what dataset.root is of them
+OWN = {
+    "image_folder": "folder",
+    "csv": "file",
+    "hdf5": "file",
+    "parquet": "folder or file",
+    "webdataset": "folder or file",
+    **dict.fromkeys(MEDMNIST, "file"),
+}
+
 # in the order of their labels
 CLASS_NAMES: dict[str, tuple[str, ...]] = {
     "digits": DIGITS,

@@ -24,7 +24,8 @@ SYSTEM = (
     *("__macosx", "@eadir", "#recycle", "@recycle", "@recently-snapshot", "@tmp", "#snapshot", "$recycle.bin"),
     *("lost+found", "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
 )
-PARTS = {"train": ("train",), "test": ("test", "val")}  # folders of an ImageFolder's splits
+# the folders of a data set's own parts; where there is no test/, what is called validation is tested on
+TRAIN, VALIDATION, TEST = ("train",), ("val", "valid", "validation"), ("test",)
 
 
 @dataclass
@@ -48,18 +49,30 @@ def is_data(name: str) -> bool:
     return not name.startswith(".") and name.lower() not in SYSTEM
 
 
-def part(root: Path, split: str) -> Path | None:
-    """The folder of a part, "train" or "test", or None where the data set has no test part of its own.
+def parts(root: Path) -> dict[str, Path]:
+    """The folders of a data set by what they are for: train, validation and test, or "" for one without parts.
 
     ValueError unless root is a folder, or where it holds test/ without train/.
     """
     if not root.is_dir():
         raise ValueError(f"dataset.root: must be a folder of images, one folder a class; got {root}")
-    found = {name: root / name for names in PARTS.values() for name in names if (root / name).is_dir()}
-    if found and "train" not in found:
-        raise ValueError(f"dataset.root: must hold train/ beside test/ or val/; got {root}")
-    own = next((found[name] for name in PARTS[split] if name in found), None)
-    return root if own is None and split == "train" else own
+    train, validation, test = (
+        next((root / name for name in names if (root / name).is_dir()), None) for names in (TRAIN, VALIDATION, TEST)
+    )
+    if train is None:
+        if validation or test:
+            raise ValueError(f"dataset.root: must hold train/ beside test/ or val/; got {root}")
+        return {"": root}
+    if test is None:
+        validation, test = None, validation
+    found = {"train": train, "validation": validation, "test": test}
+    return {name: folder for name, folder in found.items() if folder} if test else {"": train}
+
+
+def part(root: Path, split: str) -> Path | None:
+    """The folder of a part, "train" or "test", or None where the data set has no test part of its own."""
+    found = parts(root)
+    return found.get(split, found.get("") if split == "train" else None)
 
 
 def class_names(part: Path) -> list[str]:

@@ -7,64 +7,44 @@ away around it, it keeps its id, and with it its part of the study and its rando
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent import futures
-from dataclasses import astuple, dataclass, field, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from realgap.data import folders, loaders, reading, repeats
-from realgap.store import digests, files
+from realgap.data import grouping
+from realgap.data.readers.registry import PICTURES, TAKE
+from realgap.data.records import Image, Inventory
+from realgap.store import digests
 
 STATE = Path(".snakemake/realgap")
-OWN = ("image_folder", "hdf5")  # data sets that are a user's own
-READERS = 8  # threads that read files side by side
 
 
-@dataclass(frozen=True)
-class Image:
-    """One image of a data set, without its pixels."""
+def take(
+    name: str, root: str | Path, classes: Sequence[str] | None, state: Path = STATE, groups: str | None = None
+) -> Inventory:
+    """The images of these classes in a data set of kind `name`, one of registry.TAKE; None: of all its classes.
 
-    name: str  # of the file below root; of a row of an HDF5 file its part and number
-    class_name: str
-    given: str  # the part that the data set itself puts it in: train, test, or neither ("")
-    bytes: int
-    sha256: str  # of the file; of a row of an HDF5 file of its shape and pixels
-
-    @property
-    def content(self) -> int:
-        """63 bits of its digest: two of a million images share one with a chance of 1 in 10 million."""
-        return int(self.sha256[:16], 16) >> 1
-
-    @property
-    def image_id(self) -> int:
-        """Likewise, of its class and digest: under two labels an image is two."""
-        return int(hashlib.sha256(f"{self.class_name}/{self.sha256}".encode()).hexdigest()[:16], 16) >> 1
-
-
-@dataclass(frozen=True)
-class Inventory:
-    images: tuple[Image, ...]
-    unread: folders.Unread = field(default_factory=folders.Unread)
-
-
-def take(name: str, root: str | Path, classes: Sequence[str], state: Path = STATE) -> Inventory:
-    """The images of these classes in a data set of kind `name`, one of OWN, sorted by name.
-
-    Files are read once and remembered by size and times in a file below `state`. ValueError for a class that is
-    missing from the training part.
+    Files are read once and remembered by size and times in a file below `state`. groups: as grouping.of takes them.
+    ValueError for classes that are missing, with those that they may have been meant for.
     """
     root = Path(root)
-    known = state / f"images-{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]}.json"
+    known = state / f"images-{hashlib.sha256(f'{name} {root.resolve()}'.encode()).hexdigest()[:16]}.json"
     with digests.remembered(known) as of:
-        return _of_file(root, classes, of) if name == "hdf5" else _of_folder(root, classes, of)
+        taken = TAKE[name](root, classes, of)
+    if groups is None:
+        return taken
+    group_of = grouping.of(groups, [image.name for image in taken.images])
+    images = tuple(replace(image, group=group_of[image.name]) for image in taken.images)
+    grouping.check(images)
+    return replace(taken, images=images)
 
 
 def imported(name: str, root: str | Path, class_name: str, state: Path = STATE) -> list[Image]:
     """The images of a class in a folder or file of another generator's, its test part left out, by content."""
-    images = [image for image in take(name, root, [class_name], state).images if image.given != "test"]
+    images = [image for image in take(name, root, [class_name], state).images if image.given in ("", "train")]
     return sorted(images, key=lambda image: (image.sha256, image.name))
 
 
@@ -87,89 +67,23 @@ def read(path: str | Path) -> list[Image]:
     """The images of a file that `as_csv` wrote. ValueError naming the file where it is none."""
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            return [Image(*row[:3], int(row[3]), row[4]) for row in list(csv.reader(file))[1:]]
+            return [Image(*row[:3], int(row[3]), *row[4:6]) for row in list(csv.reader(file))[1:]]
     except (UnicodeDecodeError, csv.Error, ValueError, IndexError, TypeError) as error:
         raise ValueError(f"{path}: must be an inventory of images; delete it and run snakemake again") from error
 
 
+def known(path: str | Path, classes: Sequence[str] | None) -> Inventory:
+    """What a file that `as_csv` wrote lists of these classes; None: of all. Raises as `read` does."""
+    images = read(path)
+    chosen = tuple(classes if classes is not None else sorted({image.class_name for image in images}))
+    return Inventory(chosen, tuple(image for image in images if image.class_name in chosen))
+
+
 def pictures(
     name: str, root: str | Path, chosen: Sequence[Image], how: Mapping[str, Any] | None = None
-) -> Sequence[np.ndarray]:
-    """The images, each decoded when it is asked for: uint8 (h, w, 3). ValueError for one that is another by now.
+) -> Iterator[tuple[int, np.ndarray]]:
+    """(place among the chosen, uint8 (h, w, 3)) of each, in the order in which they are stored, one at a time.
 
-    how: keywords of realgap.data.reading.read.
+    how: keywords of realgap.data.reading.read. ValueError for one that is another by now.
     """
-    return _of_rows(Path(root), chosen) if name == "hdf5" else _Files(Path(root), chosen, dict(how or {}))
-
-
-def _of_folder(root: Path, classes: Sequence[str], of: Callable) -> Inventory:
-    found, unread = [], folders.Unread()
-    parts = {split: folders.part(root, split) for split in ("train", "test")}
-    for split, part in parts.items():
-        for class_name in classes if part else ():
-            if class_name not in folders.class_names(part):
-                raise ValueError(f"dataset.classes: {part} must hold the folder {class_name}; it does not")
-            given = split if parts["test"] else ""
-            found += [(path, class_name, given) for path in folders.pictures(part / class_name, unread)]
-    with futures.ThreadPoolExecutor(READERS) as threads:
-        own = list(threads.map(of, [path for path, *_ in found]))
-    images = [
-        Image(path.relative_to(root).as_posix(), class_name, given, path.stat().st_size, sha256)
-        for (path, class_name, given), sha256 in zip(found, own, strict=True)
-    ]
-    return Inventory(tuple(sorted(images, key=lambda image: image.name)), unread)
-
-
-def _of_file(path: Path, classes: Sequence[str], of: Callable) -> Inventory:
-    rows = [Image(*row) for row in of(path, _rows) if path.is_file()]
-    if missing := [name for name in classes if name not in {image.class_name for image in rows}]:
-        raise ValueError(f"dataset.classes: {path} must hold images of {missing[0]}; it has none")
-    return Inventory(tuple(image for image in rows if image.class_name in classes), folders.Unread())
-
-
-def _rows(path: Path) -> list[tuple]:
-    """The fields of an Image for each row of an HDF5 file."""
-    parts = {split: loaders.hdf5(path, split) for split in ("train", "test")}
-    return [
-        (
-            f"{split}/{row}",
-            part.class_names[label],
-            split if parts["test"] else "",
-            image.nbytes,
-            repeats.pixels_of(image),
-        )
-        for split, part in parts.items()
-        if part is not None
-        for row, (image, label) in enumerate(zip(part.images, part.labels, strict=True))
-    ]
-
-
-class _Files(Sequence):
-    """The images of files, each decoded when it is asked for."""
-
-    def __init__(self, root: Path, chosen: Sequence[Image], how: Mapping[str, Any]) -> None:
-        self.root, self.chosen, self.how = root, chosen, how
-
-    def __len__(self) -> int:
-        return len(self.chosen)
-
-    def __getitem__(self, row: int) -> np.ndarray:
-        path = self.root / self.chosen[row].name
-        _check_same(path, files.sha256(path), self.chosen[row])
-        return reading.read(path, **self.how)
-
-
-def _of_rows(path: Path, chosen: Sequence[Image]) -> list[np.ndarray]:
-    """The images of rows of an HDF5 file."""
-    parts = {split: loaders.hdf5(path, split) for split in {image.name.partition("/")[0] for image in chosen}}
-    found = []
-    for image in chosen:
-        split, _, row = image.name.partition("/")
-        found.append(parts[split].images[int(row)])
-        _check_same(path, repeats.pixels_of(found[-1]), image)
-    return found
-
-
-def _check_same(path: Path, sha256: str, image: Image) -> None:
-    if sha256 != image.sha256:
-        raise ValueError(f"{path}: must be as it was when snakemake began, {image.name} is not; run it again")
+    return PICTURES[name](Path(root), chosen, dict(how or {}))

@@ -72,7 +72,7 @@ def hdf5(root: Path, split: str) -> Dataset | None:
     """A file with train/images uint8 (n, h, w, 3), train/labels int (n,), the same under test/ if it has one.
 
     The attribute class_names of the file gives the labels' names. Links to other files and filters that
-    need plugins are refused.
+    need plugins are refused. As it is, for pre-training; a study takes the inventory of one (realgap.data.inventory).
     """
     if (train := arrays.read(root, "train")) is None:
         raise ValueError(f"{root}: must hold train/images, train/labels and class_names; it has no train")
@@ -80,7 +80,7 @@ def hdf5(root: Path, split: str) -> Dataset | None:
         return None
     images, labels, names = own
     first = 0 if split == "train" else len(train[1])
-    return Dataset(images, labels, first + np.arange(len(labels)), names)
+    return Dataset(_Shown(images, f"{root}: {split}/images"), labels, first + np.arange(len(labels)), names)
 
 
 def read_by(dataset: Dataset, **how: Any) -> Dataset:
@@ -111,6 +111,19 @@ class ImageFiles(Sequence):
 
     def __getitem__(self, row: int) -> np.ndarray:
         return reading.read(self.paths[row], **self.how)
+
+
+class _Shown(Sequence):
+    """Rows of an array as images uint8 (h, w, 3), each when it is asked for."""
+
+    def __init__(self, rows: Sequence[np.ndarray], name: str) -> None:
+        self.rows, self.name = rows, name
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return reading.of_array(self.rows[row], f"{self.name}, row {row}")
 
 
 def _cifar(kind: str, root: Path, split: str) -> Dataset:

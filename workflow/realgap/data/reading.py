@@ -1,7 +1,10 @@
 """Picture files as uint8 RGB. How a file of more than 8 bits or one with transparent pixels looks is never guessed."""
 
-from collections.abc import Sequence
+import io
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -17,32 +20,90 @@ _BITS, _PHOTOMETRIC, _ORIENTATION, _PLANES, _SAMPLE_FORMAT = 258, 262, 274, 284,
 _WHITE_IS_ZERO, _RGB, _INTERLEAVED, _SIGNED = 0, 2, 1, 2
 
 
-def read(path: str | Path, value_range: Sequence[float] | None = None, background: str | None = None) -> np.ndarray:
+def read(
+    path: str | Path,
+    value_range: Sequence[float] | None = None,
+    background: str | None = None,
+    side: int | None = None,
+) -> np.ndarray:
     """A picture file as uint8 (h, w, 3): upright, the first frame, grey repeated.
 
     value_range: the values that are black and white in files of more than 8 bits. Without it only unsigned 16 bits are
     read, where an image reaches the upper half of them (or is black). background: one of BACKGROUNDS, for what is seen
-    through transparent pixels. Raises ValueError naming a file that is no picture, is cut off, is too large to be one
-    (Pillow's limit), or whose look these leave open; OSError naming one that the system cannot read.
+    through transparent pixels. side: a large JPEG may be decoded at a half, a quarter or an eighth of its sides, as
+    long as the shorter one keeps twice so many pixels. Raises ValueError naming a file that is no picture, is cut off,
+    is too large to be one (Pillow's limit), or whose look these leave open; OSError naming one that the system cannot
+    read.
     """
     if not Path(path).is_file():
         raise ValueError(f"{path}: must be a file, and is none")
+    return _decoded(path, str(path), lambda: np.fromfile(path, np.uint8), value_range, background, side)
+
+
+def decode(
+    encoded: bytes,
+    name: str,
+    value_range: Sequence[float] | None = None,
+    background: str | None = None,
+    side: int | None = None,
+) -> np.ndarray:
+    """The bytes of a picture file likewise; name: what a message calls it."""
+    file = io.BytesIO(encoded)
+    return _decoded(file, name, lambda: np.frombuffer(encoded, np.uint8), value_range, background, side)
+
+
+def of_array(
+    values: np.ndarray,
+    name: str,
+    value_range: Sequence[float] | None = None,
+    background: str | None = None,
+    side: Any = None,
+) -> np.ndarray:
+    """Values (h, w), (h, w, 1) or (h, w, 3) as uint8 (h, w, 3), grey repeated; more than 8 bits as `read` has them."""
+    if values.ndim == 2:
+        values = values[..., None]
+    if values.ndim != 3 or values.shape[2] not in (1, 3):
+        raise ValueError(f"{name}: must be (h, w), (h, w, 1) or (h, w, 3); got {values.shape}")
+    if values.dtype != np.uint8:
+        try:
+            values = from_unit(_unit(values.astype(np.float64), values.dtype == np.uint16, value_range))
+        except _Unclear as error:
+            raise ValueError(f"{name}: {error}") from error
+    return np.repeat(values, 3, axis=2) if values.shape[2] == 1 else np.ascontiguousarray(values)
+
+
+def _decoded(
+    source: str | Path | io.BytesIO,
+    name: str,
+    raw: Callable[[], np.ndarray],
+    value_range: Sequence[float] | None,
+    background: str | None,
+    side: int | None,
+) -> np.ndarray:
     try:
-        with Image.open(path, formats=tuple(FORMATS)) as file:
+        with Image.open(source, formats=tuple(FORMATS)) as file:
             _refuse_inverted(file)
             if file.mode in _GREY:
                 return _deep_grey(file, value_range, background)
             if _is_deep(file):
-                return _deep_colour(file, path, value_range, background)
+                return _deep_colour(file, raw, value_range, background)
+            _reduce(file, side)
             return _eight_bits(ImageOps.exif_transpose(file), background)
     except _Unclear as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{name}: {error}") from error
     except MemoryError:
         raise
     except Exception as error:  # decoders raise whatever comes of a broken file
         if isinstance(error, OSError) and error.errno:
-            raise OSError(error.errno, f"{path}: could not be read: {error.strerror}") from error
-        raise ValueError(f"{path}: must be a picture that Pillow can read; {error}") from error
+            raise OSError(error.errno, f"{name}: could not be read: {error.strerror}") from error
+        raise ValueError(f"{name}: must be a picture that Pillow can read; {error}") from error
+
+
+def _reduce(file: Image.Image, side: int | None) -> None:
+    """Let a JPEG decode fewer pixels, where its shorter side has more than `side` needs."""
+    if side is not None and file.format == "JPEG" and min(file.size) >= 4 * side:
+        share = 2 * side / min(file.size)
+        file.draft(file.mode, (math.ceil(file.width * share), math.ceil(file.height * share)))
 
 
 class _Unclear(ValueError):
@@ -90,7 +151,10 @@ def _deep_grey(file: Image.Image, value_range: Sequence[float] | None, backgroun
 
 
 def _deep_colour(
-    file: Image.Image, path: str | Path, value_range: Sequence[float] | None, background: str | None
+    file: Image.Image,
+    raw: Callable[[], np.ndarray],
+    value_range: Sequence[float] | None,
+    background: str | None,
 ) -> np.ndarray:
     import cv2  # Pillow has no mode for such images
 
@@ -100,7 +164,7 @@ def _deep_colour(
         raise _Unclear("must be interleaved RGB, with alpha or without, to have more than 8 bits a colour; convert it")
     if file.getexif().get(_ORIENTATION, 1) != 1:
         raise _Unclear("must be stored upright to have more than 8 bits a colour; turn it")
-    values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    values = cv2.imdecode(raw(), cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16 or values.ndim != 3 or values.shape[2] not in (3, 4):
         raise _Unclear("must be a picture that OpenCV can read to have more than 8 bits a colour")
     unit = _unit(values[..., 2::-1].astype(np.float64), True, value_range)
@@ -120,6 +184,7 @@ def _unit(values: np.ndarray, unsigned: bool, value_range: Sequence[float] | Non
             return values / 65535
         bits = "16 bits" if unsigned else "32 or signed bits"
         white = next((white for white in _WHITE if high <= white), f"{high:g}")
+        white = 1 if not unsigned and high <= 1 else white
         raise _Unclear(
             f"values of {bits} go from {low:g} to {high:g}, which may be dark or of another range; set "
             f"dataset.value_range to the values that are black and white, such as [{min(low, 0):g}, {white}]"

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -21,10 +21,10 @@ MEANING = {
 # likewise of images that are trained or validated on, which stay
 TRAINED = {"trained_labels": MEANING["labels"], "trained_class": MEANING["class"]}
 
-Pairs = Iterable[tuple[str, np.ndarray]]  # a class and an image uint8 (h, w, 3), of any size
+Looks = Sequence[tuple[str, str, np.ndarray]]  # the class of an image, and what `look_at` gives for it
 
 
-def screen(test: Pairs, seen: Pairs, near: float) -> tuple[np.ndarray, dict[str, int]]:
+def screen(test: Looks, seen: Looks, near: float) -> tuple[np.ndarray, dict[str, int]]:
     """Which of the test images to keep, bool (n,), and how many images repeat others by each reason above.
 
     seen: a test image has the pixels of an image that is trained or validated on. near: the colours of the two
@@ -32,12 +32,12 @@ def screen(test: Pairs, seen: Pairs, near: float) -> tuple[np.ndarray, dict[str,
     labels: a test image has the pixels of one of another class. class: of one before it in its class. trained_labels,
     trained_class: the same among the images of `seen`.
     """
-    known, small_seen = _looked_at(seen)
-    own, small = _looked_at(test)
-    pixels_seen = {pixels for _, pixels in known}
-    alike = np.zeros(len(own), bool)
-    if near < 1 and own and known:
-        alike = screening.closest(small, small_seen).similarity >= near
+    pixels_seen = {pixels for _, pixels, _ in seen}
+    alike = [False] * len(test)
+    if near < 1 and test and seen:
+        small, small_seen = (np.stack([look for *_, look in images]) for images in (test, seen))
+        alike = (screening.closest(small, small_seen).similarity >= near).tolist()
+    own, known = ([(class_name, pixels) for class_name, pixels, _ in images] for images in (test, seen))
     why = [
         "seen" if pixels in pixels_seen else "near" if is_alike else reason
         for (_, pixels), is_alike, reason in zip(own, alike, _within(own), strict=True)
@@ -63,13 +63,9 @@ def pixels_of(image: np.ndarray) -> str:
     return hashlib.sha256(f"{image.shape}\n".encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
-def _looked_at(pairs: Pairs) -> tuple[list[tuple[str, str]], np.ndarray]:
-    """Of each image its class and the digest of its pixels, and what it looks like, uint8 (n, 32, 32, 3)."""
-    names, small = [], []
-    for class_name, image in pairs:
-        names.append((class_name, pixels_of(image)))
-        small.append(imaging.resize([image], SCREENED_PX)[0])
-    return names, np.stack(small) if small else np.zeros((0, SCREENED_PX, SCREENED_PX, 3), np.uint8)
+def look_at(image: np.ndarray) -> tuple[str, np.ndarray]:
+    """What repeats are found by: digest of an image's size and pixels, and the image small, uint8 (32, 32, 3)."""
+    return pixels_of(image), imaging.resize([image], SCREENED_PX)[0]
 
 
 def _within(images: Sequence[tuple[str, str]]) -> list[str]:

@@ -6,7 +6,7 @@ same id and label. In the shuffled order of a class the first images are trained
 kept for validation: neither changes when the number of the other does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,28 +63,30 @@ def held_out_rows(
     class_names: Sequence[str],
     per_class: int | None,
     seed: int,
-    trained: int = 0,
+    trained: int | Mapping[str, int] = 0,
     validation: int = 0,
 ) -> np.ndarray:
     """Row numbers of the test images, in file order: all that are neither trained nor validated on.
 
-    `per_class` takes at most so many of each class. Raises ValueError when nothing is left of a class.
+    `per_class` takes at most so many of each class; `trained` of each, or by class. Raises ValueError when nothing is
+    left of a class.
     """
     rows = []
     for name in class_names:
         order = shuffled_class(dataset, name, seed)
-        rows.append(order[trained : len(order) - validation][:per_class])
+        seen = trained[name] if isinstance(trained, Mapping) else trained
+        rows.append(order[seen : len(order) - validation][:per_class])
         if not len(rows[-1]):
             raise ValueError(
-                f"dataset.images_per_class: must leave images of {name!r} to test on, got {trained} of {len(order)}"
+                f"dataset.images_per_class: must leave images of {name!r} to test on, got {seen} of {len(order)}"
             )
     return np.sort(np.concatenate(rows))
 
 
-def take(dataset: Dataset, rows: np.ndarray, image_size: int) -> dict[str, np.ndarray]:
-    """The arrays of an "images" shard for some rows, resized to image_size pixels."""
+def take(dataset: Dataset, rows: np.ndarray, image_size: int, fit: str = imaging.CROP) -> dict[str, np.ndarray]:
+    """The arrays of an "images" shard for some rows, resized to image_size pixels as images.resize_one has it."""
     return {
-        "images": imaging.resize([dataset.images[row] for row in rows], image_size),
+        "images": np.stack([imaging.resize_one(dataset.images[row], image_size, fit) for row in rows]),
         "labels": dataset.labels[rows].astype(np.int64),
         "image_ids": dataset.image_ids[rows].astype(np.int64),
         "variants": np.zeros(len(rows), dtype=np.int32),

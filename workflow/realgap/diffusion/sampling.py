@@ -17,9 +17,10 @@ from realgap.base_model.denoiser import Predict
 T = TypeVar("T")
 
 
-def items(image_ids: np.ndarray, variants: int) -> list[tuple[int, int]]:
-    """(image_id, variant) of every sample to draw, variants of an image side by side."""
-    return [(int(i), v) for i in image_ids for v in range(variants)]
+def items(image_ids: np.ndarray, variants: int | np.ndarray) -> list[tuple[int, int]]:
+    """(image_id, variant) of every sample to draw, variants of an image side by side; so many of each, or (n,)."""
+    of_each = np.broadcast_to(variants, len(image_ids)).tolist()
+    return [(int(i), v) for i, n in zip(image_ids, of_each, strict=True) for v in range(n)]
 
 
 def initial_latents(items: Sequence[tuple[int, int]], shape: tuple[int, ...], seed: int) -> np.ndarray:

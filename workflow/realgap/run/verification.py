@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from realgap.classifier import storage
-from realgap.report import sections, tables
+from realgap.report import metrics, sections, tables
 from realgap.store import files, shards
 
 
@@ -89,6 +89,7 @@ TABLES = {
     "table.csv": lambda predictions, margin: tables.table(tables.accuracies(predictions)),
     "verdicts.csv": tables.verdicts,
     "pairs.csv": tables.pairs,
+    "metrics.csv": lambda predictions, margin: metrics.table(predictions),
 }
 
 

@@ -1,5 +1,7 @@
 """Which number stands for which class: written into every file of a study, and compared wherever two of them meet."""
 
+import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +10,17 @@ import numpy as np
 from realgap.store import files
 
 KEY = "class_labels"  # of a file's attributes: {name: label} of the classes of its rows
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def folder(class_name: str) -> str:
+    """What a class's files are called: its name, or, for a name that is no file's, its letters and a digest of it."""
+    if _PLAIN.fullmatch(class_name):
+        return class_name
+    letters = "".join(one if one.isascii() and one.isalnum() else "_" for one in class_name)[:40]
+    return f"{letters}-{hashlib.sha256(class_name.encode()).hexdigest()[:8]}".lstrip("_-")
 
 
 def joint(made: Mapping[Any, Mapping[str, Any]]) -> dict[str, int]:

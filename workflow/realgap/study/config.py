@@ -14,8 +14,8 @@ import yaml
 from realgap import analyses
 from realgap.base_model import check as base_model_check
 from realgap.cost import sizes
-from realgap.data import catalog
-from realgap.study import limits, paths, renamed, sources
+from realgap.data import catalog, grouping
+from realgap.study import counts, limits, names, paths, renamed, sources
 
 RESERVED = ("comparisons", "downloads", "pretraining", "published", "reported")  # folders of results/ with a use
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
@@ -38,6 +38,7 @@ def schema() -> dict[str, Any]:
     """The JSON schema of a study: that of SCHEMA, with the sources and the section of every registered analysis."""
     made = yaml.safe_load(SCHEMA.read_text())
     made["properties"]["sources"] = sources.schema()
+    made["properties"]["dataset"]["properties"]["name"]["enum"] += list(catalog.OWN)
     # the network of every row is the study's: analyses look at one layer of it
     trained = made["properties"]["classifier"]["properties"]
     own = {key: setting for key, setting in trained.items() if key != "architecture"}
@@ -58,10 +59,31 @@ def _validator(path: Path) -> jsonschema.protocols.Validator:
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Raise ValueError with one line that names key, what it must be and what it is."""
+    """Raise ValueError with one line that names key, what it must be and what it is.
+
+    Where numbers of images follow from what is in a user's own data set, `check_counts` is for later.
+    """
     renamed.check(config)
     check_schema(config, SCHEMA)
     _check_across_keys(config)
+    if not counts.is_open(config):
+        check_counts(counts.settled(config, {} if config["dataset"]["name"] in catalog.OWN else None))
+
+
+def check_counts(config: Mapping[str, Any]) -> None:
+    """Raise ValueError as `check` where numbers of images do not fit; config: as counts.settled gives it."""
+    dataset = config["dataset"]
+    _check_counts(dataset, counts.per_class(config))
+    kept = config["sampling"]["full_size_per_class"]
+    most = min(counts.smallest(config), sizes.settled(config)["dataset"]["images_per_shard"])
+    if kept > most:
+        raise ValueError(
+            f"config: sampling.full_size_per_class: must be at most {most}, the images of a class's first shard; "
+            f"got {kept}"
+        )
+    sources.check_counts(config)
+    _check_analyses(config)
+    _check_classifier(config)
 
 
 def check_files(paths: Iterable[str | Path]) -> None:
@@ -118,12 +140,6 @@ def _at(config: Any, path: Iterable[str | int]) -> Any:
     return config
 
 
-def classes(config: Mapping[str, Any]) -> list[str]:
-    """The names of the study's classes; "all" is every class of the data set, in the order of the labels."""
-    chosen = config["dataset"]["classes"]
-    return list(catalog.CLASS_NAMES[config["dataset"]["name"]]) if chosen == "all" else chosen
-
-
 def differences(config: Mapping[str, Any], default: Mapping[str, Any], above: str = "") -> list[tuple[str, Any, Any]]:
     """(key, default, here) of every value that is not the default's, keys dotted; None where one has no such key."""
     found = []
@@ -143,16 +159,23 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
     paths.check_names(config)
     dataset = config["dataset"]
     known = catalog.CLASS_NAMES.get(dataset["name"])
-    if dataset["classes"] == "all":
-        if not known:
-            raise ValueError(f"config: dataset.classes: must be a list of names for {dataset['name']}; got 'all'")
-    elif known and (unknown := [name for name in dataset["classes"] if name not in known]):
-        raise ValueError(f"config: dataset.classes: must be among {', '.join(known)}; got {unknown[0]!r}")
+    if dataset["classes"] != "all" and known and (strange := [one for one in dataset["classes"] if one not in known]):
+        raise ValueError(
+            f"config: dataset.classes: must be among {', '.join(known)}; got {names.unknown(strange, known)}"
+        )
+    asks = any(isinstance(one, str) for one in _each(dataset["images_per_class"]))
+    if asks and dataset["name"] == "digits":
+        raise ValueError("config: dataset.images_per_class: must be a number for digits, the rest of them is tested on")
+    if asks and dataset["name"] not in {*catalog.OWN, *catalog.TRAINING_IMAGES}:
+        raise ValueError(
+            "config: dataset.images_per_class: must be a number for a data set whose own are not known beforehand; got "
+            f"{_short(dataset['images_per_class'])}"
+        )
     if dataset["root"] is None and dataset["name"] not in ("digits", "rendered"):
         raise ValueError(f"config: dataset.root: must be a path for {dataset['name']}; got null")
     # a study that knows what its data set held needs it no more
     listed = Path(f"results/{config['study']}/inventory.csv").exists()
-    if dataset["name"] in ("image_folder", "hdf5") and not listed and not Path(dataset["root"]).exists():
+    if dataset["name"] in catalog.OWN and not listed and not Path(dataset["root"]).exists():
         raise ValueError(f"config: dataset.root: must be the path of your data; got {dataset['root']!r}, nothing there")
     base_model = config["base_model"]
     paths.check_kinds(config)
@@ -162,29 +185,26 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
     path = Path(base_model["path"])
     if path.is_file() or (path / "model_index.json").is_file() or base_model["hub"] is None:
         base_model_check.check(path, base_model["resolution"])
-    kept, most = (
-        config["sampling"]["full_size_per_class"],
-        min(dataset["images_per_class"], sizes.settled(config)["dataset"]["images_per_shard"]),
-    )
-    if kept > most:
-        raise ValueError(
-            f"config: sampling.full_size_per_class: must be at most {most}, the images of a class's first shard; "
-            f"got {kept}"
-        )
-    _check_counts(dataset, classes(config))
     sources.check(config)
-    _check_analyses(config)
-    _check_classifier(config)
 
 
 def _check_reading(config: Mapping[str, Any]) -> None:
     """How files are read is said of files alone, and black is below white."""
     dataset = config["dataset"]
-    of_files = dataset["name"] == "image_folder" or "folder" in (one["kind"] for one in config["sources"].values())
+    of_files = dataset["name"] in catalog.OWN or "folder" in (one["kind"] for one in config["sources"].values())
     for key in ("value_range", "background"):
         if dataset[key] is not None and not of_files:
             raise ValueError(
                 f"config: dataset.{key}: must be null where no images are read from files; got {dataset[key]!r}"
+            )
+    if (groups := dataset["groups"]) is not None:
+        if dataset["name"] not in catalog.OWN:
+            raise ValueError(f"config: dataset.groups: must be null unless the images are your own; got {groups!r}")
+        if groups.lower().endswith(".csv"):
+            paths.must_be("a CSV file or a pattern", "dataset.groups", groups)
+        elif groups.count(grouping.GROUP) != 1:
+            raise ValueError(
+                f"config: dataset.groups: must be a CSV file or a pattern with {grouping.GROUP} once; got {groups!r}"
             )
     black, white = dataset["value_range"] or (0, 1)
     if black >= white:
@@ -193,13 +213,16 @@ def _check_reading(config: Mapping[str, Any]) -> None:
         )
 
 
-def _check_counts(dataset: Mapping[str, Any], names: Iterable[str]) -> None:
+def _each(given: Any) -> list[Any]:
+    return list(given.values()) if isinstance(given, Mapping) else [given]
+
+
+def _check_counts(dataset: Mapping[str, Any], wanted: Mapping[str, int]) -> None:
     """As many images of each class as the study asks for, where a data set's are known before it is there."""
     label_of: dict[int, str] = {}
     known = catalog.TRAINING_IMAGES.get(dataset["name"])
-    taken = dataset["images_per_class"] + dataset["validation_images_per_class"]
-    for name in names:
-        label = catalog.label(dataset["name"], name)
+    for name, count in wanted.items():
+        label, taken = catalog.label(dataset["name"], name), count + dataset["validation_images_per_class"]
         if label_of.setdefault(label, name) != name:
             raise ValueError(f"config: dataset.classes: must be named otherwise, {label_of[label]} has {name}'s label")
         if known and taken > (most := known[label] - (dataset["name"] == "digits")):
@@ -226,10 +249,25 @@ def _check_analyses(config: Mapping[str, Any]) -> None:
             raise ValueError(f"config: features.weights: must be where those of {extractor} are; got None")
         folder = extractor != "inception"
         paths.must_be(f"the {'folder' if folder else 'file'} of {extractor}'s", "features.weights", weights, folder)
-    named = {**config, "dataset": {**config["dataset"], "classes": classes(config)}}
     for name, analysis in analyses.registered().items():
         if name in config["analyses"] and hasattr(analysis, "check"):
-            analysis.check(named)
+            analysis.check(config)
+
+
+def check_tested(config: Mapping[str, Any], tested: Mapping[str, int]) -> None:
+    """Raise ValueError where a class has too few test images for an analysis; tested: class -> test images."""
+    for name, analysis in analyses.registered().items():
+        if name in config["analyses"] and hasattr(analysis, "fewest_tested"):
+            key, needed = analysis.fewest_tested(config)
+            if few := {one: count for one, count in tested.items() if count < needed}:
+                said = ", ".join(f"{one!r} ({count})" for one, count in few.items())
+                raise ValueError(
+                    f"config: {key}: must be at most the test images of each class, or leave {name} out of analyses; "
+                    f"got {needed}, and fewer of {said}"
+                    if key != "analyses"
+                    else f"config: analyses: must leave out {name} where a class has fewer than {needed} test images; "
+                    f"got {said}"
+                )
 
 
 def _check_classifier(config: Mapping[str, Any]) -> None:
@@ -243,7 +281,7 @@ def _check_classifier(config: Mapping[str, Any]) -> None:
     classifier_check.check(
         architecture,
         config["dataset"]["image_size"],
-        len(classes(config)),
+        len(config["dataset"]["classes"]),
         layer if "saliency" in config["analyses"] else None,
         bool(features and features & set(config["analyses"])),
     )
@@ -263,7 +301,7 @@ def _sentence(error: jsonschema.ValidationError) -> str:
         case "enum":
             return f"config: {key}: must be one of {', '.join(map(str, error.validator_value))}; got {got}"
         case "type":
-            return f"config: {key}: must be of type {error.validator_value}; got {got}"
+            return f"config: {key}: must be of type {_either(error.validator_value)}; got {got}"
         case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum" | "minItems" | "multipleOf":
             words = {
                 "minimum": "at least",
@@ -282,6 +320,12 @@ def _sentence(error: jsonschema.ValidationError) -> str:
             return f"config: {key}: {error.schema.get('description', 'must match ' + error.validator_value)}; got {got}"
         case _:
             return f"config: {key}: {error.message}"
+
+
+def _either(types: str | list[str]) -> str:
+    if isinstance(types, str):
+        return types
+    return f"{', '.join(types[:-1])} or {types[-1]}"
 
 
 def _short(value: Any) -> str:

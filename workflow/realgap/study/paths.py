@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from realgap.data import catalog
+
 KEYS = (
     "dataset.root",
     "base_model.path",
@@ -34,7 +36,10 @@ def check_kinds(config: Mapping[str, Any]) -> None:
     """Raise ValueError with one line for a path of a file where a folder must be, and the like."""
     kind = config["dataset"]["name"]
     if (root := config["dataset"]["root"]) is not None and Path(root).exists():
-        must_be(f"a {'file' if kind == 'hdf5' else 'folder'} for {kind}", "dataset.root", root, folder=kind != "hdf5")
+        what = catalog.OWN.get(kind, "folder")
+        must_be(f"a {what} for {kind}", "dataset.root", root, "folder" in what and not Path(root).is_file())
+        if what == "folder":
+            must_be(f"a {what} for {kind}", "dataset.root", root, folder=True)
     must_be("a text file", "prompts.templates", config["prompts"]["templates"])
     pairs = config["geometry"]["shadow_pairs"]  # which may be made later
     if pairs is not None and Path(pairs).exists():

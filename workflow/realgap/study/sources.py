@@ -12,7 +12,7 @@ from typing import Any
 
 from realgap.base_model.samplers import SAMPLERS
 from realgap.selection import CRITERIA
-from realgap.study import recipes
+from realgap.study import counts, recipes
 
 REAL = recipes.REAL
 SMALLEST_PX = 128  # side from which on lines can be measured (realgap.geometry.vanishing)
@@ -214,9 +214,18 @@ class Source:
         """What a sampled source is conditioned on: prompts, inversion or class_inversion."""
         return self.settings.get("conditioning", self.kind)
 
+    @property
+    def one_each(self) -> bool:
+        """Whether it makes one image of each real one, whatever the study says."""
+        return KINDS[self.kind].one_each
+
+    @property
+    def own_samples(self) -> int | None:
+        """Images that it makes of each real one, whatever the study says; None: as many as that."""
+        return 1 if self.one_each else self.settings.get("samples_per_image")
+
     def samples_per_image(self, usual: int) -> int:
-        own = 1 if KINDS[self.kind].one_each else self.settings.get("samples_per_image")
-        return usual if own is None else own
+        return usual if self.own_samples is None else self.own_samples
 
 
 def descriptions(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
@@ -322,6 +331,27 @@ def check(config: Mapping[str, Any]) -> None:
         _check_batch(name, config)
 
 
+def check_counts(config: Mapping[str, Any]) -> None:
+    """Raise ValueError where a class has too few images for a source; config: as counts.settled gives it."""
+    fewest, most = counts.smallest(config), max(counts.per_class(config).values())
+    if (total := config["sampling"]["samples_per_class"]) is not None and total < most:
+        raise ValueError(
+            f"config: sampling.samples_per_class: must be at least {most}, the real images of the largest class, or "
+            f"null; got {total}"
+        )
+    for source in used(config).values():
+        if source.kind == "selection" and fewest < (folds := config["selection"]["folds"]):
+            raise ValueError(
+                f"config: dataset.images_per_class: must be at least selection.folds, {folds}, for judges that have "
+                f"not seen an image; got {fewest}"
+            )
+        if source.settings.get("interpolation_strength") and fewest < 2:
+            raise ValueError(
+                f"config: sources.{source.name}.interpolation_strength: must be 0 when dataset.images_per_class is 1 "
+                f"(no partner to mix with), got {source.settings['interpolation_strength']}"
+            )
+
+
 def _check_batch(training_set: str, config: Mapping[str, Any]) -> None:
     """Each source needs an image in every batch."""
     parts, known, classifier = parts_of(training_set), of(config), recipes.classifier(config, training_set)
@@ -342,11 +372,6 @@ def _check_source(source: Source, dataset: Mapping[str, Any]) -> None:
     root = Path(source.settings.get("root", "."))
     if source.kind == "folder" and not (root.is_dir() or root.is_file()):
         raise ValueError(f"{where}.root: must be where the images are; got {source.settings['root']!r}, nothing there")
-    if source.settings.get("interpolation_strength") and dataset["images_per_class"] < 2:
-        raise ValueError(
-            f"{where}.interpolation_strength: must be 0 when dataset.images_per_class is 1 (no partner to mix with), "
-            f"got {source.settings['interpolation_strength']}"
-        )
     if source.conditioning == "class_inversion" and source.settings["unconditional"] == "class":
         raise ValueError(f"{where}.unconditional: must be dataset or prompt for one embedding a class; got 'class'")
     if source.kind == "img2img" and source.conditioning == "prompts" and source.settings["unconditional"] != "prompt":
@@ -360,16 +385,18 @@ def _check_selection(source: Source, config: Mapping[str, Any]) -> None:
     if own["of"] not in known or known[own["of"]].kind == "selection":
         able = ", ".join(name for name, one in known.items() if one.kind != "selection")
         raise ValueError(f"{where}.of: must be one of the sources {able}; got {own['of']!r}")
+    if config["sampling"]["samples_per_class"] is not None and None in (
+        source.own_samples,
+        known[own["of"]].own_samples,
+    ):
+        raise ValueError(
+            f"{where}.samples_per_image: must be a number, and {own['of']}'s, where samples_per_class is given"
+        )
     needed, made = own["candidates"] * source.samples_per_image(usual), known[own["of"]].samples_per_image(usual)
     if made != needed:
         raise ValueError(
             f"config: sources.{own['of']}.samples_per_image: must be {needed}, for {own['candidates']} candidates of "
             f"each image of {source.name}; got {made}"
-        )
-    if dataset["images_per_class"] < config["selection"]["folds"]:
-        raise ValueError(
-            f"config: dataset.images_per_class: must be at least selection.folds, {config['selection']['folds']}, for "
-            f"judges that have not seen an image; got {dataset['images_per_class']}"
         )
     if "geometry" in own["criteria"] and dataset["image_size"] < SMALLEST_PX:
         raise ValueError(

@@ -1,5 +1,8 @@
 """Where the classifiers fail."""
 
+from collections.abc import Mapping
+from typing import Any
+
 TITLE = "Where do the classifiers fail?"
 SETTINGS = {
     "confidence_bins": {
@@ -15,3 +18,8 @@ SETTINGS = {
         "maximum": 100,
     },
 }
+
+
+def fewest_tested(config: Mapping[str, Any]) -> tuple[str, int]:
+    """The test images that each class needs, and by which key."""
+    return "errors.distance_bins", config["errors"]["distance_bins"]

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from realgap.study import counts
+
 TITLE = "How far are generated images from real ones, and what do they cover?"
 SETTINGS = {
     "images_per_class": {
@@ -25,5 +27,10 @@ SETTINGS = {
 def check(config: Mapping[str, Any]) -> None:
     """A ball of neighbours needs a second image of the class."""
     dataset = config["dataset"]
-    if min(dataset["images_per_class"], dataset["test_images_per_class"] or math.inf) < 2:
+    if min(counts.smallest(config), dataset["test_images_per_class"] or math.inf) < 2:
         raise ValueError("config: analyses: must leave out fidelity where a class has 1 real image; got fidelity")
+
+
+def fewest_tested(config: Mapping[str, Any]) -> tuple[str, int]:
+    """The test images that each class needs, and by which key: a distance to a neighbour needs two."""
+    return "analyses", 2

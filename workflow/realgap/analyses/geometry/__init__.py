@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from realgap.study import counts
 from realgap.study.limits import CUE_FOLDS
 
 TITLE = "Do the lines bend?"
@@ -71,7 +72,7 @@ def check(config: Mapping[str, Any]) -> None:
         raise ValueError(
             f"config: geometry.detector: must be lsd or an ONNX file; got {own['detector']!r}, no such file"
         )
-    kept = config["sampling"]["full_size_per_class"] or dataset["images_per_class"]
+    kept = config["sampling"]["full_size_per_class"] or counts.smallest(config)
     measured = len(dataset["classes"]) * min(own["images_per_class"], kept)
     if measured < CUE_FOLDS:
         raise ValueError(

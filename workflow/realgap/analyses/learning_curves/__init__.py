@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from realgap.study import counts as of_each
 from realgap.study import sources
 
 TITLE = "How many real images are the generated ones worth?"
@@ -69,13 +70,18 @@ def draws(config: Mapping[str, Any]) -> range:
 
 def check(config: Mapping[str, Any]) -> None:
     """The curve of real images must be there, another one beside it, and images enough to draw from."""
+    if config["sampling"]["samples_per_class"] is not None:
+        raise ValueError(
+            "config: analyses: must leave out learning_curves where sampling.samples_per_class is given, for it "
+            "compares numbers of samples of each image; got learning_curves"
+        )
     own = config["learning_curves"]
     if own["evaluate_on"] == "validation" and not config["dataset"]["validation_images_per_class"]:
         raise ValueError(
             "config: learning_curves.evaluate_on: must be test where dataset.validation_images_per_class is 0; got "
             "'validation'"
         )
-    most, there = counts(config)[-1], config["dataset"]["images_per_class"]
+    most, there = counts(config)[-1], of_each.smallest(config)
     if most > there:
         raise ValueError(
             "config: learning_curves.real_counts: must be at most dataset.images_per_class, "

@@ -7,7 +7,10 @@ DRAWS = {"per_class": LEARNING_CURVES.counts(config), "draw": LEARNING_CURVES.dr
 counts("sample_draw", lambda w: PLAN.sample_shard(int(w.per_class) * len(CLASSES), SOURCES[w.source]))
 counts("judge_draw", lambda w: PLAN.train(sources.REAL))
 counts(
-    "select_draw", lambda w: MEASURING.score_shard(int(w.per_class) * len(CLASSES), SOURCES[w.source].settings["of"])
+    "select_draw",
+    lambda w: MEASURING.score_shard(
+        int(w.per_class) * len(CLASSES), SOURCES[w.source].settings["of"], int(w.per_class)
+    ),
 )
 counts("train_on_draw", lambda w: MEASURING.train_and_predict(w.training_set))
 counts("compare_learning_curves", lambda w: MEASURING.tables())
@@ -207,7 +210,7 @@ rule compare_learning_curves:
                 name: sum(samples_per_image(part) for part in sources.parts_of(name) if part != sources.REAL)
                 for name in CURVES
             },
-            pool=DATASET["images_per_class"],
+            pool=min(PER_CLASS.values()),
             margin=config["margin"],
             evaluate_on=config["learning_curves"]["evaluate_on"],
             picks=controls.picked(config, CURVES),

@@ -31,6 +31,11 @@ def multiples(config: Mapping[str, Any]) -> list[int]:
 
 def check(config: Mapping[str, Any]) -> None:
     """There must be a training set that grows, and a number below all there are."""
+    if config["sampling"]["samples_per_class"] is not None:
+        raise ValueError(
+            "config: analyses: must leave out scaling where sampling.samples_per_class is given, for it compares "
+            "numbers of samples of each image; got scaling"
+        )
     if not growing(config):
         raise ValueError(
             "config: analyses: must leave out scaling where no training set has several images generated for each "

@@ -1,0 +1,78 @@
+"""realgap.report.metrics: measures in which classes of unequal size count alike, as scikit-learn has them."""
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from realgap.report import metrics
+from realgap.store import naming
+
+LABELS = np.repeat([0, 1, 2], [90, 9, 3])
+NAMES = {"cat": 4, "dog": 7, "lynx": 9}
+
+
+def prediction(training_set, seed, right=0.8, labels=LABELS):
+    stream = np.random.default_rng([seed, len(training_set)])
+    logits = stream.normal(size=(len(labels), int(labels.max()) + 1)).astype(np.float32)
+    logits[np.arange(len(labels)), labels] += np.where(stream.random(len(labels)) < right, 4, 0)
+    return {
+        "training_set": training_set,
+        "seed": seed,
+        "logits": logits,
+        "labels": labels,
+        naming.KEY: dict(list(NAMES.items())[: logits.shape[1]]),
+    }
+
+
+PREDICTIONS = [prediction(name, seed) for name in ("real", "vae_only") for seed in range(3)]
+
+
+def test_every_measure_is_the_mean_over_seeds_of_scikit_learns():
+    found = metrics.table(PREDICTIONS)
+    own = found[found.training_set == "vae_only"].set_index(["metric", "class"])["mean"]
+    runs = [one for one in PREDICTIONS if one["training_set"] == "vae_only"]
+    called = [one["logits"].argmax(axis=1) for one in runs]
+    assert own["balanced_accuracy", ""] == pytest.approx(
+        np.mean([reference.balanced_accuracy_score(LABELS, one) for one in called])
+    )
+    assert own["macro_f1", ""] == pytest.approx(
+        np.mean([reference.f1_score(LABELS, one, average="macro") for one in called])
+    )
+    for label, name in enumerate(NAMES):
+        recalls = [reference.recall_score(LABELS, one, labels=[label], average="macro") for one in called]
+        assert own["sensitivity", name] == pytest.approx(np.mean(recalls))
+
+
+def test_auc_is_the_share_of_pairs_that_are_ranked_right():
+    labels = np.repeat([0, 1], [30, 4])
+    one = prediction("real", 0, labels=labels)
+    score = one["logits"][:, 1].astype(float) - one["logits"][:, 0]
+    pairs = score[labels == 1][:, None] - score[labels == 0]
+    assert metrics.by_seed(one)["auc"] == pytest.approx((pairs > 0).mean())
+
+
+def test_one_that_always_says_the_largest_class_is_right_by_accuracy_alone():
+    blind = prediction("real", 0)
+    blind["logits"] = np.tile(np.float32([5, 0, 0]), (len(LABELS), 1))
+    found = metrics.table([blind]).set_index(["metric", "class"])["mean"]
+    assert (LABELS == 0).mean() > 0.88
+    assert found["balanced_accuracy", ""] == pytest.approx(1 / 3)
+    assert found["auc", ""] == pytest.approx(0.5)
+    assert found["sensitivity", "lynx"] == 0
+
+
+def test_a_class_of_three_test_images_has_a_wider_interval_than_one_of_ninety():
+    found = metrics.table(PREDICTIONS)
+    own = found[found.metric == "sensitivity"].assign(width=lambda frame: frame.high - frame.low)
+    assert (own[own["class"] == "lynx"].width.to_numpy() > own[own["class"] == "cat"].width.to_numpy()).all()
+    assert own.set_index("class").n_images.to_dict() == {"cat": 90, "dog": 9, "lynx": 3}
+    assert found[["low", "high"]].stack().between(0, 1).all()
+
+
+def test_the_section_names_each_rows_worst_class():
+    found = metrics.table(PREDICTIONS)
+    said = metrics.section(found).sentences
+    assert len(said) == 2
+    for sentence, (_, own) in zip(said, found.groupby("training_set", sort=False), strict=True):
+        classes = own[own.metric == "sensitivity"]
+        assert f"its worst class is {classes.loc[classes['mean'].idxmin(), 'class']} with " in sentence
