@@ -90,11 +90,11 @@ def test_samples_of_a_class_add_up_to_the_total_whatever_its_shards(count, per_s
         found += [each + (place < more) for place in range(stop - start)]
     assert sum(found) == 1000
     assert max(found) - min(found) <= 1
-    assert counts.generated(config, one_each=False) == 3000
-    assert counts.generated(config, one_each=True) == 540 + count
+    assert counts.generated(config) == 3000
+    assert counts.generated(config, own=1) == 540 + count
 
 
 def test_without_a_total_each_image_has_its_samples():
     config = drawing(None, 3)
     assert counts.variants(config, "cat", 100, 200) == (10, 0)
-    assert counts.generated(config, one_each=False) == 5430
+    assert counts.generated(config) == 5430
