@@ -15,6 +15,7 @@ sys.path.insert(0, f"{workflow.basedir}/workflow")
 import warm
 from realgap import analyses
 from realgap.base_model import fingerprints
+from realgap.cluster import checks, site, submission
 from realgap.code import changes
 from realgap.cost import plan, resources, sizes
 from realgap.cost.analyses import Analyses
@@ -33,6 +34,8 @@ try:
     configuration.give_types(config, workflow.config_settings.config)
     configuration.check(config)
     machine.check()
+    if workflow.is_main_process and workflow.resource_settings.nodes is not None:
+        site.apply(workflow.resource_settings)
 except ValueError as error:
     sys.exit(str(error))
 
@@ -390,7 +393,7 @@ def shown_shards(wildcards):
 
 
 # Targets whose steps need no torch.
-LIGHT_TARGETS = {"plan", "compare", "adopt", "fetch_dataset", "fetch_base_model"}
+LIGHT_TARGETS = {"plan", "site", "compare", "adopt", "fetch_dataset", "fetch_base_model"}
 
 # classes whose images the report shows beside each other
 IN_GALLERY = CLASSES[:20]
