@@ -138,6 +138,8 @@ def not_known():
     dag = getattr(workflow, "_dag", None)
     if dag is None or FAILURES.any:
         return ""
+    # it remembers that the record of the last job was not there before it was written
+    workflow.persistence.deactivate_cache()
     jobs = (job for job in dag.jobs if job.output and not dag.reason(job).forced)
     there = (job for job in jobs if all(map(os.path.exists, job.output)))
     strange = sorted(path for job in there if not workflow.persistence.has_metadata(job) for path in job.output)
