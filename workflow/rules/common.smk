@@ -96,6 +96,10 @@ PROMPTS = files.sha256(config["prompts"]["templates"])[:16]
 GPU = int(config["compute"]["device"] != "cpu")
 if GPU and workflow.is_main_process and workflow.resource_settings.nodes is None:
     GPU = offer_cards()
+# so that many cores do not start what the memory does not hold; a step that asks for more than there is runs alone
+if workflow.is_main_process and workflow.resource_settings.nodes is None:
+    if workflow.global_resources.get("mem_mb").value is None:
+        workflow.register_resource("mem_mb", machine.memory_mb())
 # the sources of the study by name, and those that some training set holds, real images first
 SOURCES = sources.of(config)
 SHOWN = [sources.REAL, *sources.used(config)]
