@@ -116,9 +116,9 @@ class Executor(plugin.Executor):
     def _refuse(self, job: Any, refusal: str) -> None:
         if todo := slurm.remedy(refusal):
             refusal = f"{refusal}; {todo}"
-        # of a group Snakemake itself shows no message
+        # of a group Snakemake itself shows no message; `why` is for the closing summary (realgap.run.failures)
         self.logger.error(f"not submitted: {_name(job)}: {refusal}")
-        self.report_job_error(SubmittedJobInfo(job), msg=f"not submitted: {refusal}. ", refusal=refusal)
+        self.report_job_error(SubmittedJobInfo(job), msg=f"not submitted: {refusal}. ", why=f"not submitted: {refusal}")
 
     async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncGenerator[SubmittedJobInfo, None]:
         """As the plugin does; the jobs it drops are followed on, and those that have ended unnoticed are ended."""
@@ -183,7 +183,8 @@ class Executor(plugin.Executor):
             self.report_job_success(one)
             return True
         why = "preempted, and not put back into the queue" if state else "SLURM no longer knows it"
-        self.report_job_error(one, msg=f"SLURM-job '{number}': {why}. ", aux_logs=[str(one.aux["slurm_logfile"])])
+        self.logger.error(f"SLURM job {number} ({_name(one.job)}): {why}")
+        self.report_job_error(one, msg=f"{why}. ", aux_logs=[str(one.aux["slurm_logfile"])], why=why)
         return True
 
     def cancel(self) -> None:

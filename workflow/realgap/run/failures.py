@@ -41,8 +41,8 @@ class Recorder(logging.Handler):
         if event == "group_error":
             logs = getattr(record, "aux_logs", None) or []
             number = str(getattr(record, "external_jobid", "") or "")
-            cluster_log, refusal = logs[0] if logs else "", getattr(record, "refusal", None)
-            attempt = _attempt(number, cluster_log, "") if number else Attempt(_not_submitted(refusal))
+            attempt = _attempt(number, logs[0] if logs else "", "") if number else Attempt("not submitted")
+            attempt.reason = getattr(record, "why", attempt.reason)
             members = getattr(record, "job_error_info", [])
             guilty = [one for one in members if set(one["output"]) & _blamed(attempt.cluster_log)]
             for one in guilty or members:
@@ -50,11 +50,9 @@ class Recorder(logging.Handler):
         elif event == "job_error" and not getattr(record, "indent", False):
             aux = getattr(record, "aux", {})
             number = str(aux.get("external_jobid", ""))
-            cluster_log, said = record.log[-1] if number and record.log else "", str(record.rule_msg or "")
-            refused = "refusal" in aux
-            self.attempts[record.jobid] = (
-                Attempt(_not_submitted(aux["refusal"])) if refused else _attempt(number, cluster_log, said)
-            )
+            cluster_log = record.log[-1] if number and record.log else ""
+            attempt = self.attempts[record.jobid] = _attempt(number, cluster_log, str(record.rule_msg or ""))
+            attempt.reason = aux.get("why", attempt.reason)
 
 
 def summary(jobs: Iterable[Any], attempts: Mapping[int, Attempt], command: list[str]) -> str:
@@ -79,11 +77,6 @@ def command_line(targets: Iterable[str], arguments: list[str]) -> list[str]:
     """How this run was started, without its targets."""
     targets = {str(target) for target in targets}
     return [Path(sys.argv[0]).name, *(one for one in arguments if one not in targets and one != "--")]
-
-
-def _not_submitted(refusal: str | None) -> str:
-    """Why a job never reached the queue (realgap.cluster.submission)."""
-    return f"not submitted: {refusal}" if refusal else "not submitted"
 
 
 def _attempt(number: str, cluster_log: str, said: str) -> Attempt:
