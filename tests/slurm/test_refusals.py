@@ -100,6 +100,18 @@ def test_a_failing_sacctmgr_and_sshare_stop_nothing(accounted_cluster, light, st
     assert_made(light)
 
 
+def test_an_accounting_that_is_away_stops_nothing(accounted_cluster, light, start, at_site):
+    at_site(light)
+    accounted_cluster.stop_accounting()
+    try:
+        run = start(accounted_cluster, light, *STUDY)
+        assert run.finish(SOON_S) == 0, run.said
+    finally:
+        accounted_cluster.start_accounting()
+    assert "accounts are not checked, accounting does not answer: sacctmgr: " in run.said
+    assert_made(light)
+
+
 def test_a_controller_that_is_away_at_the_start_and_at_the_submission_is_waited_for(
     accounted_cluster, light, start, at_site, hold
 ):

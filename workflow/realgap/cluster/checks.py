@@ -21,7 +21,8 @@ def check(requests: Iterable[Mapping[str, Any]], say: Callable[[str], None], lim
     problems = [line for request in requests for line in _beyond(request, partitions)]
     wanted = sorted({str(one["slurm_account"]) for one in requests if one.get("slurm_account")})
     try:
-        known = slurm.when_there(slurm.accounts, say)
+        # not waited for: jobs run without it
+        known = slurm.accounts()
         problems += [_not_mine(account, known) for account in wanted if known and account.lower() not in known]
         limits = [slurm.submit_limit(account) for account in wanted if known and not problems]
     except (OSError, ValueError) as error:
