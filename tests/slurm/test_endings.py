@@ -142,16 +142,44 @@ def test_a_run_interrupted_while_slurm_is_away_leaves_its_jobs_to_the_next(clust
     assert "is dead: cancelled the 1 jobs it left" in again.said
 
 
-def test_jobs_that_slurm_has_forgotten_are_made_again(cluster, light, start, at_site):
-    """As after an outage that is longer than SLURM remembers (MinJobAge)."""
-    at_site(light)
-    script = light / "slurm/job.sh"
-    script.write_text(script.read_text() + "\n[ -e seen ] || { touch seen; sleep 300; }\n")
-    run = start(cluster, light, *STUDY)
-    cluster.wait_for((light / "seen").exists, "a job to run", SOON_S)
+def test_a_driver_whose_patience_ends_leaves_its_jobs_to_the_next(cluster, light, start, at_site):
+    at_site(light, extract_shard=WAITING)
+    run = start(cluster, light, *STUDY, environment={"REALGAP_SLURM_PATIENCE": "0.001"})
+    cluster.wait_for(run.jobs, "a job in the queue", SOON_S)
     cluster.stop_controller()
-    for state in (cluster.folder / "state").glob("job*"):
-        state.unlink() if state.is_file() else None
-    cluster.start_controller()
-    assert run.finish(2 * SOON_S) == 0, run.said
-    assert "SLURM no longer knows it" in run.said
+    try:
+        assert run.finish(SOON_S) == 1
+    finally:
+        cluster.start_controller()
+    assert "SLURM did not answer for 0.001 h (REALGAP_SLURM_PATIENCE): jobs may still stand in the queue" in run.said
+    assert "Traceback" not in run.said
+    assert [job["state"] for job in run.jobs()] == ["PENDING"]
+    at_site(light)
+    again = start(cluster, light, *STUDY)
+    assert again.finish(SOON_S) == 0, again.said
+    assert f"the run {run.name} on" in again.said
+
+
+def test_a_job_that_slurm_has_forgotten_is_made_again(cluster, light, start, at_site):
+    """As where the driver's machine slept, or SLURM was away, for longer than SLURM remembers."""
+    at_site(light)
+    conf = cluster.folder / "slurm.conf"
+    text = conf.read_text()
+
+    def restart(remembers_s: int) -> None:
+        conf.write_text(text.replace("MinJobAge=900", f"MinJobAge={remembers_s}"))
+        cluster.stop_controller()
+        cluster.start_controller()
+
+    restart(10)
+    try:
+        run = start(cluster, light, *STUDY)
+        (job,) = cluster.wait_for(run.jobs, "a job in the queue", SOON_S)
+        run.process.send_signal(signal.SIGSTOP)
+        cluster.wait_for(lambda: not run.jobs(), "the job to be forgotten", SOON_S)
+        run.process.send_signal(signal.SIGCONT)
+        assert run.finish(SOON_S) == 0, run.said
+    finally:
+        restart(900)
+    assert f"SLURM job {job['id']} (group extract of 2 jobs): SLURM no longer knows it" in run.said
+    assert run.said.count("Trying to restart") == 1
