@@ -163,6 +163,10 @@ def test_a_driver_whose_patience_ends_leaves_its_jobs_to_the_next(cluster, light
 def test_a_job_that_slurm_has_forgotten_is_made_again(cluster, light, start, at_site):
     """As where the driver's machine slept, or SLURM was away, for longer than SLURM remembers."""
     at_site(light)
+    # the first job ends, with nothing done, when nobody looks
+    script = light / "slurm/job.sh"
+    waits = "[ -e seen ] || { until [ -e asleep ]; do sleep 0.2; done; touch seen; exit 0; }"
+    script.write_text(f"{script.read_text()}\n{waits}\n")
     conf = cluster.folder / "slurm.conf"
     text = conf.read_text()
 
@@ -176,9 +180,10 @@ def test_a_job_that_slurm_has_forgotten_is_made_again(cluster, light, start, at_
         run = start(cluster, light, *STUDY)
         (job,) = cluster.wait_for(run.jobs, "a job in the queue", SOON_S)
         run.process.send_signal(signal.SIGSTOP)
+        (light / "asleep").touch()
         cluster.wait_for(lambda: not run.jobs(), "the job to be forgotten", SOON_S)
         run.process.send_signal(signal.SIGCONT)
-        assert run.finish(SOON_S) == 0, run.said
+        assert run.finish(2 * SOON_S) == 0, run.said
     finally:
         restart(900)
     assert f"SLURM job {job['id']} (group extract of 2 jobs): SLURM no longer knows it" in run.said
