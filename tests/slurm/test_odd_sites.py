@@ -16,7 +16,7 @@ STUDY = ("--configfile", "study.yaml", "--", *REAL)
 WAITING = {"slurm_extra": "'--begin=now+1hour'"}
 OTHER = "nobody"
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("slurm"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("slurm sites"), pytest.mark.timeout(1200)]
 
 
 def assert_made(folder):

@@ -13,7 +13,7 @@ from tests.slurm.conftest import REAL, SOON_S
 STUDY = ("--configfile", "study.yaml", "--", *REAL)
 
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("slurm"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("slurm sites"), pytest.mark.timeout(1200)]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ def check(requests: Iterable[Mapping[str, Any]], say: Callable[[str], None], lim
     """
     if absent := slurm.missing_tools():
         raise ValueError(f"{', '.join(absent)}: must be in PATH, as on a login node; not found (module load slurm?)")
+    slurm.patience_s()
     requests = list(requests)
     partitions = slurm.when_there(slurm.partitions, say)
     problems = [line for request in requests for line in _beyond(request, partitions)]

@@ -191,8 +191,11 @@ def _pairs(line: str) -> dict[str, str]:
 
 
 def _gpus(fields: Iterable[str]) -> dict[str, int]:
+    """Of each model the most on one node, from fields such as "gpu:a100:4(S:0-1),mps:400" or "gpu:2"."""
     most: dict[str, int] = {}
-    for field in fields:
-        for model, count in re.findall(r"gpu:(?:([A-Za-z][^:,(]*):)?(\d+)", field):
-            most[model or "gpu"] = max(most.get(model or "gpu", 0), int(count))
+    for one in (re.sub(r"\(.*?\)", "", field) for line in fields for field in line.split(",")):
+        kind, *model, count = one.strip().split(":") if ":" in one else ("", "0")
+        if kind == "gpu" and count.isdigit():
+            name = ":".join(model) or "gpu"
+            most[name] = max(most.get(name, 0), int(count))
     return most

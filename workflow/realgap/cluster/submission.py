@@ -77,16 +77,24 @@ class Executor(plugin.Executor):
 
     def run_job(self, job: Any) -> None:
         """Submit a job. What refuses it for now is waited out, what refuses it for good is its failed attempt."""
+        try:
+            refusal = self._submit_patiently(job)
+        except Exception as error:  # the plugin drops what its thread raises, and would wait for the job for ever
+            refusal = _said(error)
+        if refusal is not None and not self._over.is_set():
+            self._refuse(job, refusal)
+
+    def _submit_patiently(self, job: Any) -> str | None:
         for pause in slurm.pauses():
             refusal = self._submit(job)
-            if refusal is None or not slurm.heals(refusal) or not self._has_patience(refusal):
-                break
+            if refusal is None:
+                self._waiting_since = None
+                return None
+            if not slurm.heals(refusal) or not self._has_patience(refusal):
+                return refusal
             if self._over.wait(pause) or self.workflow.scheduler._user_kill:
-                break
-        if refusal is None:
-            self._waiting_since = None
-        elif not self._over.is_set():
-            self._refuse(job, refusal)
+                return refusal
+        raise AssertionError("pauses never end")
 
     def _submit(self, job: Any) -> str | None:
         """Try once; why it did not work."""
