@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import time
 
 import pytest
@@ -132,6 +133,24 @@ def test_a_controller_that_is_away_at_the_start_and_at_the_submission_is_waited_
         accounted_cluster.start_controller()
     assert run.finish(SOON_S) == 0, run.said
     assert "Trying to restart" not in run.said
+    assert_made(light)
+
+
+def test_a_job_that_a_busy_controller_takes_too_late_runs_once(accounted_cluster, light, start, at_site, hold):
+    """sbatch gives up after MessageTimeout; the controller, busy until then, takes the job all the same."""
+    at_site(light, extract_shard={"slurm_extra": "'--begin=now+20'"})
+    hold.begin()
+    run = start(accounted_cluster, light, *STUDY)
+    hold.reached()
+    controller = accounted_cluster.daemons["slurmctld"]
+    controller.send_signal(signal.SIGSTOP)
+    try:
+        hold.end()
+        accounted_cluster.wait_for(lambda: "SLURM takes no jobs now, asking again" in run.said, "a refusal", SOON_S)
+    finally:
+        controller.send_signal(signal.SIGCONT)
+    assert run.finish(2 * SOON_S) == 0, run.said
+    assert sorted(job["state"] for job in run.jobs()) == ["CANCELLED", "COMPLETED"]
     assert_made(light)
 
 

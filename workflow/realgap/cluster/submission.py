@@ -52,6 +52,8 @@ class Executor(plugin.Executor):
     def __init__(self, workflow: Any, logger: Any) -> None:
         self.left = False
         self._over = threading.Event()
+        self._one_at_a_time = threading.Lock()  # submissions
+        self._known: set[str] = set()  # SLURM's numbers of the jobs that were submitted
         self._refusals: dict[int, str] = {}  # by job, what the plugin said of an attempt to submit it
         self._waiting_since: float | None = None  # since when SLURM takes no jobs
         self._silent_since: float | None = None  # since when SLURM does not say how jobs are
@@ -85,8 +87,9 @@ class Executor(plugin.Executor):
             self._refuse(job, refusal)
 
     def _submit_patiently(self, job: Any) -> str | None:
+        """None when it is in the queue, otherwise why it is not."""
+        refusal = self._submit(job)
         for pause in slurm.pauses():
-            refusal = self._submit(job)
             if refusal is None:
                 self._waiting_since = None
                 return None
@@ -94,12 +97,31 @@ class Executor(plugin.Executor):
                 return refusal
             if self._over.wait(pause) or self.workflow.scheduler._user_kill:
                 return refusal
+            if self._no_strays():
+                refusal = self._submit(job)
         raise AssertionError("pauses never end")
+
+    def _no_strays(self) -> bool:
+        """Whether all jobs in the queue are known here: a controller that answers too late takes a job all the same."""
+        with self._one_at_a_time:
+            try:
+                queued = slurm.ask("squeue", "--noheader", f"--name={self.run_uuid}", "--format=%i").split()
+                strays = sorted(set(queued) - self._known)
+                if strays:
+                    slurm.ask("scancel", *strays)
+            except (OSError, ValueError):
+                return False
+        return not strays
+
+    def _report_job_submission_threadsafe(self, job_info: SubmittedJobInfo) -> None:
+        self._known.add(job_info.external_jobid)
+        super()._report_job_submission_threadsafe(job_info)
 
     def _submit(self, job: Any) -> str | None:
         """Try once; why it did not work."""
         try:
-            super().run_job(job)
+            with self._one_at_a_time:
+                super().run_job(job)
         except Exception as error:  # of a group, the plugin's own handler raises
             return _said(error.__context__ or error)
         refusal = self._refusals.pop(id(job), None)
