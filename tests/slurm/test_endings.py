@@ -182,6 +182,7 @@ def test_a_job_that_slurm_has_forgotten_is_made_again(cluster, light, start, at_
         run.process.send_signal(signal.SIGSTOP)
         (light / "asleep").touch()
         cluster.wait_for(lambda: not run.jobs(), "the job to be forgotten", SOON_S)
+        restart(900)  # the next one is remembered
         run.process.send_signal(signal.SIGCONT)
         assert run.finish(2 * SOON_S) == 0, run.said
     finally:
