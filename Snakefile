@@ -32,6 +32,7 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/comparison.smk"
 include: "workflow/rules/cost.smk"
 include: "workflow/rules/beginning.smk"
+include: "workflow/rules/cluster.smk"
 include: "workflow/rules/verify.smk"
 
 
@@ -57,6 +58,7 @@ rule table:
 
 onstart:
     refuse_what_is_not_known()
+    check_site()
     fetch()
     # steps of a run on this machine start in moments; on a cluster the login node is left alone
     heavy = not set(workflow.dag_settings.targets) <= LIGHT_TARGETS or not workflow.dag_settings.targets

@@ -44,7 +44,7 @@ def copy(folder: Path) -> Path:
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
-            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__", "site.yaml"))
         else:
             shutil.copy2(source, folder / part)
     (folder / "study.yaml").write_text(yaml.safe_dump(REDUCED))

@@ -65,6 +65,18 @@ def test_of_a_group_only_the_job_is_blamed_that_its_log_blames(tmp_path, monkeyp
     assert sorted(recorder.attempts) == [1, 2]
 
 
+def test_why_a_job_was_not_submitted_or_is_gone_is_its_reason(monkeypatch):
+    """What realgap.cluster.submission says of it, of a group and of a job alone."""
+    monkeypatch.setattr(failures, "_ask_slurm", lambda number: ("", "", ""))
+    recorder, why = failures.Recorder(), "not submitted: Invalid qos specification"
+    recorder.emit(record("group_error", aux_logs=[], job_error_info=[{"jobid": 1, "output": ["a.h5"]}], why=why))
+    recorder.emit(record("job_error", jobid=2, aux={"why": why}, log=[], rule_msg=why))
+    gone = {"external_jobid": "12", "why": "SLURM no longer knows it"}
+    recorder.emit(record("job_error", jobid=3, aux=gone, log=["12.log"], rule_msg=None))
+    assert [recorder.attempts[n].reason for n in (1, 2, 3)] == [why, why, "SLURM no longer knows it"]
+    assert recorder.attempts[3].cluster_job == "12"
+
+
 def test_a_run_without_failures_says_nothing():
     assert failures.summary([], {}, ["snakemake"]) == ""
 

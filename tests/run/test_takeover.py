@@ -1,5 +1,6 @@
 """realgap.run.takeover: a run whose machine died is found dead, one that lives is left alone."""
 
+import getpass
 import json
 import os
 import socket
@@ -28,13 +29,19 @@ def queue(tmp_path, monkeypatch):
     return file
 
 
-def card(state, process, host=None, run="realgap_1"):
-    path = state / "realgap-drivers" / f"{run}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"host": host or socket.gethostname(), "process": process, "run": run}))
-    (state / "locks").mkdir(exist_ok=True)
-    (state / "locks/0.output.lock").write_text("a file\n")
+def card(state, process, host=None, run="realgap_1", user=None):
+    """A driver's card, and the lock that is its own."""
+    path, lock = state / "realgap-drivers" / f"{run}.json", state / "locks" / f"{run}.output.lock"
+    for one in (path, lock):
+        one.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_text("a file\n")
+    said = {"host": host or socket.gethostname(), "process": process, "run": run, "user": user or getpass.getuser()}
+    path.write_text(json.dumps({**said, "locks": {str(lock): takeover._file(lock)}}))
     return path
+
+
+def locks(state):
+    return sorted(lock.name for lock in (state / "locks").iterdir())
 
 
 @pytest.fixture
@@ -50,22 +57,46 @@ def test_a_dead_drivers_jobs_are_cancelled_and_its_lock_and_card_removed(tmp_pat
     assert "cancelled the 2 jobs" in done[0]
     assert (tmp_path / "cancelled").read_text() == "--name=realgap_1\n"
     assert not path.exists()
-    assert not (tmp_path / "state/locks").exists()
+    assert locks(tmp_path / "state") == []
     assert takeover.take_over(tmp_path / "state") == []
 
 
 def test_a_living_driver_keeps_its_jobs_and_its_lock(tmp_path, queue):
     card(tmp_path / "state", takeover._identity(os.getpid()))
     assert takeover.take_over(tmp_path / "state") == []
-    assert (tmp_path / "state/locks").exists()
+    assert locks(tmp_path / "state") == ["realgap_1.output.lock"]
     assert not (tmp_path / "cancelled").exists()
 
 
-def test_locks_stay_while_another_driver_lives(tmp_path, queue, dead_process):
+def test_the_lock_of_another_driver_that_lives_stays(tmp_path, queue, dead_process):
     card(tmp_path / "state", takeover._identity(os.getpid()), run="realgap_2")
     card(tmp_path / "state", dead_process)
     assert len(takeover.take_over(tmp_path / "state")) == 1
-    assert (tmp_path / "state/locks").exists()
+    assert locks(tmp_path / "state") == ["realgap_2.output.lock"]
+
+
+def test_the_lock_of_a_run_on_this_machine_that_has_no_card_stays(tmp_path, queue, dead_process):
+    """Also where it has the name that the dead run's had: somebody unlocked, and started again."""
+    path = card(tmp_path / "state", dead_process)
+    ours, theirs = (tmp_path / "state/locks" / name for name in ("realgap_1.output.lock", "0.input.lock"))
+    ours.unlink()
+    for lock in (theirs, ours):
+        lock.write_text("a file of a run that lives\n")
+    assert len(takeover.take_over(tmp_path / "state")) == 1
+    assert not path.exists()
+    assert locks(tmp_path / "state") == ["0.input.lock", "realgap_1.output.lock"]
+
+
+def test_jobs_of_another_user_are_left_to_that_user(tmp_path, queue, dead_process):
+    path = card(tmp_path / "state", dead_process, user="somebody")
+    with pytest.raises(ValueError, match="of somebody on .* is dead and left 2 jobs in the queue; somebody must start"):
+        takeover.take_over(tmp_path / "state")
+    assert path.exists()
+    assert locks(tmp_path / "state") == ["realgap_1.output.lock"]
+    assert not (tmp_path / "cancelled").exists()
+    queue.write_text("")
+    assert len(takeover.take_over(tmp_path / "state")) == 1
+    assert locks(tmp_path / "state") == []
 
 
 def test_a_number_used_again_is_another_process(tmp_path, queue):
@@ -83,12 +114,14 @@ def test_a_driver_elsewhere_is_dead_after_a_long_silence(tmp_path, queue):
 
 
 def test_a_driver_that_ends_in_order_leaves_no_card(tmp_path):
-    code = (
-        f"from pathlib import Path; from realgap.run import takeover; takeover.register('r', Path({str(tmp_path)!r}))"
-    )
+    call = f"takeover.register('r', state=Path({str(tmp_path)!r}))"
+    code = f"from pathlib import Path; from realgap.run import takeover; {call}"
     seen = f"{code}; assert list(Path({str(tmp_path)!r}).rglob('r.json'))"
     subprocess.run([sys.executable, "-c", seen], check=True, env={**os.environ, "PYTHONPATH": "workflow"})
     assert not list(tmp_path.rglob("*.json"))
+    left = f"{code.removesuffix(')')}, keep=lambda: True)"
+    subprocess.run([sys.executable, "-c", left], check=True, env={**os.environ, "PYTHONPATH": "workflow"})
+    assert list(tmp_path.rglob("r.json")), "jobs that could not be cancelled are left to the next run"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"run": "realgap_2"}', "\0\0\0"])
@@ -100,5 +133,4 @@ def test_a_card_that_a_full_disk_left_is_named_and_passed_over(tmp_path, queue, 
     assert done[0] == f"{odd}: not the card of a run; passed over, delete it"
     assert "cancelled the 2 jobs" in done[1]
     assert odd.exists()
-    # it may be that of a living run
-    assert (tmp_path / "state/locks").exists()
+    assert locks(tmp_path / "state") == []

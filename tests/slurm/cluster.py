@@ -23,6 +23,7 @@ DAEMONS = ("munged", "slurmctld", "slurmd")
 ACCOUNTING_DAEMONS = ("slurmdbd", "mariadbd")
 GPUS = {"gpu01": ("a100", 2), "gpu02": ("h200", 4)}
 NODES = ("cpu01", "cpu02", *GPUS)
+ACCOUNT = "vision"  # of the cluster with accounting; not what the profile ships
 KILL_WAIT_S = 20  # between SIGTERM and SIGKILL: SLURM's default is 30
 SBIN = "/usr/sbin:/sbin:/usr/local/sbin"
 
@@ -71,6 +72,7 @@ NodeName=gpu02 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[4]} CPUs=16 Re
 PartitionName=cpu Nodes=cpu[01-02] Default=YES MaxTime=24:00:00 PriorityTier=10 PreemptMode=OFF
 PartitionName=gpu Nodes=gpu[01-02] MaxTime=12:00:00 PriorityTier=10 PreemptMode=OFF
 PartitionName=preempt Nodes=gpu[01-02] MaxTime=12:00:00 PriorityTier=1 PreemptMode=REQUEUE
+PartitionName=killed Nodes=gpu[01-02] MaxTime=12:00:00 PriorityTier=1 PreemptMode=CANCEL
 PartitionName=grace Nodes=gpu[01-02] MaxTime=12:00:00 PriorityTier=1 PreemptMode=REQUEUE GraceTime=60
 """
 
@@ -79,6 +81,7 @@ WITH_ACCOUNTING = """AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=localhost
 AccountingStoragePort={ports[5]}
 AccountingStoragePass={folder}/munge.socket
+AccountingStorageEnforce=associations,limits,qos
 AccountingStoreFlags=job_comment
 AccountingStorageTRES=gres/gpu"""
 
@@ -287,8 +290,8 @@ class Cluster:
         self.start_accounting()
         for what in (
             ("cluster", "fixture"),
-            ("account", "default", "Cluster=fixture"),
-            ("user", getpass.getuser(), "Account=default", "Cluster=fixture"),
+            ("account", ACCOUNT, "Cluster=fixture"),
+            ("user", getpass.getuser(), f"Account={ACCOUNT}", "Cluster=fixture", f"DefaultAccount={ACCOUNT}"),
         ):
             self.run("sacctmgr", "-i", "add", *what)
 

@@ -5,14 +5,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import yaml
 
 from tests import checkout
-from tests.slurm.cluster import Cluster, missing
+from tests.slurm.cluster import ACCOUNT, Cluster, missing
 
 # two shards whose inversion takes half a minute of a quiet core each: long enough to be hit
 SLOW = {
@@ -22,7 +23,9 @@ SLOW = {
     "inversion": {"steps_per_image": 1500},
 }
 MOMENTS = [f"results/slow/moments/zero/{shard}.h5" for shard in (0, 1)]
+REAL = [f"results/slow/real/zero/{shard}.h5" for shard in (0, 1)]
 EMBEDDINGS = [f"results/slow/embeddings/zero/{shard}.h5" for shard in (0, 1)]
+SOON_S = 240  # what takes 15 s, on a machine with other work
 # the profile's own pace is a gentle one
 QUICK = ("--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "20")
 
@@ -83,21 +86,47 @@ def prepared(unbroken, tmp_path):
     return folder
 
 
+@pytest.fixture
+def light(tmp_path):
+    """A checkout of the slow study whose real images (REAL) remain to be made: seconds without torch."""
+    folder = checkout.copy(tmp_path / "checkout")
+    (folder / "study.yaml").write_text(yaml.safe_dump(SLOW))
+    return folder
+
+
+@pytest.fixture
+def at_site() -> Callable[..., None]:
+    """Writes the site's own file: at_site(folder, extract_shard={"runtime": 10})."""
+
+    def write(folder: Path, account: str = ACCOUNT, default_partition: str = "cpu", **single: dict) -> None:
+        usual = {"slurm_account": account, "slurm_partition": default_partition}
+        (folder / "slurm/site.yaml").write_text(yaml.safe_dump({"default-resources": usual, "set-resources": single}))
+
+    return write
+
+
 class Run:
     """`snakemake --profile slurm` in a checkout, as from a login shell."""
 
-    def __init__(self, cluster: Cluster, folder: Path, *arguments: str) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        folder: Path,
+        *arguments: str,
+        within: Sequence[str] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.cluster, self.folder = cluster, folder
         self.log = folder / "driver.log"
         self.before = len(self.text())
         path = cluster.environment["PATH"]
         own, _, others = path.partition(":")
-        environment = {**cluster.environment, "PATH": f"{own}:{Path(sys.executable).parent}:{others}"}
+        inherited = {**cluster.environment, "PATH": f"{own}:{Path(sys.executable).parent}:{others}"}
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(
-                ["snakemake", "--profile", "slurm", *QUICK, *arguments],
+                [*within, "snakemake", "--profile", "slurm", *QUICK, *arguments],
                 cwd=folder,
-                env=environment,
+                env={**inherited, **environment},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -146,8 +175,8 @@ def start() -> Callable[..., Run]:
     """Starts Snakemake; what still runs at the end of a test is interrupted, its jobs cancelled with it."""
     runs = []
 
-    def begin(cluster: Cluster, folder: Path, *arguments: str) -> Run:
-        runs.append(Run(cluster, folder, *arguments))
+    def begin(cluster: Cluster, folder: Path, *arguments: str, **more: object) -> Run:
+        runs.append(Run(cluster, folder, *arguments, **more))
         return runs[-1]
 
     yield begin

@@ -12,6 +12,7 @@ import yaml
 
 from realgap.store import shards
 from tests import checkout
+from tests.slurm.cluster import ACCOUNT
 from tests.slurm.conftest import Run, made_up_cards
 
 RESULTS = Path("results/reduced")
@@ -55,6 +56,7 @@ def study(accounted_cluster, tmp_path_factory):
     """A checkout whose config.yaml is the reduced study, run by the cluster; slurmdbd is away for a while."""
     folder = made_up_cards(checkout.copy(tmp_path_factory.mktemp("slurm study") / "checkout"))
     _make_default(folder)
+    (folder / "slurm/site.yaml").write_text(yaml.safe_dump({"default-resources": {"slurm_account": ACCOUNT}}))
     run = Run(accounted_cluster, folder)
     seen, outage = Seen(folder), None
     try:

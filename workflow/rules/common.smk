@@ -15,6 +15,7 @@ sys.path.insert(0, f"{workflow.basedir}/workflow")
 import warm
 from realgap import analyses
 from realgap.base_model import fingerprints
+from realgap.cluster import checks, site, submission
 from realgap.code import changes
 from realgap.cost import plan, resources, sizes
 from realgap.cost.analyses import Analyses
@@ -35,6 +36,8 @@ try:
     configuration.give_types(config, workflow.config_settings.config)
     configuration.check(config)
     machine.check()
+    if workflow.is_main_process and workflow.resource_settings.nodes is not None:
+        site.apply(workflow.resource_settings)
 except ValueError as error:
     sys.exit(str(error))
 
@@ -121,6 +124,10 @@ if GPU and workflow.is_main_process and workflow.resource_settings.nodes is None
     GPU = offer_cards()
 # inversion draws noise ahead in a second thread while a card is at work; what it computes itself stays with the others
 DRAWING = 1 + GPU
+# so that many cores do not start what the memory does not hold; a step that asks for more than there is runs alone
+if workflow.is_main_process and workflow.resource_settings.nodes is None:
+    if workflow.global_resources.get("mem_mb").value is None:
+        workflow.register_resource("mem_mb", machine.memory_mb())
 # the sources of the study by name, and those that some training set holds, real images first
 SOURCES = sources.of(config)
 SHOWN = [sources.REAL, *sources.used(config)]
@@ -469,7 +476,7 @@ def shown_shards(wildcards):
 # Keys that are for one target alone, and say nothing of a study.
 OF_TARGETS = ("studies", "images", "name")
 # Targets whose steps need no torch.
-LIGHT_TARGETS = {"plan", "new_study", "compare", "adopt", "fetch_dataset", "fetch_base_model"}
+LIGHT_TARGETS = {"plan", "site", "new_study", "compare", "adopt", "fetch_dataset", "fetch_base_model"}
 
 # classes whose images the report shows beside each other
 IN_GALLERY = CLASSES[:20]

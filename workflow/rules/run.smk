@@ -16,6 +16,7 @@ if workflow.is_main_process:
     atexit.register(lambda: print(passed_over(), end="", file=sys.stderr))
     atexit.register(lambda: print(not_known(), end="", file=sys.stderr))
     if not workflow.output_settings.dryrun:
+        submission.install()
         atexit.register(lambda: records.keep(OUT, finished_jobs()))
         try:
             for line in takeover.take_over():
@@ -29,11 +30,39 @@ if workflow.is_main_process:
         atexit.register(lambda: print(end="".join(f"{line}\n" for line in code_that_changed())))
 
 
+def check_site():
+    """Before anything is fetched or submitted: that nobody else writes there, and SLURM allows what this run asks for."""
+    scheduler = workflow.scheduler
+    try:
+        takeover.check_elsewhere(Path(OUT))
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    if not isinstance(scheduler._executor, submission.Executor):
+        return
+    # what a step asks for hardly differs from job to job
+    asked = [{**entry.resources, "step": " + ".join(entry.rules)} for entry in entries(one_of_each=True)]
+    if not asked:
+        return
+    say, jobs = logging.getLogger("snakemake.logging").warning, scheduler.global_resources["_nodes"]
+    try:
+        allowed = checks.check(asked, say, jobs)
+        for line in checks.warnings(asked):
+            say(line)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    if allowed < jobs:
+        say(
+            f"jobs: {allowed} at once instead of {jobs}, the queue takes no more of this user's (sacctmgr show assoc,qos)"
+        )
+        scheduler.global_resources["_nodes"] = scheduler.resources["_nodes"] = allowed
+
+
 def follow():
     """Tell a later run which jobs of the cluster are this one's."""
-    run = getattr(workflow.scheduler._executor, "run_uuid", None)
-    if run:
-        takeover.register(run)
+    executor = workflow.scheduler._executor
+    if isinstance(executor, submission.Executor):
+        locks = workflow.persistence._lockfile.values()
+        takeover.register(executor.run_uuid, locks, keep=lambda: executor.left, results=Path(OUT))
 
 
 def jobs_of_entry():
@@ -116,6 +145,8 @@ def not_known():
     dag = getattr(workflow, "_dag", None)
     if dag is None or FAILURES.any:
         return ""
+    # it remembers that the record of the last job was not there before it was written
+    workflow.persistence.deactivate_cache()
     jobs = (job for job in dag.jobs if job.output and not dag.reason(job).forced)
     there = (job for job in jobs if all(map(os.path.exists, job.output)))
     strange = sorted(path for job in there if not workflow.persistence.has_metadata(job) for path in job.output)
@@ -158,24 +189,35 @@ def fit_groups():
     workflow.group_settings.group_components = asked
 
 
-def planned_requests():
-    """The table of requests of a dry run that knows of a cluster; nothing otherwise."""
+def entries(one_of_each=False):
+    """What this run would put into a cluster's queue; or one entry of each kind, which for thousands takes less time."""
     dag, order = getattr(workflow, "_dag", None), [rule.name for rule in workflow.rules]
     jobs = dag.needrun_jobs(exclude_finished=False) if dag is not None else []
     jobs = sorted((job for job in jobs if not _on_login_node(job.rule)), key=lambda job: order.index(job.rule.name))
-    entries = {}
+    found, groups = [], set()
     for job in jobs:
         group = dag._group.get(job)
-        if group is None:
-            entries[id(job)] = resources.Entry((job.rule.name,), 1, dict(job.resources.items()))
-        elif id(group) not in entries:
-            names = tuple(sorted({member.rule.name for member in group}, key=order.index))
-            # a dry run takes groups for local ones, whose jobs run side by side
-            asked = GroupResources.basic_layered(group.toposorted, workflow.global_resources, run_local=False)
-            entries[id(group)] = resources.Entry(names, len(group.jobs), asked)
-    if not any("slurm_partition" in entry.resources for entry in entries.values()):
+        members = [job] if group is None else group.jobs
+        names = tuple(sorted({member.rule.name for member in members}, key=order.index))
+        if id(group) in groups or one_of_each and any(names == entry.rules for entry in found):
+            continue
+        # a dry run takes groups for local ones, whose jobs run side by side
+        asked = (
+            dict(job.resources.items())
+            if group is None
+            else GroupResources.basic_layered(group.toposorted, workflow.global_resources, run_local=False)
+        )
+        groups |= set() if group is None else {id(group)}
+        found.append(resources.Entry(names, len(members), asked))
+    return found
+
+
+def planned_requests():
+    """The table of requests of a dry run that knows of a cluster; nothing otherwise."""
+    asked = entries()
+    if not any("slurm_partition" in entry.resources for entry in asked):
         return ""
-    return f"\n{resources.table(entries.values())}\n"
+    return f"\n{resources.table(asked)}\n"
 
 
 def counted():

@@ -41,15 +41,18 @@ class Recorder(logging.Handler):
         if event == "group_error":
             logs = getattr(record, "aux_logs", None) or []
             number = str(getattr(record, "external_jobid", "") or "")
-            attempt = _attempt(number, logs[0] if logs else "", "") if number else Attempt("sbatch refused the job")
+            attempt = _attempt(number, logs[0] if logs else "", "") if number else Attempt("not submitted")
+            attempt.reason = getattr(record, "why", attempt.reason)
             members = getattr(record, "job_error_info", [])
             guilty = [one for one in members if set(one["output"]) & _blamed(attempt.cluster_log)]
             for one in guilty or members:
                 self.attempts[one["jobid"]] = attempt
         elif event == "job_error" and not getattr(record, "indent", False):
-            number = str(getattr(record, "aux", {}).get("external_jobid", ""))
+            aux = getattr(record, "aux", {})
+            number = str(aux.get("external_jobid", ""))
             cluster_log = record.log[-1] if number and record.log else ""
-            self.attempts[record.jobid] = _attempt(number, cluster_log, str(record.rule_msg or ""))
+            attempt = self.attempts[record.jobid] = _attempt(number, cluster_log, str(record.rule_msg or ""))
+            attempt.reason = aux.get("why", attempt.reason)
 
 
 def summary(jobs: Iterable[Any], attempts: Mapping[int, Attempt], command: list[str]) -> str:

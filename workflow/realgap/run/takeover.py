@@ -6,16 +6,19 @@ again beside the first ones. A driver therefore leaves a card beside Snakemake's
 
 import atexit
 import contextlib
+import getpass
 import json
 import os
 import shutil
 import socket
-import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from realgap.cluster import slurm
 from realgap.store import files
 
 STATE = Path(".snakemake")
@@ -26,31 +29,71 @@ SILENCE_S = 10 * BEAT_S
 LONGEST_END_S = 300
 
 
-def register(run: str, state: Path = STATE) -> None:
-    """Leave a card for this process, which follows the jobs named `run`, until it ends in order."""
-    card = state / "realgap-drivers" / f"{run}.json"
-    said = {"host": socket.gethostname(), "process": _identity(os.getpid()), "run": run}
-    files.write(card, json.dumps(said).encode())
+def register(
+    run: str,
+    locks: Iterable[str] = (),
+    keep: Callable[[], bool] = bool,
+    state: Path = STATE,
+    results: Path | None = None,
+) -> None:
+    """Leave a card for this process, which follows the jobs named `run`, until it ends in order.
+
+    locks: the files with which Snakemake locks this run. keep: asked at the end, whether jobs are left in the queue;
+    the card then stays for the next run. results: where the run writes; a card there is for other checkouts.
+    """
+    cards = [state / "realgap-drivers" / f"{run}.json"]
+    cards += [] if results is None else [results / ".drivers" / f"{run}.json"]
+    said = {
+        "host": socket.gethostname(),
+        "process": _identity(os.getpid()),
+        "run": run,
+        "user": getpass.getuser(),
+        "checkout": str(Path.cwd()),
+        "locks": {str(lock): _file(Path(lock)) for lock in locks},
+        "cards": [str(card) for card in cards],
+    }
+    for card in cards:
+        files.write(card, json.dumps(said).encode())
     over = threading.Event()
 
     def beat() -> None:
         while not over.wait(BEAT_S):
-            with contextlib.suppress(OSError):
-                os.utime(card)
+            for card in cards:
+                with contextlib.suppress(OSError):
+                    os.utime(card)
 
     def leave() -> None:
         over.set()
-        card.unlink(missing_ok=True)
+        if not keep():
+            _remove(said)
 
     threading.Thread(target=beat, daemon=True).start()
     atexit.register(leave)
 
 
-def take_over(state: Path = STATE) -> list[str]:
-    """Cancel what dead drivers left in the queue, wait until it is gone, remove their locks; what was done.
+def check_elsewhere(results: Path) -> None:
+    """Raise ValueError where a run of another checkout writes to the same folder, or its jobs still do."""
+    for card in sorted((results / ".drivers").glob("*.json")):
+        driver = _read(card)
+        if not driver or driver.get("checkout") == str(Path.cwd()):
+            continue
+        who = f"the run {driver['run']} of {driver['user']} in {driver['checkout']} on {driver['host']}"
+        if _lives(card, driver):
+            raise ValueError(f"{results}: must be written by one run at a time; {who} writes there now")
+        if shutil.which("squeue") and _queued(driver["run"]):
+            raise ValueError(
+                f"{results}: must be written by one run at a time; {who} is dead, but its jobs are in the queue: "
+                f"start it again there, or scancel --name={driver['run']}"
+            )
+        card.unlink(missing_ok=True)
 
-    Cancelled steps save their state and go on from it when they are submitted again. Locks stay when a driver
-    lives. A card that cannot be read is named and passed over, and locks stay. Raises ValueError when jobs do not end.
+
+def take_over(state: Path = STATE) -> list[str]:
+    """Cancel what dead drivers left in the queue, wait until it is gone, remove their own locks; what was done.
+
+    Cancelled steps save their state and go on from it when they are submitted again. A card that cannot be read is
+    named and passed over. An outage of SLURM is waited out. Raises ValueError when jobs do not end, or are another
+    user's; OSError when SLURM stays away.
     """
     cards = {card: _read(card) for card in sorted((state / "realgap-drivers").glob("*.json"))}
     done = [f"{card}: not the card of a run; passed over, delete it" for card, driver in cards.items() if not driver]
@@ -59,7 +102,8 @@ def take_over(state: Path = STATE) -> list[str]:
         return done
     for driver in dead.values():
         jobs = _queued(driver["run"])
-        subprocess.run(["scancel", f"--name={driver['run']}"], check=True, capture_output=True)
+        _check_owner(driver, jobs)
+        _ask("scancel", f"--name={driver['run']}")
         done.append(f"the run {driver['run']} on {driver['host']} is dead: cancelled the {len(jobs)} jobs it left")
     end = time.monotonic() + LONGEST_END_S
     while any(_queued(driver["run"]) for driver in dead.values()):
@@ -67,11 +111,22 @@ def take_over(state: Path = STATE) -> list[str]:
             names = ", ".join(driver["run"] for driver in dead.values())
             raise ValueError(f"jobs of a dead run do not end: squeue --name={names}")
         time.sleep(1)
-    if len(dead) == len(cards):
-        shutil.rmtree(state / "locks", ignore_errors=True)
-    for card in dead:
+    for card, driver in dead.items():
+        for lock, identity in driver.get("locks", {}).items():
+            # after an --unlock another run may have one of that name
+            if _file(Path(lock)) == identity:
+                Path(lock).unlink(missing_ok=True)
+        _remove(driver)
         card.unlink(missing_ok=True)
     return done
+
+
+def _remove(driver: dict[str, Any]) -> None:
+    for card in map(Path, driver.get("cards", [])):
+        card.unlink(missing_ok=True)
+        if card.parent.name == ".drivers":
+            with contextlib.suppress(OSError):  # another run's is there
+                card.parent.rmdir()
 
 
 def _read(card: Path) -> dict[str, Any]:
@@ -84,8 +139,30 @@ def _read(card: Path) -> dict[str, Any]:
 
 
 def _queued(run: str) -> list[str]:
-    command = ["squeue", "--noheader", f"--name={run}", "--format=%i"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return _ask("squeue", "--noheader", f"--name={run}", "--format=%i").split()
+
+
+def _ask(*command: str) -> str:
+    return slurm.when_there(lambda: slurm.ask(*command), lambda line: print(line, file=sys.stderr, flush=True))
+
+
+def _check_owner(driver: dict[str, Any], jobs: list[str]) -> None:
+    """Jobs of another user cannot be cancelled, and would write the same files as this run's."""
+    owner = driver.get("user", getpass.getuser())
+    if jobs and owner != getpass.getuser():
+        raise ValueError(
+            f"the run {driver['run']} of {owner} on {driver['host']} is dead and left {len(jobs)} jobs in the queue; "
+            f"{owner} must start it again here, or cancel them: scancel --name={driver['run']}"
+        )
+
+
+def _file(path: Path) -> list[int]:
+    """Which file stands under a name; [] when there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return []
+    return [stat.st_ino, stat.st_mtime_ns]
 
 
 def _lives(card: Path, driver: dict[str, Any]) -> bool:
