@@ -100,9 +100,10 @@ class Analyses:
 
     def select_shard(self, images: int, source: str) -> Work:
         """What is kept of a shard's candidates; all scores of its class are read."""
-        settings = sources.of(self.config)[source].settings
-        candidates = settings["candidates"] * self.plan.per_class
-        memory = 4.0 * candidates * self.features + 3.0 * images * settings["candidates"] * self.plan.image_bytes
+        # none where a study selects nothing: a profile's groups are sized for all rules
+        of_slot = sources.of(self.config)[source].settings.get("candidates", 0)
+        candidates = of_slot * self.plan.per_class
+        memory = 4.0 * candidates * self.features + 3.0 * images * of_slot * self.plan.image_bytes
         disk = images * self.plan.image_bytes
         return Work(images, disk_bytes=disk, memory_bytes=memory, host_s=30 + 1e-3 * candidates)
 
