@@ -81,7 +81,8 @@ def study_with_every_rule(folder, rendered):
     given = yaml.safe_load((STUDIES / "cifar10.yaml").read_text()) | {"analyses": list(analyses.ORDER)}
     many = {"kind": "prompts", "samples_per_image": 4}
     given["sources"] |= {"many": many, "kept": {"kind": "selection", "of": "many", "samples_per_image": 1}}
-    given["training_sets"] += ["real+kept"]
+    usual = yaml.safe_load((checkout.ROOT / "config.yaml").read_text())["training_sets"]
+    given["training_sets"] = [*given.get("training_sets", usual), "real+kept"]
     Path(folder / "all.yaml").write_text(yaml.safe_dump(given))
     return "all.yaml"
 

@@ -8,8 +8,9 @@ counts("sample_draw", lambda w: PLAN.sample_shard(int(w.per_class) * len(CLASSES
 counts("judge_draw", lambda w: PLAN.train(sources.REAL))
 counts(
     "select_draw",
+    "select_draw",
     lambda w: MEASURING.score_shard(
-        int(w.per_class) * len(CLASSES), SOURCES[w.source].settings["of"], int(w.per_class)
+        int(w.per_class) * len(CLASSES), SOURCES[w.source].settings.get("of", w.source), int(w.per_class)
     ),
 )
 counts("train_on_draw", lambda w: MEASURING.train_and_predict(w.training_set))
@@ -136,7 +137,7 @@ rule select_draw:
         disk_mb=disk_for("select_draw"),
     params:
         options=lambda w: options(
-            json.loads(scoring_options(SOURCES[w.source].settings["of"])),
+            json.loads(scoring_options(SOURCES[w.source].settings.get("of", w.source))),
             json.loads(choosing_options(w)),
             per_class=int(w.per_class),
             draw=int(w.draw),
