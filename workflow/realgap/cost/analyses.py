@@ -94,9 +94,12 @@ class Analyses:
         rated["host_s"] = rated.get("host_s", 0.0) + _LINES_PIXEL_S * pixels
         return Work(candidates, memory_bytes=kept + batch, node_bytes=kept, **rated)
 
+    def select_shard(self, images: int, source: str, of_class: int) -> Work:
+        """What is kept of a shard's candidates; all scores of its class, of so many real images, are read."""
         # none where a study selects nothing: a profile's groups are sized for all rules
         of_slot = sources.of(self.config)[source].settings.get("candidates", 0)
         candidates = of_slot * of_class
+        memory = 4.0 * candidates * self.features + 3.0 * images * of_slot * self.plan.image_bytes
         disk = images * self.plan.image_bytes
         return Work(images, disk_bytes=disk, memory_bytes=memory, host_s=30 + 1e-3 * candidates)
 
