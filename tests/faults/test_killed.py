@@ -46,6 +46,42 @@ def test_a_step_killed_at_any_moment_ends_in_the_same_bytes(steps, step_argument
     assert out.read_bytes() == whole
 
 
+TOLD_WHILE_CHOOSING = """
+from snakemake.scheduling.job_scheduler import JobScheduler as _Scheduler
+_choose = _Scheduler.job_selector
+
+def _told(self, jobs):
+    own = self._job_selector
+
+    def choose(*given):
+        assert self._lock.locked()
+        os.kill(os.getpid(), signal.SIGTERM)
+        return own(*given)
+
+    self._job_selector = choose
+    return _choose(self, jobs)
+
+_Scheduler.job_selector = _told
+"""
+
+
+def test_a_run_that_is_told_to_end_while_it_chooses_jobs_ends(tmp_path):
+    """Snakemake's own handler would wait for a lock that the code it interrupts holds."""
+    folder = checkout.copy(tmp_path / "checkout")
+    with (folder / "Snakefile").open("a") as snakefile:
+        snakefile.write(TOLD_WHILE_CHOOSING)
+    command = ["snakemake", "--configfile", "study.yaml", "--cores", "1", "--", "results/reduced/test.h5"]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    run = subprocess.Popen(command, cwd=folder, env=checkout.environment(), **streams)
+    try:
+        said, _ = run.communicate(timeout=120)
+    finally:
+        run.kill()
+    assert run.returncode != -signal.SIGKILL
+    assert "Will exit after finishing currently running jobs" in said
+    assert not list((folder / ".snakemake/locks").glob("*"))
+
+
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_a_whole_run_killed_again_and_again_ends_in_the_same_table(tmp_path, finished_results, request):

@@ -230,6 +230,10 @@ def templates(wildcards, input):
     return config["prompts"]["templates"]
 
 
+def detector(wildcards, input):
+    return config["geometry"]["detector"]
+
+
 def gone():
     """Whether the data set lies here no more, and the study knows what it held: what is finished stays so."""
     return not os.path.exists(DATASET["root"]) and os.path.exists(f"{OUT}/inventory.csv")

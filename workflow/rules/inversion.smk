@@ -69,7 +69,7 @@ rule invert_shard:
     message:
         "Invert class {wildcards.class_name}, shard {wildcards.shard} into embeddings"
     shell:
-        "OMP_NUM_THREADS={params.computing} python -m scripts.inversion_invert --images {input.images:q} --moments {input.moments:q}"
+        "export OMP_NUM_THREADS={params.computing} MKL_NUM_THREADS={params.computing}; python -m scripts.inversion_invert --images {input.images:q} --moments {input.moments:q}"
         " --base-model {params.base_model:q}/model_index.json --templates {params.templates:q}"
         " --options {params.options:q} --out {output:q}"
         " --benchmark {params.benchmark:q} --gpus {resources.gpu} > {log:q} 2>&1"
@@ -105,6 +105,6 @@ rule invert_class:
     message:
         "Invert all real images of class {wildcards.class_name} into one embedding"
     shell:
-        "OMP_NUM_THREADS={params.computing} python -m scripts.inversion_invert_class --moments {params.moments:q}"
+        "export OMP_NUM_THREADS={params.computing} MKL_NUM_THREADS={params.computing}; python -m scripts.inversion_invert_class --moments {params.moments:q}"
         " --base-model {params.base_model:q}/model_index.json"
         " --templates {params.templates:q} --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"

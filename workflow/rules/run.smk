@@ -3,10 +3,17 @@
 import asyncio
 import atexit
 import logging
+import threading
 from functools import cache
 from itertools import takewhile
 from collections import Counter
 from snakemake.resources import GroupResources
+from snakemake.scheduling.job_scheduler import JobScheduler
+
+# Told to end (SIGTERM), Snakemake 9.27 takes a lock in its signal handler that the code it interrupts may hold, and hangs:
+# in a thread it waits for its turn.
+_END = JobScheduler.exit_gracefully
+JobScheduler.exit_gracefully = lambda *told: threading.Thread(target=_END, args=told).start()
 
 FAILURES = failures.Recorder()
 REFUSED = []  # whether this run has stopped because of what is not known

@@ -18,11 +18,6 @@ DETECTOR = config["geometry"]["detector"]
 DETECTOR = DETECTOR if DETECTOR == "lsd" else fingerprints.of_weights(DETECTOR)
 
 
-# it takes `input`, so that Snakemake does not remember it
-def detector(wildcards, input):
-    return config["geometry"]["detector"]
-
-
 if DATASET["name"] == "rendered":
 
     rule annotate_shadows:
