@@ -120,21 +120,20 @@ def serve(path: str, in_turn: bool = False) -> None:
     if in_turn:  # a cluster tells all processes of an entry to end: the step saves its state first
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    else:
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # finished keepers need no burial
     _preload()
-    worker = Worker(hang_up)
+    worker = Worker(hang_up) if in_turn else None
+    if worker is None:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # finished keepers need no burial
     while os.getppid() == parent:
         if select.select([listener], [], [], 1)[0]:
             connection, _ = listener.accept()
-            if in_turn:
+            if worker is not None:
                 worker.serve(connection)
             elif os.fork() == 0:
                 listener.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 _keep(connection, hang_up)
             connection.close()
-    worker.end()
 
 
 def _preload() -> None:
@@ -173,10 +172,13 @@ class Worker:
     """A process that runs one step after another, forked for the first of them and after each that failed."""
 
     def __init__(self, hang_up: Any) -> None:
-        self.hang_up, self.process, self.channel = hang_up, 0, socket.socket()
+        self.hang_up = hang_up
+        self.process, self.channel = 0, None  # no process yet
 
     def serve(self, connection: socket.socket) -> None:
         """Run what a client asks for to its end and tell the client its exit code."""
+        if self.process and os.waitpid(self.process, os.WNOHANG)[0]:  # killed between two steps
+            self.process = 0
         with contextlib.suppress(ConnectionError):
             self.process = self.process or self._fork(connection)  # before it could inherit the step's streams
             text, descriptors = _request(connection)
@@ -189,9 +191,6 @@ class Worker:
             if code:
                 code, self.process = max(code, _buried(self.process)), 0
             connection.sendall(bytes([code]))
-
-    def end(self) -> None:
-        self.channel.close()
 
     def _fork(self, connection: socket.socket) -> int:
         self.channel, theirs = socket.socketpair()

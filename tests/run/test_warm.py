@@ -375,6 +375,13 @@ def test_in_turn_a_step_is_killed_when_its_client_dies_and_the_next_runs(steps, 
     assert run(steps, in_turn, "count").stdout.split()[0] == "1"
 
 
+def test_in_turn_a_process_that_was_killed_between_two_steps_is_replaced(steps, in_turn):
+    worker = int(run(steps, in_turn, "count").stdout.split()[1])
+    os.kill(worker, signal.SIGKILL)
+    time.sleep(0.5)
+    assert run(steps, in_turn, "count").stdout.split()[0] == "1"
+
+
 def test_in_turn_a_base_model_is_loaded_once(steps, in_turn, base_model):
     path = {"PYTHONPATH": f"{steps}:{WARM.parent}"}
     told = [run(steps, in_turn, "load", base_model, "float32", **path).stdout.split() for _ in range(2)]

@@ -282,6 +282,7 @@ def base_model(wildcards, input):
     return BASE_MODEL
 
 
+# Threads that a step computes with: of those it is given, one draws where a card is at work.
 def computing(wildcards, input, threads):
     return max(1, threads - GPU)
 
