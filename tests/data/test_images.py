@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from realgap.data.images import from_unit, resize, resize_one, said
+from realgap.data.images import from_unit, pixels_of, resize, resize_one, said
 
 
 def random_images(*shape):
@@ -76,3 +76,9 @@ def test_the_report_says_how_images_became_square_and_of_three_channels():
     assert said({"grey": 0}, 5, None) == [
         "Of the 5 test images none is grey; the others have colours. A network sees three channels of each."
     ]
+
+
+def test_pixels_have_the_same_digest_only_in_the_same_shape():
+    image = random_images(8, 8, 3)
+    assert pixels_of(image) == pixels_of(image.copy(order="F"))
+    assert len({pixels_of(one) for one in (image, image[:, :7], image ^ np.uint8(1), image.reshape(4, 16, 3))}) == 4

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from realgap import analyses
-from tests import checkout
+from tests import checkout, stub_study
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +44,29 @@ def test_a_thousand_shards_are_not_a_thousand_entries(folder):
     assert sum(row[2] for row in rows) < 1000
 
 
-def test_the_login_node_imports_no_torch(folder):
+HEAVY = {"torch", "diffusers", "transformers", "torchvision", "h5py"}
+
+
+def imported(folder):
+    """The packages that `snakemake --profile slurm -n` imports."""
     command = [sys.executable, "-X", "importtime", "-m", "snakemake", "--profile", "slurm", "-n", "--quiet"]
     run = subprocess.run(
         [*command, "--configfile", "study.yaml"], cwd=folder, env=checkout.environment(), capture_output=True, text=True
     )
     assert run.returncode == 0, run.stdout
-    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in run.stderr.splitlines()}
-    assert "snakemake" in imported
-    assert not imported & {"torch", "diffusers", "transformers", "torchvision", "h5py"}
+    found = {line.rpartition("|")[2].strip().partition(".")[0] for line in run.stderr.splitlines()}
+    assert "snakemake" in found
+    return found
+
+
+def test_the_login_node_imports_no_torch(folder):
+    assert not imported(folder) & HEAVY
+
+
+def test_nor_does_it_for_images_of_ones_own(tmp_path):
+    folder = tmp_path / "checkout"
+    stub_study.make(folder, 2, 2)
+    assert not imported(folder) & (HEAVY - {"h5py"})  # they lie in an HDF5 file
 
 
 def test_every_rule_of_the_profile_exists(folder):

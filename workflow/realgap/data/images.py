@@ -1,5 +1,6 @@
 """Images at rest: uint8 NHWC RGB. What is done to them before a model sees them."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -17,6 +18,11 @@ def resize(images: Iterable[np.ndarray], size: int) -> np.ndarray:
 
 
 _FITTED = {CROP: "cropped to their central square", PAD: "padded with black bars", SQUASH: "squashed to a square"}
+
+
+def pixels_of(image: np.ndarray) -> str:
+    """Digest of an image's size and pixels."""
+    return hashlib.sha256(f"{image.shape}\n".encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
 def said(looks: Mapping[str, int], count: int, fit: str | None) -> list[str]:

@@ -1,6 +1,5 @@
 """Images that repeat others: in the test set and among those trained on, under two labels, twice in a class."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -58,14 +57,9 @@ def sentence(found: Mapping[str, int], kept: bool) -> str:
     return " ".join(said) or "No test image has the pixels of another image of the study."
 
 
-def pixels_of(image: np.ndarray) -> str:
-    """Digest of an image's size and pixels."""
-    return hashlib.sha256(f"{image.shape}\n".encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
-
-
 def look_at(image: np.ndarray) -> tuple[str, np.ndarray]:
     """What repeats are found by: digest of an image's size and pixels, and the image small, uint8 (32, 32, 3)."""
-    return pixels_of(image), imaging.resize([image], SCREENED_PX)[0]
+    return imaging.pixels_of(image), imaging.resize([image], SCREENED_PX)[0]
 
 
 def _within(images: Sequence[tuple[str, str]]) -> list[str]:

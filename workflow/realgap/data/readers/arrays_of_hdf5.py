@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from realgap.data import arrays, reading, repeats
+from realgap.data import arrays, reading
+from realgap.data.images import pixels_of
 from realgap.data.readers.rows import check_same
 from realgap.data.records import Image, Inventory, check_classes
 from realgap.data.splits_given import as_they_are
@@ -32,7 +33,7 @@ def pictures(path: Path, chosen: Sequence[Image], how: Mapping[str, Any]) -> Ite
     for place in sorted(of_image, key=of_image.__getitem__):
         part, row = of_image[place]
         image = opened[part][0][row]
-        check_same(path, repeats.pixels_of(image), chosen[place])
+        check_same(path, pixels_of(image), chosen[place])
         yield place, reading.of_array(image, f"{path}: {part}/images, row {row}", **how)
 
 
@@ -47,7 +48,7 @@ def _listed(path: Path) -> list[tuple]:
             names[label],
             part if parts.keys() - {"train"} else "",
             image.nbytes,
-            repeats.pixels_of(image),
+            pixels_of(image),
         )
         for part, (images, labels, names) in parts.items()
         for row, (image, label) in enumerate(zip(images, labels, strict=True))

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from realgap.data import catalog, reading, repeats
+from realgap.data import catalog, reading
+from realgap.data.images import pixels_of
 from realgap.data.readers import rows
 from realgap.data.records import Image, Inventory
 from realgap.store import files
@@ -32,7 +33,7 @@ def _listed(path: Path, names: Sequence[str]) -> list[rows.Row]:
         labels = _labels(path, part, names)
         images = _rows(path, f"{part}_images")
         for row, (label, image) in enumerate(zip(labels, images, strict=True)):
-            found.append((f"{part}-{row}", label, given, image.nbytes, repeats.pixels_of(image)))
+            found.append((f"{part}-{row}", label, given, image.nbytes, pixels_of(image)))
     return found
 
 
@@ -43,7 +44,7 @@ def _picked(path: Path, keys: Sequence[str], how: Mapping[str, Any]) -> Iterator
         for row, image in enumerate(_rows(path, f"{part}_images")) if wanted else ():
             if row in wanted:
                 shown = reading.of_array(image, f"{path}, {part} {row}", **how)
-                yield places[f"{part}-{row}"], repeats.pixels_of(image), shown
+                yield places[f"{part}-{row}"], pixels_of(image), shown
 
 
 def _labels(path: Path, part: str, names: Sequence[str]) -> list[str]:
