@@ -14,7 +14,7 @@ from tests import checkout
 STUB = """#!/bin/sh
 while [ $# -gt 0 ]; do
     case $1 in
-        --out|--accuracies|--table|--verdicts|--pairs) mkdir -p "$(dirname "$2")"; echo x >"$2" ;;
+        --out|--accuracies|--table|--verdicts|--pairs|--metrics|--section) mkdir -p "$(dirname "$2")"; echo x >"$2" ;;
         --accuracy|--samples|--overview) mkdir -p "$(dirname "$2")"; echo x >"$2"; echo x >"$3" ;;
         --shards) case $2 in @*) wc -l <"${2#@}" ;; esac ;;
     esac
