@@ -115,7 +115,8 @@ def test_a_study_on_a_full_disk_goes_on_when_there_is_room_without_repeating_a_s
         disk.remount(f"size={room}")
         run = checkout.snakemake(folder)
         assert run.returncode == 1
-        assert "No space left on device" in run.stdout + run.stderr
+        # the log of a step may find no room itself
+        assert re.search(r"No space left on device|the log is empty; [\d,.]+ MB are free", run.stdout + run.stderr)
         assert checkout.snakemake(folder, "--unlock").returncode == 0
         before, made = made, stamps(disk.path)
         assert len(made) > len(before), "the disk was full before the first shard"

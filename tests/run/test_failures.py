@@ -1,6 +1,7 @@
 """realgap.run.failures: the closing summary of failed jobs."""
 
 import logging
+import re
 from types import SimpleNamespace
 
 from realgap.run import failures
@@ -35,6 +36,17 @@ def test_a_failed_cluster_job_is_named_with_reason_node_logs_and_command(tmp_pat
         f"    SLURM   {cluster_log}\n"
         "    repeat  snakemake --profile slurm -- 'out/a b/1.h5'"
     )
+
+
+def test_an_empty_log_is_not_said_to_hold_the_reason(tmp_path):
+    """As a step leaves it whose log is on the full disk itself."""
+    one = job(3, output=str(tmp_path / "1.h5"))
+    log = tmp_path / "1.h5.log"
+    log.write_text("error: no room\n")
+    assert "    reason  see the log\n" in failures.summary([one], {3: failures.Attempt()}, [])
+    log.write_text("")
+    said = failures.summary([one], {3: failures.Attempt()}, [])
+    assert re.search(r"    reason  the log is empty; [\d,]+\.\d{3} MB are free where it lies\n", said), said
 
 
 def test_the_reason_snakemake_reported_stands_where_slurm_has_forgotten(monkeypatch):

@@ -64,7 +64,7 @@ def summary(jobs: Iterable[Any], attempts: Mapping[int, Attempt], command: list[
     for job, attempt in sorted(failed, key=lambda pair: (pair[0].rule.name, str(pair[0].output))):
         wildcards = "".join(f" {name}={value}" for name, value in job.wildcards_dict.items())
         where = f" (SLURM job {attempt.cluster_job} on {attempt.node or 'no node'})" if attempt.cluster_job else ""
-        lines += ["", f"{job.rule.name}{wildcards}", f"    reason  {attempt.reason or 'see the log'}{where}"]
+        lines += ["", f"{job.rule.name}{wildcards}", f"    reason  {attempt.reason or _said(job.log)}{where}"]
         lines += [f"    log     {log}" for log in job.log]
         if attempt.cluster_log:
             lines.append(f"    SLURM   {attempt.cluster_log}")
@@ -77,6 +77,15 @@ def command_line(targets: Iterable[str], arguments: list[str]) -> list[str]:
     """How this run was started, without its targets."""
     targets = {str(target) for target in targets}
     return [Path(sys.argv[0]).name, *(one for one in arguments if one not in targets and one != "--")]
+
+
+def _said(logs: Iterable[Any]) -> str:
+    """Where the reason stands: a log that is on the full disk itself, or whose step was killed, has none."""
+    empty = [path for path in map(Path, logs) if path.exists() and not path.stat().st_size]
+    if not empty:
+        return "see the log"
+    free = shutil.disk_usage(empty[0].parent).free / 1e6
+    return f"the log is empty; {free:,.3f} MB are free where it lies"
 
 
 def _attempt(number: str, cluster_log: str, said: str) -> Attempt:
