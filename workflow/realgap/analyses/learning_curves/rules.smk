@@ -8,7 +8,6 @@ counts("sample_draw", lambda w: PLAN.sample_shard(int(w.per_class) * len(CLASSES
 counts("judge_draw", lambda w: PLAN.train(sources.REAL))
 counts(
     "select_draw",
-    "select_draw",
     lambda w: MEASURING.score_shard(
         int(w.per_class) * len(CLASSES), SOURCES[w.source].settings.get("of", w.source), int(w.per_class)
     ),
