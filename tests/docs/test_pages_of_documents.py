@@ -106,6 +106,12 @@ def test_every_promise_names_a_test_that_exists():
         assert all((checkout.ROOT / path).is_file() for path in named), row
 
 
+def test_as_many_cases_of_bad_input_are_promised_as_there_are():
+    promised = re.search(r"(\d+) cases in `(tests/faults/bad_input\.yaml)`", (DOCS / "guarantees.md").read_text())
+    cases = yaml.safe_load((checkout.ROOT / promised[2]).read_text(encoding="utf-8"))
+    assert int(promised[1]) == sum(map(len, cases.values()))
+
+
 def merged(default, study):
     """A study file on top of the default study, as Snakemake merges them."""
     if not (isinstance(default, dict) and isinstance(study, dict)):

@@ -33,6 +33,7 @@ OF_EACH_KIND = {
     "table.csv": "tabulate",
     "verdicts.csv": "tabulate",
     "pairs.csv": "tabulate",
+    "metrics.csv": "tabulate",
     "figures/accuracy.png": "plot",
     "figures/accuracy.svg": "plot",
     "report.html": "report",
@@ -116,10 +117,11 @@ def make_study(folder, seed):
         of_set = {"training_set": ["training_sets/real+vae_only.h5"]} if name == "real+vae_only" else {}
         classifier_name = f"classifiers/{name}/seed-0.safetensors"
         graph[classifier_name] = verification.Made("train", made["options"], of_set)
-        said = {"logits": random.random((3, 2), np.float32), **about, "labels": np.zeros(3, np.int64)}
+        said = {"logits": random.random((3, 2), np.float32), **about, "labels": np.array([0, 1, 0])}
         classifier = verification.files.sha256(folder / f"classifiers/{name}/seed-0.safetensors")
         inputs = {"classifier": classifier, "test": shards.checksum(folder / "test.h5")}
         kept = {"training_set": name, "parts": [["real", 3]], "seed": 0, "inputs": inputs}
+        kept["class_labels"] = {"zero": 0, "one": 1}
         shards.write(folder / f"predictions/{name}/seed-0.h5", "predictions", said, kept)
         known(f"predictions/{name}/seed-0.h5", None, classifier=[classifier_name], test=["test.h5"])
     return finish(folder, graph)
@@ -176,6 +178,22 @@ def test_verify_finds_the_damaged_artefact_and_names_its_rule(copy, name, damage
         f"{folder}/real/zero/0.h5",
         f"{folder}/samples/vae_only/zero/0.h5",
     }
+
+
+@pytest.mark.parametrize("name", OF_EACH_KIND)
+def test_what_the_system_cannot_read_is_not_called_damaged(copy, name):
+    """A file that is there and gives an input/output error: a process's own memory, at address 0."""
+    folder, graph = copy
+    (folder / name).unlink()
+    (folder / name).symlink_to("/proc/self/mem")
+    found = verification.Study(folder, graph)
+    of_it = [one for one in found.problems() if f"{folder}/{name}: " in one]
+    assert of_it
+    for line in of_it:  # a union tells of its sources as well; weights are mapped, which is another error
+        assert re.search(r"could not be read: (Input/output error|No such device) \(errno \d+\); it may be whole", line)
+        assert "delete" not in line
+    assert name in found.unread
+    assert name not in found.damaged
 
 
 @pytest.mark.parametrize("name", WITH_CHECKSUM)
@@ -248,6 +266,8 @@ def test_snakemake_verify_checks_the_finished_study_and_finds_what_was_damaged(f
     assert run.returncode == 1
     assert "results/reduced/embeddings/one/1.h5: " in run.stdout + run.stderr
     assert "just this file is made again (rule invert_shard)" in run.stdout + run.stderr
+    assert "1 job failed" in run.stdout + run.stderr
+    assert not re.search("Traceback|IndexError", run.stdout + run.stderr)
     assert not checkout.plan(finished_study), "verifying must not ask for work"
 
 

@@ -49,6 +49,13 @@ def test_an_empty_log_is_not_said_to_hold_the_reason(tmp_path):
     assert re.search(r"    reason  the log is empty; [\d,]+\.\d{3} MB are free where it lies\n", said), said
 
 
+def test_a_job_without_outputs_is_repeated_by_its_rule():
+    """Such as verify, which ended in an IndexError."""
+    one = job(3, rule="verify")
+    one.output = []
+    assert failures.summary([one], {3: failures.Attempt()}, ["snakemake"]).endswith("repeat  snakemake -- verify")
+
+
 def test_the_reason_snakemake_reported_stands_where_slurm_has_forgotten(monkeypatch):
     monkeypatch.setattr(failures, "_ask_slurm", lambda number: ("", "", ""))
     message = "SLURM-job '12' failed, SLURM status is: 'TIMEOUT'. Detailed"

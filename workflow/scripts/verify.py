@@ -12,12 +12,12 @@ def main() -> None:
     plan = json.loads(args.plan.read_text())
     graph = {name: verification.Made(**made) for name, made in plan["graph"].items()}
     study = verification.Study(plan["folder"], graph)
-    damaged = 0
     for problem in study.problems():
         print(problem, flush=True)
-        damaged += 1
-    print(f"{plan['folder']}: {len(study.finished)} of {len(study.graph)} artefacts are finished, {damaged} damaged")
-    sys.exit(min(damaged, 1))
+    counted = f"{len(study.finished)} of {len(study.graph)} artefacts are finished, {len(study.damaged)} damaged"
+    unread = f", {len(study.unread)} could not be read" if study.unread else ""
+    print(f"{plan['folder']}: {counted}{unread}")
+    sys.exit(bool(study.damaged or study.unread))
 
 
 if __name__ == "__main__":

@@ -36,17 +36,27 @@ class Study:
         self.checksums: dict[str, str] = {}
         self.made: dict[str, dict[str, Any]] = {}
         self.damaged: set[str] = set()
+        self.unread: set[str] = set()
 
     def problems(self) -> Iterator[str]:
-        """A line for each finished artefact that must not be used: what is wrong with it, which rule makes it again."""
+        """A line for each finished artefact that must not be used: what is wrong with it, which rule makes it again.
+
+        `damaged` and `unread` name them afterwards. One that the system could not read may be whole.
+        """
         for check in (self._check_content, self._check_inputs, self._check_table):
-            for name in [one for one in self.finished if one not in self.damaged]:
+            for name in [one for one in self.finished if one not in self.damaged | self.unread]:
                 try:
                     check(name)
-                except (ValueError, OSError) as error:
+                except ValueError as error:
                     self.damaged.add(name)
-                    said = error.strerror if isinstance(error, OSError) and error.filename is None else error
-                    yield f"{' '.join(str(said).split())} (rule {self.graph[name].rule})"
+                    yield self._line(name, error)
+                except OSError as error:
+                    self.unread.add(name)
+                    known = error.filename is None and error.strerror
+                    yield self._line(name, known or files.system_error(self.folder / name, error).strerror)
+
+    def _line(self, name: str, said: object) -> str:
+        return f"{' '.join(str(said).split())} (rule {self.graph[name].rule})"
 
     def _check_content(self, name: str) -> None:
         path = self.folder / name
