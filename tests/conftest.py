@@ -11,8 +11,9 @@ from pathlib import Path
 
 # before torch is imported, and for the steps that tests start: several threads on small tensors only wait
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# a run that is to outlive its terminal (nohup) hands down that hang-ups are ignored
+# a run that is to outlive its terminal (nohup, or in the background) hands down that these are ignored
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import filelock  # noqa: E402
 import numpy as np  # noqa: E402
