@@ -1,6 +1,6 @@
 """Sample new images of a draw of real ones: partners and means come from the draw, never from images outside it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from realgap.store import naming, provenance, shards
 from scripts import sampling_sample as sample
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options(sample.Options):
     per_class: int  # real images of each class
     draw: int
@@ -34,7 +34,7 @@ def main() -> None:
     learned = _rows(embedded, drawn)
     moments = _rows(encoded, drawn) if encoded else None
     model = sample.load(args.base_model, options)
-    made = {"step": "sample_draw", "source": options.source, "options": asdict(options)}
+    made = {"step": "sample_draw", "source": options.source, "options": steps.said(options)}
     made |= naming.carried(*(one.attributes for one in [*real, *embedded, *encoded]))
     made["versions"] = provenance.versions("torch", "diffusers")
     classes = np.unique(learned["labels"])
