@@ -1,4 +1,4 @@
-counts("annotate_shadows", lambda w: MEASURING.render(PLAN.classes * PLAN.per_class))
+counts("annotate_shadows", lambda w: MEASURING.render(PLAN.real))
 counts("measure_geometry", lambda w: MEASURING.measure_geometry(geometry_px()))
 counts("judge_shadows", lambda w: MEASURING.tables())
 counts("draw_overlays", lambda w: MEASURING.draw_overlays(geometry_px()))
