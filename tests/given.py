@@ -7,7 +7,7 @@ from realgap import devices
 from realgap.classifier import training
 from realgap.cost import plan
 from realgap.diffusion import inversion
-from realgap.study import sources
+from realgap.study import counts, sources
 
 # the section of the configuration that says where steps compute, for tests: on a CPU, the same everywhere
 COMPUTE = asdict(devices.Compute(device="cpu", precision="fp32"))
@@ -35,8 +35,11 @@ def _settings(kind: type, given: dict[str, Any]) -> list[Any]:
 def planned(made: plan.Plan) -> dict[str, plan.Work]:
     """The work of a study's costly rules, counted by hand: what `snakemake plan` counts in Snakemake's graph."""
     config, used = made.config, sources.used(made.config).values()
-    full, rest = divmod(made.per_class, made.per_shard)
-    shards = made.classes * ([made.per_shard] * full + ([rest] if rest else []))
+    shards = [
+        min(made.per_shard, images - start)
+        for images in counts.per_class(config).values()
+        for start in range(0, images, made.per_shard)
+    ]
     before = {rule for source in used for rule in source.after}
     rules = {"extract_shard": [made.extract_shard(n) for n in shards]}
     for rule in ("encode_shard", "invert_shard"):
