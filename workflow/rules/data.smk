@@ -1,9 +1,6 @@
 counts("extract_shard", lambda w: MEASURING.read(images_of(w)))
 # test images of a user's own are compared with all that are trained on
-counts(
-    "extract_test",
-    lambda w: MEASURING.read(PLAN.test_images() + (sum(PER_CLASS.values()) if OWN else 0)),
-)
+counts("extract_test", lambda w: MEASURING.screen(PLAN.test_images(), PLAN.real if OWN else 0))
 counts("extract_validation", lambda w: MEASURING.read(PLAN.classes * DATASET["validation_images_per_class"]))
 counts("take_inventory", lambda w: MEASURING.read(len(own_parts().images) if OWN else 0))
 

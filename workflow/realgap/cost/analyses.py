@@ -5,6 +5,7 @@ generated images of 32 px, 18 classifiers; workflow/docs/results.md).
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from realgap.cost.plan import UNKNOWN_FLOPS, Plan, Work
 from realgap.study import sources
@@ -43,6 +44,10 @@ class Analyses:
         """Images that are read from files; one of each class where their number shows only then."""
         images = images or self.plan.classes
         return Work(images, disk_bytes=images * self.plan.image_bytes, **self._host(_READ_S * images, images))
+
+    def screen(self, images: int, others: int) -> Work:
+        """Images that are read and kept, and others that they are compared with."""
+        return replace(self.read(images + others), images=images, disk_bytes=images * self.plan.image_bytes)
 
     def render(self, images: int) -> Work:
         """Scenes that are drawn."""
