@@ -80,8 +80,10 @@ def imported(root, class_name):
 
 
 def imported_of(wildcards):
-    """Images of a class that a shard of a folder's source takes."""
+    """Images of a class that a shard of a folder's source takes; queue entries are sized with any source."""
     class_name = CLASS_OF[wildcards.class_name]
+    if counted_by_real(wildcards.source):
+        return images_of(wildcards)
     return -(-imported(SOURCES[wildcards.source].settings["root"], class_name)[1] // shard_count(class_name))
 
 
