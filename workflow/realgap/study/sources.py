@@ -238,6 +238,11 @@ def of(config: Mapping[str, Any]) -> dict[str, Source]:
     return {name: _source(name, entry) for name, entry in config["sources"].items()}
 
 
+def of_kind(config: Mapping[str, Any], kind: str) -> str:
+    """The name of the study's first source of a kind. StopIteration where it has none."""
+    return next(name for name, source in of(config).items() if source.kind == kind)
+
+
 def used(config: Mapping[str, Any]) -> dict[str, Source]:
     """Those that some training set holds, in the order of the training sets."""
     parts = dict.fromkeys(part for name in config["training_sets"] for part in parts_of(name))
