@@ -327,6 +327,8 @@ def check(config: Mapping[str, Any]) -> None:
             raise ValueError(f"config: training_sets: real must stand first in a set, got {name!r}")
     if REAL not in config["training_sets"]:
         raise ValueError("config: training_sets: must hold 'real', which every other set is compared to")
+    if unknown := [part for part in config["export"]["of"].split("+") if part not in known]:
+        raise ValueError(f"config: export.of: must be made of {', '.join(sorted(known))}; got {unknown[0]!r}")
     recipes.check(config)
     for source in used(config).values():
         _check_source(source, config["dataset"])
