@@ -32,6 +32,7 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/comparison.smk"
 include: "workflow/rules/cost.smk"
 include: "workflow/rules/beginning.smk"
+include: "workflow/rules/export.smk"
 include: "workflow/rules/cluster.smk"
 include: "workflow/rules/verify.smk"
 

@@ -26,6 +26,7 @@ REDUCED = {
     "seeds": [0, 1],
     # learning curves train 36 more classifiers (tests/workflow/test_learning_curves.py); selections: test_sources.py
     "analyses": [name for name in analyses.ORDER if name not in ("learning_curves", "selection")],
+    "pilot": {"images_per_class": 2},
     "saliency": {"images_per_class": 4},
     "fidelity": {"neighbours": 3, "resamples": 20, "subsets": 2},
     "detection": {"steps": 2, "folds": 2},

@@ -72,6 +72,12 @@ def pairs(by_seed=None, margin=0.02):
     return tables.pairs(predictions(by_seed), margin)
 
 
+def sensitivities(*means, n_images=100):
+    """The rows of realgap.report.metrics.table that the page reads: of real images, a class each."""
+    rows = [("real", "sensitivity", f"class {n}", n_images, mean) for n, mean in enumerate(means)]
+    return pd.DataFrame(rows, columns=["training_set", "metric", "class", "n_images", "mean"])
+
+
 def analysis(folder, name="fidelity", title="Fidelity", text="Farther by 3.1 (2.0 to 4.2)."):
     """A section with a table and a figure, whose files lie in the folder."""
     columns = {
@@ -102,6 +108,7 @@ def render(
         template,
         verdicts=judged,
         pairs=pairs(by_seed),
+        metrics=sensitivities(*[0.9] * 10),
         seeds=observed.seed.unique().tolist(),
         figures={
             **{name: folder / f"{name}.svg" for name in ("accuracy", "accuracy-narrow", "strip")},

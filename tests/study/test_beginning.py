@@ -90,7 +90,7 @@ def test_the_settings_of_a_model_are_those_of_a_study_that_was_made_with_it():
 
 def test_an_analysis_that_a_class_is_too_small_for_is_left_out():
     assert beginning.settings("mine", SETS["one to train on"])["analyses"] == ["saliency"]
-    assert beginning.settings("mine", SETS["3 to 500"])["analyses"] == ["saliency"]
+    assert beginning.settings("mine", SETS["3 to 500"])["analyses"] == ["pilot", "saliency"]
     assert "errors" in beginning.settings("mine", SETS["equal"])["analyses"]
 
 

@@ -21,13 +21,14 @@ def section_files():
 
 def of_analyses():
     """Every file that their rules leave: what those without wildcards make, and what these read of the study."""
-    own = [one for one in workflow.rules if "/realgap/analyses/" in str(one.snakefile) and not one.has_wildcards()]
+    listed = [one for one in workflow.rules if os.path.basename(os.path.dirname(str(one.snakefile))) in ANALYSES]
+    own = [one for one in listed if not one.has_wildcards()]
     used = [file for one in own for file in (*one.expand_input(Wildcards())[0], *one.output)]
     return [file for file in used if file.startswith(f"{OUT}/")]
 
 
 # name -> what is registered of it, in the order of the page
 ANALYSES = {name: one for name, one in analyses.registered().items() if name in config["analyses"]}
-for analysis in ANALYSES:
+for analysis in [name for name in analyses.ORDER if name in ANALYSES or name in analyses.BY_NAME]:
 
     include: f"../realgap/analyses/{analysis}/rules.smk"

@@ -610,6 +610,24 @@ def verification_plan():
     return json.dumps({"folder": OUT, "graph": graph})
 
 
+def export_options():
+    """What an export is of, and what its card says."""
+    own, chosen = config["export"], sources.parts_of(config["export"]["of"])
+    known = {"real": {}, **{name: {"kind": one.kind, **one.settings} for name, one in SOURCES.items()}}
+    made = {"sources": {name: known[name] for name in chosen}}
+    made |= {key: config[key] for key in ("seed", "dataset", "base_model", "inversion", "prompts", "sampling")}
+    return options(
+        title=f"{config['study']}: {' + '.join(chosen)}",
+        study=config["study"],
+        layout=own["layout"],
+        encoding=own["encoding"],
+        classes=LABELS,
+        sources=sources.descriptions(config, chosen),
+        settings=made,
+        base_model=config["base_model"]["hub"] or os.path.basename(BASE_MODEL),
+    )
+
+
 def geometry_shards(source):
     """Images at the base model's resolution where the study keeps them, else those that classifiers see."""
     return full_size_shards(source) or source_shards(source)

@@ -140,6 +140,7 @@ rule report:
     input:
         verdicts=rules.tabulate.output.verdicts,
         pairs=rules.tabulate.output.pairs,
+        metrics=rules.tabulate.output.metrics,
         accuracies=rules.tabulate.output.accuracies,
         figures=[f"{OUT}/figures/{name}.svg" for name in ("accuracy", "accuracy-narrow", "strip", "samples")],
         gallery=class_files(f"{OUT}/figures/gallery/{{class_name}}.png", IN_GALLERY),
@@ -163,6 +164,6 @@ rule report:
     message:
         "Write the report"
     shell:
-        "python -m scripts.report_write --verdicts {input.verdicts:q} --pairs {input.pairs:q} --accuracies {input.accuracies:q}"
+        "python -m scripts.report_write --verdicts {input.verdicts:q} --pairs {input.pairs:q} --metrics {input.metrics:q} --accuracies {input.accuracies:q}"
         " --figures {input.figures:q} --gallery {input.gallery:q} --sections {input.sections:q} {input.account:q}"
         " --template {input.template:q} --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

@@ -18,7 +18,7 @@ class Options:
 
 
 def main() -> None:
-    files, many = {"verdicts": {}, "pairs": {}, "accuracies": {}}, {"nargs": "*"}
+    files, many = {"verdicts": {}, "pairs": {}, "metrics": {}, "accuracies": {}}, {"nargs": "*"}
     args, options = steps.parse(
         __doc__, Options, **files, figures=many, gallery=many, sections=many, template={}, out={}
     )
@@ -26,6 +26,7 @@ def main() -> None:
         args.template,
         verdicts=pd.read_csv(args.verdicts),
         pairs=pd.read_csv(args.pairs),
+        metrics=pd.read_csv(args.metrics),
         seeds=pd.read_csv(args.accuracies).seed.unique().tolist(),
         figures={Path(path).stem: path for path in args.figures},
         gallery=dict(zip(options.config["dataset"]["classes"], args.gallery, strict=False)),

@@ -1,6 +1,6 @@
 """Sample new images for each real image of a shard, conditioned on prompts or on learned embeddings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -135,15 +135,23 @@ def _conditioning(
 ) -> tuple[sampling.Rows, np.ndarray]:
     """The conditioning of each item, and what guidance leads away from, (tokens, width)."""
     if options.conditioning == "prompts":
-        prompts = prompting.of_class(args.templates, options.class_name)
-        embedded = prompting.embed(args.base_model, [*prompts, ""], device).cpu().numpy()
-        chosen = conditioning.choose_prompts(items, len(prompts), options.seed)
-        return sampling.Rows(len(items), lambda rows: embedded[chosen[rows]]), embedded[-1]
+        return of_prompts(
+            args.base_model, prompting.of_class(args.templates, options.class_name), items, options, device
+        )
     names = ("embeddings", "image_ids", "labels")
     arrays = {name: np.concatenate([one[name] for one in learned]) for name in names}
     return of_embeddings(options, items, arrays, label), away_from(
         options, arrays["embeddings"], args.base_model, device
     )
+
+
+def of_prompts(
+    base_model: str, prompts: Sequence[str], items: Items, options: Options, device: Any
+) -> tuple[sampling.Rows, np.ndarray]:
+    """The conditioning of items, each on one of the prompts, and the empty prompt."""
+    embedded = prompting.embed(base_model, [*prompts, ""], device).cpu().numpy()
+    chosen = conditioning.choose_prompts(items, len(prompts), options.seed)
+    return sampling.Rows(len(items), lambda rows: embedded[chosen[rows]]), embedded[-1]
 
 
 def of_embeddings(options: Options, items: Items, learned: Mapping[str, np.ndarray], label: int) -> sampling.Rows:

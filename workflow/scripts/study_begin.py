@@ -42,7 +42,9 @@ def main() -> None:
     files.write(path, text.encode())
     print(beginning.table(found), f"\nwritten: {path}\n", sep="\n", flush=True)
     subprocess.run([sys.executable, "-m", "snakemake", "--quiet", "all", "--configfile", str(path), "--", "plan"])
-    print(f"\nnext: look at {path}, then\n    envs/run snakemake --configfile {path}")
+    print(f"\nnext: look at {path}, then")
+    print(f"    envs/run snakemake pilot --configfile {path}    # does the base model fit these images?")
+    print(f"    envs/run snakemake --configfile {path}")
 
 
 def _look(root: Path, seed: int) -> beginning.Found:

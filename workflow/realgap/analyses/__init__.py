@@ -15,6 +15,7 @@ from types import ModuleType
 
 # their order on the page of a study and on that of several
 ORDER = (
+    "pilot",
     "saliency",
     "fidelity",
     "detection",
@@ -27,6 +28,9 @@ ORDER = (
     "geometry",
     "reported",
 )
+
+# those that may be asked for by name where a study does not list them
+BY_NAME = ("pilot",)
 
 
 def registered() -> dict[str, ModuleType]:

@@ -73,6 +73,14 @@ class Analyses:
         memory = 3.0 * min(images, shard) * self.plan.image_bytes + 12.0 * images * self.features
         return Work(images, disk_bytes=4 * self.features * images, memory_bytes=memory, **rated)
 
+    def measure_pilot(self) -> Work:
+        """A few real images of each class through the VAE, and as many from prompts."""
+        images = self.plan.classes * self.config["pilot"]["images_per_class"]
+        source = sources.of(self.config)[sources.of_kind(self.config, "prompts")]
+        coded, sampled = self.plan.encode_shard(images), self.plan.sample_shard(images, source, images)
+        both = {key: getattr(coded, key) + getattr(sampled, key) for key in ("flops", "fp32_flops", "tf32_flops")}
+        return replace(sampled, host_s=sampled.host_s + 60 + 1e-2 * images, disk_bytes=0, **both)
+
     def map_saliency(self) -> Work:
         """Of one classifier: a pass forwards and backwards an image, and a hundred passes for faithfulness."""
         own = self.config["saliency"]

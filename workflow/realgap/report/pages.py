@@ -14,7 +14,7 @@ import yaml
 from markupsafe import Markup
 from PIL import Image
 
-from realgap.report import sections, summary, wording
+from realgap.report import advice, sections, summary, wording
 from realgap.report.style import name
 from realgap.study import sources
 
@@ -27,6 +27,7 @@ def render(
     *,
     verdicts: pd.DataFrame,
     pairs: pd.DataFrame,
+    metrics: pd.DataFrame,
     seeds: Sequence[int],
     figures: Mapping[str, str | Path],
     gallery: Mapping[str, str | Path],
@@ -37,8 +38,9 @@ def render(
 ) -> str:
     """The page as HTML with everything inside it.
 
-    verdicts, pairs: of realgap.report.tables. seeds: of the classifiers. figures: name -> SVG, those that the template
-    asks for. gallery: class -> PNG of its images. analyses: in the order of the page, their paths relative to `folder`.
+    verdicts, pairs: of realgap.report.tables. metrics: of realgap.report.metrics. seeds: of the classifiers. figures:
+    name -> SVG, those that the template asks for. gallery: class -> PNG of its images. analyses: in the order of the
+    page, their paths relative to `folder`.
     """
     ends = [("limits", "What the numbers are not"), ("config", "All settings")]
     used = dict.fromkeys(part for training_set in verdicts.training_set for part in sources.parts_of(training_set))
@@ -57,6 +59,7 @@ def render(
         analyses=[shown(section, folder) for section in analyses],
         links=[("images", "The images"), *((section.name, section.title) for section in analyses), *ends],
         budget=summary.budget(config, int(verdicts[verdicts.training_set == "real"].n_real.iloc[0]), n_classes),
+        steps=advice.next_steps(verdicts, metrics),
         limits=summary.limits(verdicts, config),
         settings=config,
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),

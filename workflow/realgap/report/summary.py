@@ -6,11 +6,11 @@ it and another one stand to a third.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from realgap.base_model.known import trained_on
 from realgap.report.wording import UNTOLD, amount, bare, interval, percent, points, seeds, within
 from realgap.statistics.verdicts import Verdict
 from realgap.study import recipes
@@ -112,10 +112,9 @@ def limits(verdicts: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
             if share is None
             else f"Where generated images are added to real ones, {100 * share:.0f} % of each batch are real images."
         )
-    seen = {"mini-sd-digits": "typeset digits", "mini-sd-natural": "photographs of 32 px"}
-    if (model := Path(config["base_model"]["path"]).name) in seen:
+    if seen := trained_on(config["base_model"]["path"]):
         said.append(
-            f"The base model is a miniature that has only seen {seen[model]}. The numbers say whether the gap and the "
+            f"The base model is a miniature that has only seen {seen}. The numbers say whether the gap and the "
             "remedy are there. They do not say how large both are for Stable Diffusion on photographs."
         )
     return said

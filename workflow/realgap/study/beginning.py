@@ -160,7 +160,10 @@ def _resolution(model: str, sides: Sequence[int]) -> int:
 def _analyses(fewest: int, tested: int) -> list[str]:
     """Those that have images enough in each class."""
     need = {"saliency": 1, "fidelity": 2, "detection": 2, "memorisation": 2, "errors": 2}
-    return [name for name, count in need.items() if min(fewest, tested) >= count]
+    return [
+        *(["pilot"] if fewest > 1 else []),
+        *(name for name, count in need.items() if min(fewest, tested) >= count),
+    ]
 
 
 def _heading(name: str, found: Found) -> list[str]:

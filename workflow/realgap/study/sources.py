@@ -238,6 +238,11 @@ def of(config: Mapping[str, Any]) -> dict[str, Source]:
     return {name: _source(name, entry) for name, entry in config["sources"].items()}
 
 
+def of_kind(config: Mapping[str, Any], kind: str) -> str:
+    """The name of the study's first source of a kind. StopIteration where it has none."""
+    return next(name for name, source in of(config).items() if source.kind == kind)
+
+
 def used(config: Mapping[str, Any]) -> dict[str, Source]:
     """Those that some training set holds, in the order of the training sets."""
     parts = dict.fromkeys(part for name in config["training_sets"] for part in parts_of(name))
@@ -322,6 +327,8 @@ def check(config: Mapping[str, Any]) -> None:
             raise ValueError(f"config: training_sets: real must stand first in a set, got {name!r}")
     if REAL not in config["training_sets"]:
         raise ValueError("config: training_sets: must hold 'real', which every other set is compared to")
+    if unknown := [part for part in config["export"]["of"].split("+") if part not in known]:
+        raise ValueError(f"config: export.of: must be made of {', '.join(sorted(known))}; got {unknown[0]!r}")
     recipes.check(config)
     for source in used(config).values():
         _check_source(source, config["dataset"])

@@ -1,0 +1,71 @@
+"""realgap.report.advice: what a page says to do next follows from the numbers, whichever way they point."""
+
+import re
+
+import numpy as np
+import pytest
+
+from realgap.report import advice
+from tests import pages
+
+REAL = [0.90, 0.91, 0.92]
+ALIKE, UNSURE = [0.9] * 10, [0.93, 0.90, 0.94]
+
+
+def said(sensitivities=ALIKE, margin=0.02, **by_seed):
+    by_seed = {name.replace("_and_", "+"): values for name, values in {"real": REAL, **by_seed}.items()}
+    return advice.next_steps(pages.verdicts(by_seed, margin), pages.sensitivities(*sensitivities))
+
+
+@pytest.mark.parametrize(
+    ("added", "says"),
+    [
+        ([0.95, 0.96, 0.97], "Generated images help here: real + made +5.0 ("),
+        (UNSURE, "Whether generated images help here cannot be told yet: real + made +1.3 ("),
+        ([0.85, 0.86, 0.87], "Generated images are not worth their cost here: real + made \N{MINUS SIGN}5.0 ("),
+        ([0.901, 0.909, 0.921], "Generated images are not worth their cost here: real + made"),
+    ],
+)
+def test_the_first_step_is_yes_no_or_not_yet(added, says):
+    assert said(real_and_made=added, margin=0.03)[0].startswith(says)
+
+
+def test_a_gain_within_the_margin_is_not_worth_its_cost():
+    assert "not worth" in said(real_and_made=np.add(REAL, 0.01), margin=0.05)[0]
+
+
+def test_what_cannot_be_told_says_what_it_takes():
+    assert re.search(r"To know it to a point takes \d+ seeds \(real \+ made\)\.$", said(real_and_made=UNSURE)[0])
+    alone = pages.verdicts({"real": [0.9], "real+made": [0.91]})
+    assert advice.next_steps(alone, pages.sensitivities(*ALIKE))[0].endswith("takes three seeds or more (real + made).")
+
+
+def test_one_of_several_rows_that_helps_is_named_alone():
+    first = said(real_and_made=[0.95, 0.96, 0.97], real_and_other=[0.90, 0.91, 0.92])[0]
+    assert "real + made" in first
+    assert "real + other" not in first
+    assert "by chance" in first
+
+
+def test_a_study_that_adds_nothing_is_told_what_to_ask():
+    assert "add rows such as real+diffusion_inversion" in said(made=[0.8, 0.81, 0.82])[0]
+
+
+def test_real_images_near_chance_come_before_all_else():
+    near = said(real=[0.09, 0.10, 0.11], real_and_made=[0.3, 0.31, 0.32])
+    assert len(near) == 1
+    assert near[0].startswith("First the real images: they are not told apart from guessing (10.0 %, ")
+
+
+def test_the_weakest_class_is_named_where_it_is_told_from_the_others_among_all():
+    steps = said([*[0.9] * 9, 0.7], real_and_made=REAL)
+    assert steps[1] == (
+        "More real images of class 9 are worth most: 70.0 % of its test images are right, 90.0 % of the others."
+    )
+    assert len(said([*[0.9] * 9, 0.86], real_and_made=REAL)) == 1
+
+
+def test_classes_that_are_alike_are_seldom_told_apart():
+    judged, random = pages.verdicts({"real": REAL}), np.random.default_rng(0)
+    drawn = [pages.sensitivities(*random.binomial(100, 0.8, 10) / 100) for _ in range(1000)]
+    assert sum(len(advice.next_steps(judged, one)) - 1 for one in drawn) <= 60

@@ -1,0 +1,93 @@
+"""What to do next: for whoever has a task and some real images, from the numbers of a study."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from realgap.report.metrics import SENSITIVITY
+from realgap.report.style import name
+from realgap.report.wording import amount, bare, interval, percent, points, seeds
+from realgap.statistics.verdicts import Verdict
+
+ALPHA = 0.05  # of being wrong in naming a class
+
+
+def next_steps(verdicts: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
+    """Sentences, the most urgent first; verdicts: as of tables.verdicts, metrics: as of metrics.table."""
+    rows = verdicts.to_dict("records")
+    real = next(row for row in rows if row["training_set"] == "real")
+    classes = metrics[(metrics.training_set == "real") & (metrics.metric == SENSITIVITY)]
+    if not real["accuracy_low"] > 1 / len(classes):
+        return [
+            f"First the real images: they are not told apart from guessing ({_accuracy(real)}; guessing gets "
+            f"{percent(1 / len(classes))}). Until they are, no row can be seen to be worse. More real images, more "
+            "classifier.steps or a larger dataset.image_size come before all else."
+        ]
+    added = [row for row in rows if row["training_set"].startswith("real+") and "@" not in row["training_set"]]
+    return [_whether(added, real), *_weakest(classes)]
+
+
+def _whether(added: Sequence[Mapping[str, Any]], real: Mapping[str, Any]) -> str:
+    """Yes, no, or cannot tell: whether generated images beside the real ones help at this number of real images."""
+    if not added:
+        return (
+            "Whether generated images help beside your real ones this study does not ask: add rows such as "
+            "real+diffusion_inversion to training_sets."
+        )
+    by_verdict = {verdict: [row for row in added if row["verdict"] == verdict] for verdict in Verdict}
+    if helped := [row for row in by_verdict[Verdict.BETTER] if not row["within_margin"]]:
+        return (
+            f"Generated images help here: {_listed(helped)} points. Use them, and confirm it with other real images "
+            "(seed: 1): of several rows that are looked at, one may be better by chance."
+        )
+    if open_ := by_verdict[Verdict.UNDECIDED] + by_verdict[Verdict.TOO_FEW]:
+        takes = [f"{_needed(row['units_needed'])} ({name(row['training_set'])})" for row in open_]
+        return (
+            f"Whether generated images help here cannot be told yet: {_listed(open_)} points. To know it to a point "
+            f"takes {', '.join(takes)}."
+        )
+    return (
+        f"Generated images are not worth their cost here: {_listed(added)} points, so none adds more than "
+        f"{amount(real['margin'])} to {real['n_real']:,} real images. Leave them out, or ask with fewer real images "
+        "(analyses: learning_curves)."
+    )
+
+
+def _weakest(classes: pd.DataFrame) -> list[str]:
+    """The class that real images teach least, where it is told from the others among all of them."""
+    if len(classes) < 3:
+        return []
+    worst = classes.loc[classes["mean"].idxmin()]
+    others = classes.drop(worst.name)
+    n_others = int(others.n_images.sum())
+    rest = float((others["mean"] * others.n_images).sum() / n_others)
+    # of one classifier's worth of test images: all seeds see the same ones
+    counted = [
+        (round(share * n), round((1 - share) * n)) for share, n in ((worst["mean"], worst.n_images), (rest, n_others))
+    ]
+    if stats.fisher_exact(counted, "less").pvalue * len(classes) > ALPHA:
+        return []
+    return [
+        f"More real images of {worst['class']} are worth most: {percent(worst['mean'])} of its test images are right, "
+        f"{percent(rest)} of the others."
+    ]
+
+
+def _needed(n_units: float) -> str:
+    if pd.isna(n_units):
+        return "three seeds or more"
+    return "more test images" if n_units == float("inf") else seeds(int(n_units))
+
+
+def _listed(rows: Sequence[Mapping[str, Any]]) -> str:
+    return "; ".join(
+        f"{name(row['training_set'])} {points(row['difference_to_real'])} "
+        f"({interval(row['difference_low'], row['difference_high'], points)})"
+        for row in rows
+    )
+
+
+def _accuracy(row: Mapping[str, Any]) -> str:
+    return f"{percent(row['accuracy_mean'])}, {interval(row['accuracy_low'], row['accuracy_high'], bare)}"
