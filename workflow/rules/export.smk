@@ -26,3 +26,39 @@ rule export:
     shell:
         "python -m scripts.export_write --shards {params.shards:q} --audits {params.audits:q} --options {params.options:q}"
         " --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
+
+
+counts("export_classifier", lambda w: MEASURING.tables())
+
+
+rule export_classifier:
+    input:
+        f"{OUT}/classifiers/{{training_set}}/seed-{{seed}}.safetensors",
+    output:
+        f"{OUT}/export/classifiers/{{training_set}}/seed-{{seed}}.pt2",
+    log:
+        f"{OUT}/logs/export_classifier/{{training_set}}-seed-{{seed}}.log",
+    conda:
+        "../../envs/realgap.yaml"
+    resources:
+        mem_mb=memory_for("export_classifier"),
+        runtime=minutes_for("export_classifier"),
+    params:
+        options=options(image_size=DATASET["image_size"]),
+        code=provenance.code("scripts.export_classifier"),
+        benchmark=f"{OUT}/benchmarks/export_classifier/{{training_set}}-seed-{{seed}}.tsv",
+    message:
+        "Write the classifier of {wildcards.training_set}, seed {wildcards.seed} as a program"
+    shell:
+        "python -m scripts.export_classifier --classifier {input:q} --options {params.options:q} --out {output:q}"
+        " --benchmark {params.benchmark:q} > {log:q} 2>&1"
+
+
+rule export_classifiers:
+    input:
+        expand(
+            f"{OUT}/export/classifiers/{{training_set}}/seed-{{seed}}.pt2",
+            training_set=config["training_sets"],
+            seed=config["seeds"],
+        ),
+    localrule: True
