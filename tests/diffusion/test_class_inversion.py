@@ -13,7 +13,7 @@ import torch
 from realgap import streams
 from realgap.base_model import autoencoder, denoiser, prompting, schedules
 from realgap.diffusion import class_inversion
-from realgap.store import shards
+from realgap.store import checkpoints, shards
 from tests import checkout, digits, given
 
 CPU = torch.device("cpu")
@@ -126,7 +126,7 @@ def step_line(tmp_path, base_model):
 
 
 def test_a_step_told_to_stop_goes_on_to_the_same_bytes(tmp_path, step_line, run_step):
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)}
+    handlers = {number: signal.getsignal(number) for number in checkpoints.STOPS}
     try:
         run_step("scripts.inversion_invert_class", *step_line(tmp_path / "reference.h5"))
         out = tmp_path / "stopped.h5"

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import warm
-from realgap.store import shards
+from realgap.store import checkpoints, shards
 from tests import given
 
 # runs a step whose checkpoints are saved at every chance, not once a minute
@@ -118,7 +118,7 @@ def disk(tmp_path):
 @pytest.fixture(autouse=True)
 def _own_signals():
     """Checkpoints set handlers of signals, which must not outlive a test."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in checkpoints.STOPS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

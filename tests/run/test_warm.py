@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import warm
-from realgap.store import shards
+from realgap.store import checkpoints, shards
 
 WARM = Path(warm.__file__)
 IMPORT_WARM = f"import os, sys; sys.path.insert(0, {str(WARM.parent)!r}); import warm; "
@@ -273,7 +273,7 @@ def test_a_step_writes_the_bytes_that_the_plain_interpreter_writes(server, tmp_p
 
 
 def test_a_step_told_to_stop_goes_on_to_the_same_bytes(server, tmp_path, invert_arguments, run_step):
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)}
+    handlers = {number: signal.getsignal(number) for number in checkpoints.STOPS}
     run_step("scripts.inversion_invert", *invert_arguments(tmp_path / "reference.h5"))
     for number, handler in handlers.items():
         signal.signal(number, handler)

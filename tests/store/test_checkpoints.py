@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from realgap.store.checkpoints import Checkpoint
+from realgap.store.checkpoints import STOPS, Checkpoint
 
 MADE = {"step": "test", "options": {"lr": 0.03, "seed": 0}}
 
@@ -26,7 +26,7 @@ STATE = State(np.arange(6, dtype=np.float32).reshape(2, 3), part=4)
 
 @pytest.fixture(autouse=True)
 def _restored_signals():
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in STOPS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -59,7 +59,7 @@ def test_an_offer_is_taken_only_when_it_is_time(tmp_path):
     assert os.listdir(tmp_path) == [".now.h5.checkpoint.safetensors"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
+@pytest.mark.parametrize("number", STOPS)
 def test_a_signal_leads_to_a_last_checkpoint_and_exit_143(tmp_path, number, capsys):
     checkpoint = Checkpoint(tmp_path / "out.h5", MADE, every_s=3600)
     os.kill(os.getpid(), number)
@@ -90,11 +90,15 @@ def test_a_damaged_checkpoint_is_refused_by_name(tmp_path):
             checkpoint.load(State)
 
 
-def test_a_checkpoint_of_other_options_is_refused_and_says_which(tmp_path):
+def test_a_step_of_other_options_than_its_checkpoint_starts_anew_and_says_which(tmp_path, capsys):
     Checkpoint(tmp_path / "out.h5", MADE).save(STATE)
     other = {"step": "test", "options": {"lr": 0.1, "seed": 0}}
-    with pytest.raises(ValueError, match=r"other options \(options\.lr 0\.03, now 0\.1\); delete it to start anew"):
-        Checkpoint(tmp_path / "out.h5", other).load(State)
+    checkpoint = Checkpoint(tmp_path / "out.h5", other)
+    assert checkpoint.load(State) is None
+    said = capsys.readouterr().err
+    assert said == f"starts anew: {checkpoint.path} was made with options.lr 0.03, now 0.1\n"
+    checkpoint.save(State(STATE.values + 1))
+    assert Checkpoint(tmp_path / "out.h5", other).load(State).part == 0
 
 
 def test_a_step_told_to_stop_goes_on_to_the_same_bytes(tmp_path, invert_arguments, run_step):

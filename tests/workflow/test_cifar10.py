@@ -140,10 +140,12 @@ def test_images_kept_at_full_size_are_those_of_the_shards_before_they_were_made_
 
 
 def _killed_while_inverting(folder, signum):
-    """Start the study, wait until an inversion has begun, and end all its processes."""
+    """Start the study, wait until an inversion has begun, and end all its processes; what was said."""
     command = ["snakemake", "--configfile", "study.yaml", "--cores", "1"]
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    run = subprocess.Popen(command, cwd=folder, env=_environment(), start_new_session=True, **silent)
+    said = folder / "said.log"
+    with said.open("w") as file:
+        silent = {"stdout": file, "stderr": file}
+        run = subprocess.Popen(command, cwd=folder, env=_environment(), start_new_session=True, **silent)
     logs = folder / RESULTS / "logs/invert_shard"
     deadline = time.monotonic() + 300
     while not any("inverting" in log.read_text() for log in logs.glob("*.log")):
@@ -152,14 +154,18 @@ def _killed_while_inverting(folder, signum):
         time.sleep(0.05)
     os.killpg(run.pid, signum)
     run.wait()
+    return said.read_text() + "".join(log.read_text() for log in logs.glob("*.log"))
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_study_killed_while_inverting_goes_on_and_ends_with_equal_bytes(
     finished, tmp_path, cifar10_root, tiny_model, signum
 ):
     folder = prepared(tmp_path / "checkout", cifar10_root, tiny_model)
-    _killed_while_inverting(folder, signum)
+    said = _killed_while_inverting(folder, signum)
+    if signum != signal.SIGKILL:
+        assert "Traceback" not in said
+        assert list((folder / RESULTS).rglob(".*.checkpoint*")), "no state was saved"
     embeddings = sorted(path.relative_to(finished) for path in (finished / RESULTS / "embeddings").rglob("*.h5"))
     assert len(embeddings) == 4
     assert any(not (folder / path).exists() for path in embeddings), "nothing was left to do"

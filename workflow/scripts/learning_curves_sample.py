@@ -34,7 +34,7 @@ def main() -> None:
     learned = _rows(embedded, drawn)
     moments = _rows(encoded, drawn) if encoded else None
     model = sample.load(args.base_model, options)
-    made = {"step": "sample_draw", "source": options.source, "options": steps.said(options)}
+    made = {"step": "sample_draw", "source": options.source, "options": sample.said(options)}
     made |= naming.carried(*(one.attributes for one in [*real, *embedded, *encoded]))
     made["versions"] = provenance.versions("torch", "diffusers")
     classes = np.unique(learned["labels"])

@@ -1,7 +1,7 @@
 """Sample new images for each real image of a shard, conditioned on prompts or on learned embeddings."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,7 +70,7 @@ def main() -> None:
     if moments is not None:
         inputs["moments"] = moments.attributes["checksum"]
         origins.append(moments.attributes)
-    made = {"step": "sample", "source": options.source, "options": steps.said(options), "inputs": inputs}
+    made = {"step": "sample", "source": options.source, "options": said(options), "inputs": inputs}
     made |= naming.carried(*origins)
     made["versions"] = provenance.versions("torch", "diffusers")
     batches = draw(model, options, items, conditioned, unconditional, moments)
@@ -80,6 +80,11 @@ def main() -> None:
             rows = slice(first, first + len(images))
             append({"images": images, **{name: array[rows] for name, array in arrays.items()}})
             first = rows.stop
+
+
+def said(options: Options) -> dict[str, Any]:
+    """The options as the file says them: of `one_more` only where it is so."""
+    return {name: value for name, value in asdict(options).items() if name != "one_more" or value}
 
 
 class Model(NamedTuple):

@@ -64,6 +64,9 @@ def run(main: Callable[[], None]) -> None:
     beginning = job_log.begin()
     try:
         main()
+    except KeyboardInterrupt:  # Ctrl-C; a step with a checkpoint saves its state instead
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):  # torch's word for it
             raise

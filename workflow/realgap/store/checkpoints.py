@@ -23,13 +23,15 @@ from realgap.store import files
 
 T = TypeVar("T")
 EVERY_S = 60.0
+STOPS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
 
 
 class Checkpoint:
     """The checkpoint of the step that makes `out` with what `made` says (options, inputs' checksums).
 
-    From its creation on, SIGTERM and SIGUSR1 (what clusters send before they kill) and SIGHUP (a terminal that
-    closes; not under nohup) lead to a last checkpoint at the next `offer` and to exit code 143.
+    From its creation on, SIGTERM and SIGUSR1 (what clusters send before they kill), SIGINT (Ctrl-C) and SIGHUP (a
+    terminal that closes) lead to a last checkpoint at the next `offer` and to exit code 143. Under nohup, and in the
+    background, the latter two are ignored.
     """
 
     def __init__(self, out: str | Path, made: dict[str, Any], every_s: float = EVERY_S) -> None:
@@ -37,14 +39,14 @@ class Checkpoint:
         self.path = out.parent / f".{out.name}.checkpoint.safetensors"
         self.made, self.every_s, self.saved_at = made, every_s, time.monotonic()
         self.told_to_stop = False
-        for signum in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
-            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:
+        for signum in STOPS:
+            if signum in (signal.SIGTERM, signal.SIGUSR1) or signal.getsignal(signum) != signal.SIG_IGN:
                 signal.signal(signum, self._stop)
 
     def load(self, state_class: type[T]) -> T | None:
-        """The state last saved, or None when there is none.
+        """The state last saved, or None when there is none, or one of other options, which is told and starts anew.
 
-        Raises ValueError naming the file when it is damaged or was made with other options.
+        Raises ValueError naming the file when it is damaged.
         """
         if not self.path.exists():
             return None
@@ -60,8 +62,8 @@ class Checkpoint:
         if checksum != _digest(arrays, made, plain):
             raise ValueError(f"{self.path}: does not match its checksum; delete it to start anew")
         if made != self.made:
-            odd = ", ".join(_differences(made, self.made))
-            raise ValueError(f"{self.path}: was made with other options ({odd}); delete it to start anew")
+            print(f"starts anew: {self.path} was made with {', '.join(_differences(made, self.made))}", file=sys.stderr)
+            return None
         restarts = os.environ.get("REALGAP_RESTARTS", "0")  # of this job by SLURM, which Snakemake does not see
         again = f" (restart {restarts} of SLURM job {os.environ.get('SLURM_JOB_ID')})" if restarts != "0" else ""
         print(f"goes on from {self.path}{again}", file=sys.stderr)
