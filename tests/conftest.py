@@ -75,6 +75,15 @@ def finished_study(tmp_path_factory):
     return _made_once(tmp_path_factory, "finished_study", _finish_study) / "checkout"
 
 
+@pytest.fixture(scope="module")
+def exporting_study(finished_study):
+    """The finished study for tests that export from it, which leave it as it was."""
+    yield finished_study
+    results = finished_study / "results/reduced"
+    for left in [results / "export", *results.glob("logs/export*"), *results.glob("benchmarks/export*")]:
+        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+
+
 @pytest.fixture(scope="session")
 def finished_results(tmp_path_factory):
     """What the finished study made (results/reduced), in a copy that no test changes."""

@@ -14,12 +14,12 @@ PAGE = checkout.ROOT / "workflow/docs/python.md"
 
 
 @pytest.fixture(scope="module")
-def told(finished_study, tmp_path_factory):
+def told(exporting_study, tmp_path_factory):
     """The names that the page's code leaves."""
-    run = checkout.snakemake(finished_study, target="export_classifiers")
+    run = checkout.snakemake(exporting_study, target="export_classifiers")
     assert run.returncode == 0, run.stdout + run.stderr
     code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL))
-    results = str(finished_study / "results/reduced")
+    results = str(exporting_study / "results/reduced")
     picture = str(tmp_path_factory.mktemp("page") / "three.png")
     code = code.replace("results/digits", results).replace("/three/", "/one/").replace("three.png", picture)
     names = {"picture": picture}

@@ -136,15 +136,15 @@ def test_what_a_folder_holds_is_not_mixed_with_other_images(parts, export, tmp_p
 
 
 @pytest.mark.xdist_group("study")
-def test_a_finished_study_is_exported_by_one_command(finished_study):
+def test_a_finished_study_is_exported_by_one_command(exporting_study, tmp_path):
     chosen = "export={of: real+stable_diffusion, layout: huggingface, encoding: webp}"
-    run = checkout.snakemake(finished_study, "--config", chosen, target="export")
+    run = checkout.snakemake(exporting_study, "--config", chosen, target="export")
     assert run.returncode == 0, run.stdout + run.stderr
-    folder = finished_study / "results/reduced/export/real+stable_diffusion.huggingface"
-    found = datasets.load_dataset(str(folder), split="train", cache_dir=str(folder.parents[1] / "cache"))
+    folder = exporting_study / "results/reduced/export/real+stable_diffusion.huggingface"
+    found = datasets.load_dataset(str(folder), split="train", cache_dir=str(tmp_path))
     assert len(found) == 8 + 16
     assert "Diffusion" not in (folder / "README.md").read_text().splitlines()[8]
-    wrong = checkout.snakemake(finished_study, "-n", "--config", "export={of: real+nothing}", target="export")
+    wrong = checkout.snakemake(exporting_study, "-n", "--config", "export={of: real+nothing}", target="export")
     assert wrong.returncode == 1
     assert "config: export.of: must be made of " in wrong.stdout + wrong.stderr
-    assert not checkout.plan(finished_study), "an export must not ask for work"
+    assert not checkout.plan(exporting_study), "an export must not ask for work"

@@ -18,6 +18,7 @@ RESULTS = Path("results/reduced")
 # jobs of each analysis in the reduced study: 6 training sets, 2 seeds, 3 sets without real images
 OF_ANALYSES = {"map_saliency": 12, "compare_saliency": 1, "extract_features": 6, "measure_fidelity": 1}
 OF_ANALYSES |= {
+    "measure_pilot": 1,
     "measure_detection": 1,
     "infer_membership": 1,
     "audit_memorisation": 1,
