@@ -151,3 +151,11 @@ def test_one_file_under_two_labels_is_in_one_part_and_two_images():
     parts = own.Parts([*cats, *dogs], SPLIT)
     assert [parts.part_of(cat) for cat in cats] == [parts.part_of(dog) for dog in dogs]
     assert len({image.image_id for image in [*cats, *dogs]}) == 100
+
+
+def test_the_part_of_a_small_classs_image_that_two_classes_hold_does_not_follow_from_the_order_of_the_list():
+    for draw in range(60):
+        cats, dogs = (made_up(4, f"{draw}"), made_up(3, f"{draw}", start=1))
+        images = [*cats, *(Image(f"dog/{n}.png", "dog", "", 100, one.sha256) for n, one in enumerate(dogs))]
+        one, other = (own.Parts(listed, own.Split(0, 0.3, 1)) for listed in (images, images[::-1]))
+        assert [one.part_of(image) for image in images] == [other.part_of(image) for image in images]
