@@ -1,4 +1,4 @@
-"""Trees of folders as users and their systems leave them: what is read is what a second, plain walk finds, or one line."""
+"""Trees of folders as users and systems leave them: what is read is what a second, plain walk finds, or one line."""
 
 import hashlib
 import io
@@ -112,7 +112,7 @@ def grow(folder, entries, elsewhere):
             path.symlink_to({"self": name, "elsewhere": str(elsewhere)}.get(of, of))
 
 
-# --- the second walk: folders by their real paths, in any order --------------------------------------------------------
+# --- the second walk: folders by their real paths, in any order -----------------------------------------------------
 
 
 def own_name(name):
