@@ -81,8 +81,8 @@ def _decoded(
     side: int | None,
 ) -> np.ndarray:
     try:
-        # never by its name: Pillow 13 maps such a file into memory, and takes the sides of a TIFF that is to be turned for
-        # those of what is stored
+        # never by its name: Pillow 13 maps such a file into memory, and takes the sides of a TIFF that is to be turned
+        # for those of what is stored
         with (
             source if isinstance(source, io.BytesIO) else open(source, "rb") as opened,
             Image.open(opened, formats=tuple(FORMATS)) as file,
