@@ -81,4 +81,15 @@ def hdf5(tmp_path, of=lambda row: np.asarray(picture(row)), labels=lambda rows: 
     return "hdf5", tmp_path / "mine.h5"
 
 
+def medmnist(tmp_path):
+    """Zeros and ones as PneumoniaMNIST has its two classes."""
+    content = {}
+    for part, rows in (("train", ROWS["train"][:60]), ("val", ROWS["train"][60:]), ("test", ROWS["test"])):
+        own = [row for row in rows if DIGITS.target[row] < 2]
+        content[f"{part}_images"] = np.stack([np.asarray(picture(row))[..., 0] for row in own])
+        content[f"{part}_labels"] = DIGITS.target[own].astype(np.uint8)[:, None]
+    np.savez_compressed(tmp_path / "pneumoniamnist.npz", **content)
+    return "pneumoniamnist", tmp_path / "pneumoniamnist.npz"
+
+
 WRITERS = [folder, listing, hugging_face, tars, hdf5]

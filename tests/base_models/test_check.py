@@ -12,7 +12,7 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from realgap.base_model import check, layout
+from realgap.base_model import check, layout, prompting
 from tests import checkout
 from tests.base_models import published
 
@@ -41,6 +41,16 @@ def written(name, content):
         return folder
 
     return write
+
+
+def numbered(number):
+    """A vocabulary in which a word has another number."""
+
+    def make(folder):
+        known = json.loads((folder / "tokenizer/vocab.json").read_text())
+        return written("tokenizer/vocab.json", json.dumps({**known, "cat</w>": number}).encode())(folder)
+
+    return make
 
 
 def lora(folder):
@@ -164,6 +174,28 @@ REFUSED = {
     "fewer levels": (changed(VAE, block_out_channels=[32, 32]), "decoder.conv_in.weight must be 32 x 4, is 64 x 4"),
     "a layer less": (shallow, "encoder.layers.1.self_attn.q_proj.weight must be 32 x 32, is missing in the weights"),
     "more words": (changed(TEXT, vocab_size=100), "tokenizer/ has 49408 tokens, where text_encoder/ takes 100"),
+    "a word beyond": (
+        numbered(49408),
+        "tokenizer/vocab.json has a token of number '49408', where text_encoder/ takes 0 to 49407",
+    ),
+    "a word before": (numbered(-1), "has a token of number '-1', where text_encoder/ takes"),
+    "a word of no number": (numbered(True), "has a token of number 'True', where "),
+    "a word more": (
+        written("tokenizer/added_tokens.json", b'{"<new>": 49408}'),
+        "tokenizer/added_tokens.json has a token of number '49408', where text_encoder/ takes 0 to 49407",
+    ),
+    "a word in one file": (
+        written("tokenizer/tokenizer.json", b'{"model": {"vocab": {"a": 0, "b": 50000}}}'),
+        "tokenizer/tokenizer.json has a token of number '50000'",
+    ),
+    "a word added there": (
+        written("tokenizer/tokenizer.json", b'{"added_tokens": [{"id": 49408, "content": "<new>"}]}'),
+        "tokenizer/tokenizer.json has a token of number '49408'",
+    ),
+    "a word of its config": (
+        changed(TOKENIZER, added_tokens_decoder={"49408": {"content": "<new>"}}),
+        "tokenizer/tokenizer_config.json has a token of number '49408'",
+    ),
     "longer prompts": (changed(TOKENIZER, model_max_length=256), "model_max_length must be from 1 to 77, is 256"),
     # what the schedule says
     "its target": (changed(SCHEDULER, prediction_type="sample"), "must be epsilon or v_prediction, is sample"),
@@ -200,6 +232,17 @@ def test_a_model_that_cannot_be_used_is_refused_in_one_line(copy_of, make):
         check.check(folder, 128)
     assert "\n" not in str(caught.value)
     assert str(folder) in str(caught.value)
+
+
+def test_a_word_that_the_tokenizer_adds_when_it_is_loaded_is_one_line_of_embed(base_model, tmp_path):
+    """No JSON file says its number; looked up in the encoder's table it would read beside it."""
+    folder = tmp_path / "model"
+    shutil.copytree(base_model, folder)
+    takes = layout.read_json(folder / TEXT)["vocab_size"]
+    published.change(folder, TOKENIZER, pad_token="<none>")
+    check.check(folder, 16)
+    with pytest.raises(ValueError, match=rf"/tokenizer: must give 8 tokens below {takes}, got 8 up to {takes}$"):
+        prompting.embed(folder, ["one"], torch.device("cpu"))
 
 
 @pytest.mark.parametrize("family", published.FAMILIES)

@@ -5,7 +5,7 @@ import os
 import pytest
 from PIL import Image, features
 
-from realgap.data import folders, reading
+from realgap.data import folders, inventory, reading
 
 
 @pytest.fixture
@@ -55,6 +55,44 @@ def test_links_are_followed_and_loops_end(cats, tmp_path):
     assert names(cats) == ["a.png", "c.png", "more/b.png"]
     (cats.parent / "dog").symlink_to(elsewhere)
     assert folders.class_names(cats.parent) == ["cat", "dog"]
+
+
+def test_what_holds_a_class_is_none_of_its_folders(cats):
+    """By whichever of its names: else a class holds all others, and the data set is a class of itself."""
+    (cats.parent / "dog").mkdir()
+    Image.new("RGB", (8, 8)).save(cats.parent / "dog/b.png")
+    for name, target in (("up", ".."), ("root", cats.parent), ("above", cats.parent.parent)):
+        (cats / name).symlink_to(target)
+        (cats.parent / name).symlink_to(target)
+    (cats.parent / "here").symlink_to(".")
+    assert names(cats) == ["a.png"]
+    assert folders.class_names(cats.parent) == ["cat", "dog"]
+
+
+def test_a_link_to_itself_is_a_broken_one(cats):
+    for place in (cats, cats.parent):
+        (place / "x.png").symlink_to("x.png")
+    unread = folders.Unread()
+    assert names(cats, unread) == ["a.png"]
+    assert dict(unread.count) == {"broken link": 1}
+    assert folders.class_names(cats.parent) == ["cat"]
+
+
+@pytest.mark.parametrize("name", ["a\n.png", "a\r.png", "\x1b[2J.png", "\udcff.png"])
+def test_a_name_that_is_no_line_of_text_is_refused(cats, name):
+    """An inventory with it could not be read again, and a message would be no line."""
+    (cats / "a.png").rename(cats / name)
+    with pytest.raises(ValueError, match=r"dataset\.root: must hold files and rows whose names are text") as caught:
+        inventory.take("image_folder", cats.parent, None, cats.parent.parent / "state")
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["cat\n", "c\tat", "\x9bcat", "\udcff", "x" * 201])
+def test_a_folder_whose_name_is_none_of_a_class_is_refused_where_all_are_taken(cats, name):
+    cats.rename(cats.parent / name)
+    with pytest.raises(ValueError, match=r"dataset\.classes: must be names of at most 200 characters") as caught:
+        inventory.take("image_folder", cats.parent, None, cats.parent.parent / "state")
+    assert str(caught.value).isprintable()
 
 
 def test_links_that_double_at_each_level_end_as_well(cats):

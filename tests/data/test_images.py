@@ -69,13 +69,25 @@ def test_a_square_one_is_the_same_by_every_rule():
 
 
 def test_the_report_says_how_images_became_square_and_of_three_channels():
-    sentences = said({"grey": 12, "oblong": 1200, "enlarged": 3}, 2000, "pad")
+    sentences = said({"grey": 12, "oblong": 1200, "enlarged": 3}, 2000, {"fit": "pad"})
     assert sentences[0].startswith("Of the 2,000 test images 12 are grey, with three equal channels; ")
     assert "1,200 test images are not square. They were padded with black bars." in sentences
     assert any(one.startswith("3 test images are smaller") for one in sentences)
-    assert said({"grey": 0}, 5, None) == [
+    assert said({"grey": 0}, 5, {}) == [
         "Of the 5 test images none is grey; the others have colours. A network sees three channels of each."
     ]
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        ({"value_range": [-1000.0, 3000.0]}, "In files of more than 8 bits -1000 was read as black and 3000 as white."),
+        ({"value_range": [0, 0.5]}, "In files of more than 8 bits 0 was read as black and 0.5 as white."),
+        ({"background": "grey"}, "Transparent pixels were read as on grey."),
+    ],
+)
+def test_the_report_says_by_what_files_were_read_that_leave_it_open(how, sentence):
+    assert said({"grey": 0}, 5, how)[1:] == [sentence]
 
 
 def test_pixels_have_the_same_digest_only_in_the_same_shape():

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import zipfile
 
 import datasets
 import h5py
@@ -257,6 +258,26 @@ def test_the_file_of_another_set_is_told_apart_by_its_labels(tmp_path):
         ValueError, match=r"train_labels must be integers \(n, 1\) from 0 to 1; .*another data set of Med"
     ):
         inventory.take("breastmnist", tmp_path / "organamnist.npz", None, tmp_path / "state")
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((2, 1 << 20, 1 << 20), r"must have rows of at most 1024 MiB, has shape \(2, 1048576, 1048576\)"),
+        ((2, -1, 28), r"must have rows of at most 1024 MiB, has shape \(2, -1, 28\)"),
+        ((2, 28, 28), r"must be a \.npz file of MedMNIST with train_images; row 1 is not all there"),
+    ],
+)
+def test_an_array_that_says_more_than_it_holds_is_refused_before_it_is_read(tmp_path, shape, said):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    labels = io.BytesIO()
+    np.save(labels, np.zeros((2, 1), np.uint8))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("train_labels.npy", labels.getvalue())
+        archive.writestr("train_images.npy", header.getvalue() + bytes(1000))
+    with pytest.raises(ValueError, match=rf"^dataset\.root: .*a\.npz:? (train_images )?{said}"):
+        inventory.take("breastmnist", tmp_path / "a.npz", None, tmp_path / "state")
 
 
 # --- HDF5 -------------------------------------------------------------------------------------------------------------

@@ -6,13 +6,14 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from realgap.data import images, reading
 
@@ -338,6 +339,201 @@ def test_any_picture_is_read_right_or_refused_in_one_line(tmp_path, data):
     alpha = values[..., -1:] / (2**bits - 1) if channels in (2, 4) else 1.0
     expected = 255 * colours * alpha + reading.BACKGROUNDS.get(background, 0) * (1 - alpha)
     assert abs(read - expected).max() <= 1
+
+
+# --- formats x modes x ranges, by other writers -----------------------------------------------------------------------
+
+
+TURNED = {
+    1: lambda values: values,
+    2: lambda values: values[:, ::-1],
+    3: lambda values: values[::-1, ::-1],
+    4: lambda values: values[::-1],
+    5: lambda values: values.swapaxes(0, 1),
+    6: lambda values: values.swapaxes(0, 1)[:, ::-1],
+    7: lambda values: values.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda values: values.swapaxes(0, 1)[::-1],
+}  # what is seen of stored values by EXIF's number of their orientation
+
+
+@dataclass
+class Drawn:
+    """A picture file, and what is seen in it: float (h, w, 3) from 0 to 255, alpha (h, w, 1) from 0 to 1."""
+
+    content: bytes
+    seen: np.ndarray
+    alpha: np.ndarray | float = 1.0
+    error: int = 0  # levels by which a lossy format may be off
+    is_open: bool = False  # whether what is seen is not known without more words
+
+
+def pillow(image, kind, turned=1, **how):
+    exif = Image.Exif()
+    exif[274] = turned
+    file = io.BytesIO()
+    image.save(file, kind, **({"exif": exif} if turned > 1 else {}), **how)
+    return file.getvalue()
+
+
+def smooth(data, channels):
+    """What lossy formats keep: slow waves."""
+    height, width = data.draw(st.tuples(st.integers(16, 40), st.integers(16, 40)))
+    phases = np.random.default_rng(data.draw(st.integers(0, 9))).uniform(0, 6, channels)
+    y, x = np.mgrid[:height, :width][..., None] / 12
+    return np.rint(127 + 90 * np.sin(x + phases) * np.cos(y - phases)).astype(np.uint8)
+
+
+def some(data, channels, dtype=np.uint8, low=0, high=255):
+    shape = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
+    values = np.random.default_rng(data.draw(st.integers(0, 99))).integers(low, high + 1, (*shape, channels))
+    return values.astype(dtype)
+
+
+def colours_of(values):
+    return np.broadcast_to(values.astype(float), (*values.shape[:2], 3))
+
+
+def without_palette(data, kind):
+    """BMP, lossless WebP and PNG: grey or colours, alpha where the format has it, turned where it can say so."""
+    channels = data.draw(st.sampled_from([3] if kind == "BMP" else [3, 4] if kind == "WEBP" else [1, 2, 3, 4]))
+    values, turned = some(data, channels), data.draw(st.sampled_from([1] if kind == "BMP" else [*TURNED]))
+    how = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    image = Image.fromarray(
+        values[..., 0] if channels == 1 else values, {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
+    )
+    seen = TURNED[turned](values)
+    alpha = seen[..., -1:] / 255 if channels in (2, 4) else 1.0
+    return Drawn(pillow(image, kind, turned, **how), colours_of(seen[..., : channels - (channels in (2, 4))]), alpha)
+
+
+def with_palette(data, kind):
+    """PNG, GIF, BMP and TIFF of 1 to 256 colours, one of them transparent or, in PNG, several half so."""
+    count = data.draw(st.sampled_from([2, 3, 16, 17, 256]))
+    palette = np.random.default_rng(count).integers(0, 256, (count, 3))
+    values = some(data, 1, high=count - 1)
+    image = Image.fromarray(values[..., 0], "P")
+    image.putpalette(palette.astype(np.uint8).tobytes())
+    clear = data.draw(st.sampled_from([None, "one", "all"][: {"PNG": 3, "GIF": 2}.get(kind, 1)]))
+    given = {None: np.full(count, 255), "one": np.where(np.arange(count) == 1, 0, 255), "all": np.arange(count) % 256}
+    how = {None: {}, "one": {"transparency": 1}, "all": {"transparency": bytes(given["all"].tolist())}}[clear]
+    if kind == "GIF":
+        how["interlace"] = data.draw(st.booleans())
+    content = pillow(image, kind, **how)
+    return Drawn(content, palette[values[..., 0]].astype(float), given[clear][values] / 255)
+
+
+def lossy(data, kind):
+    """JPEG of grey, colours or inks and AVIF, turned in any way."""
+    mode = data.draw(st.sampled_from(["L", "RGB", "CMYK"] if kind == "JPEG" else ["RGB"]))
+    values, turned = smooth(data, len(mode) if mode != "L" else 1), data.draw(st.sampled_from([*TURNED]))
+    image = Image.fromarray(values[..., 0] if mode == "L" else values, mode)
+    how = {"quality": 98, "subsampling": data.draw(st.sampled_from(["4:4:4", "4:2:0"]))}
+    content = pillow(image, kind, turned, **(how if mode == "RGB" else {"quality": 98}))
+    return Drawn(content, inks(TURNED[turned](values)), error=12)
+
+
+def inks(values):
+    """Four channels are inks on white; others are colours."""
+    if values.shape[2] < 4:
+        return colours_of(values)
+    return (255 - values[..., :3].astype(float)) * (255 - values[..., 3:]) / 255
+
+
+def shallow_tiff(data, kind):
+    """TIFF of 8 bits: planes, tiles, either order of bytes, packed, inks, white at zero, turned."""
+    channels = data.draw(st.sampled_from([1, 3, 4]))
+    values, turned = some(data, channels), data.draw(st.sampled_from([*TURNED]))
+    photometric = {1: data.draw(st.sampled_from(["minisblack", "miniswhite"])), 3: "rgb", 4: "separated"}[channels]
+    how = {"byteorder": data.draw(st.sampled_from("<>")), "extratags": [(274, "H", 1, turned, True)]}
+    how["compression"] = data.draw(st.sampled_from([None, "zlib"]))
+    how["tile"] = data.draw(st.sampled_from([None, (16, 16)]))
+    stored = values[..., 0] if channels == 1 else values
+    if channels > 1 and data.draw(st.booleans()):
+        stored, how["planarconfig"] = np.moveaxis(stored, -1, 0), "separate"
+    seen = inks(TURNED[turned](values))
+    return Drawn(tiff(stored, photometric=photometric, **how), 255 - seen if photometric == "miniswhite" else seen)
+
+
+def deep_tiff(data, kind):
+    """Grey TIFF of 16 and 32 bits, unsigned, signed and real, with a range that holds all values, some, or none."""
+    dtype = data.draw(st.sampled_from(["u2", "i2", "i4", "f4"]))
+    low, high = data.draw(
+        st.sampled_from([(0, 1), (0, 255), (0, 4095), (-900, 3000), (0, 65535), (-(2**31), 2**31 - 1)])
+    )
+    info = np.iinfo(dtype) if dtype != "f4" else np.finfo(dtype)
+    low, high = max(low, int(info.min)), min(high, int(info.max))
+    order, turned = data.draw(st.sampled_from("<>")), data.draw(st.sampled_from([*TURNED]))
+    values = some(data, 1, f"{order}{dtype}", low, high)
+    how = {"byteorder": order, "extratags": [(274, "H", 1, turned, True)]}
+    how["compression"] = data.draw(st.sampled_from([None, "zlib"]))
+    said = data.draw(st.sampled_from([None, [low, high], [low, low + 1]]))
+    black, white = said or (0, 65535)
+    real = values.astype(float)
+    is_open = real.min() < black or real.max() > white if said else dtype != "u2" or 0 < real.max() < 2**15
+    seen = TURNED[turned]((real - black) / (white - black) * 255)
+    return Drawn(tiff(values[..., 0], **how), colours_of(seen), is_open=is_open), said
+
+
+def deep_colours(data, kind):
+    """TIFF of 16 bits a colour: read where it is upright and interleaved, else refused."""
+    values, turned = some(data, 3, "u2", 0, 65535), data.draw(st.sampled_from([1, 1, 1, 6]))
+    values[0, 0] = 65535
+    how = {"byteorder": data.draw(st.sampled_from("<>")), "extratags": [(274, "H", 1, turned, True)]}
+    stored, planes = values, data.draw(st.booleans())
+    if planes:
+        stored, how["planarconfig"] = np.moveaxis(values, -1, 0), "separate"
+    how["compression"] = data.draw(st.sampled_from([None, "zlib"]))
+    stored = stored.astype(f"{how['byteorder']}u2")
+    return Drawn(tiff(stored, **how), values / 65535 * 255, is_open=planes or turned > 1)
+
+
+@pytest.mark.parametrize("turned", TURNED)
+@pytest.mark.parametrize("kind", ["grey", "colours", "inks", "u2"])
+def test_a_tiff_that_lies_on_its_side_is_read_upright_from_a_file_as_from_memory(look, kind, turned):
+    channels = {"colours": 3, "inks": 4}.get(kind, 1)
+    values = drawn(65535 if kind == "u2" else 255, channels, (5, 8)).astype("u2" if kind == "u2" else "u1")
+    photometric = {"colours": "rgb", "inks": "separated"}.get(kind, "minisblack")
+    stored = values[..., 0] if channels == 1 else values
+    content = tiff(stored, photometric=photometric, extratags=[(274, "H", 1, turned, True)])
+    read = look(content, "a.tif").astype(float)
+    expected = inks(TURNED[turned](values)) / (257 if kind == "u2" else 1)
+    assert read.shape == expected.shape
+    assert abs(read - expected).max() <= 1
+    np.testing.assert_array_equal(read, reading.decode(content, "a.tif"))
+
+
+OTHERS = {
+    **{f"{kind} without a palette": (without_palette, kind) for kind in ("PNG", "BMP", "WEBP")},
+    **{f"{kind} with a palette": (with_palette, kind) for kind in ("PNG", "GIF", "BMP", "TIFF")},
+    **{kind: (lossy, kind) for kind in ("JPEG", *(["AVIF"] if features.check("avif") else []))},
+    "TIFF of 8 bits": (shallow_tiff, "TIFF"),
+    "TIFF of more": (deep_tiff, "TIFF"),
+    "TIFF of deep colours": (deep_colours, "TIFF"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_format_that_others_write_is_seen_as_they_meant_it_or_refused_in_one_line(tmp_path, name, data):
+    """Against the numbers that were written, mixed with what is behind them by hand."""
+    draw, kind = OTHERS[name]
+    drawn, said = made if isinstance(made := draw(data, kind), tuple) else (made, None)
+    background = data.draw(st.sampled_from([None, *reading.BACKGROUNDS]))
+    path = tmp_path / "a.png"  # whatever it is called
+    path.write_bytes(drawn.content)
+    is_open = drawn.is_open or background is None and np.min(drawn.alpha) < 1
+    try:
+        read = reading.read(path, said, background).astype(float)
+    except ValueError as error:
+        assert is_open, error  # noqa: PT017
+        assert str(error).startswith(f"{path}: ")  # noqa: PT017
+        assert str(error).isprintable()  # noqa: PT017
+        return
+    assert not is_open
+    expected = drawn.seen * drawn.alpha + reading.BACKGROUNDS.get(background, 0) * (1 - drawn.alpha)
+    assert read.shape == expected.shape
+    assert abs(read - expected).max() <= max(drawn.error, 1)
 
 
 @few

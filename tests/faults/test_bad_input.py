@@ -391,6 +391,7 @@ DATASETS = {
             )
         )
     ),
+    "gigabytes in a row": a_file(replaced(lambda train: gigabytes_in_a_row(train))),
     "a pipe called h5": os.mkfifo,
     "a file that gives errors": lambda root: root.symlink_to("/proc/self/mem"),
     "an external link": a_file(
@@ -413,6 +414,16 @@ def foreign_filter(train):
     settings.set_filter(32001, h5py.h5z.FLAG_OPTIONAL, (1,))
     space = h5py.h5s.create_simple((8, 9, 9, 3))
     h5py.h5d.create(train.id, b"images", h5py.h5t.STD_U8LE, space, settings)
+
+
+def gigabytes_in_a_row(train):
+    """A row of 19.7 GiB in small chunks, each stored as the same 50 kB: 20 MB in all."""
+    shape, side = (1, 21 * 4096, 20 * 4096, 3), 4096
+    images = train.create_dataset("images", shape, "u1", chunks=(1, side, side, 3), compression="gzip")
+    packed = zlib.compress(bytes(side * side * 3))
+    for top in range(0, shape[1], side):
+        for left in range(0, shape[2], side):
+            images.id.write_direct_chunk((0, top, left, 0), packed)
 
 
 @pytest.mark.parametrize("case", named("datasets"))

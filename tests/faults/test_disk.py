@@ -1,9 +1,12 @@
 """Promise: a full disk, a limit on a file's size, a used-up quota or a read-only disk corrupts nothing and is named."""
 
 import errno
+import json
 import os
 import re
 import resource
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +84,34 @@ def test_a_read_only_disk_is_named(disk):
         files.write(disk.path / "b.txt", b"new")
     with pytest.raises(OSError, match=r"new/b\.txt: could not be written: Read-only file system$"):
         files.write(disk.path / "new" / "b.txt", b"new")
+
+
+REGISTER = """
+import sys
+from pathlib import Path
+from realgap.run import takeover
+try:
+    takeover.register("r", keep=lambda: True, state=Path(sys.argv[1]), results=Path(sys.argv[2]))
+except OSError as error:
+    sys.exit(error.strerror)
+"""
+
+
+@pytest.mark.parametrize("full", ["state", "results"])
+def test_the_cards_of_a_driver_are_there_whole_or_not_at_all(disk, tmp_path, full):
+    places = {"state": tmp_path / "state", "results": tmp_path / "results", full: disk.path}
+    command = [sys.executable, "-c", REGISTER, places["state"], places["results"]]
+    environment = {**os.environ, "PYTHONPATH": "workflow"}
+    disk.remount("size=8k")
+    (disk.path / "filling").write_bytes(bytes(8192))
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert re.search(r"r\.json: could not be written: No space left on device; it takes 0\.00", run.stderr)
+    assert len(run.stderr.splitlines()) == 1
+    assert not [path for place in places.values() for path in place.rglob("*json*")]
+    disk.remount("size=4m")
+    subprocess.run(command, env=environment, check=True)
+    (one, other) = (path for place in places.values() for path in place.rglob("*json*"))
+    assert json.loads(one.read_text()) == json.loads(other.read_text())
 
 
 def test_a_limit_on_a_files_size_is_named_with_the_need(tmp_path, steps):

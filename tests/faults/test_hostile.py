@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import string
+import unicodedata
 from pathlib import Path
 
 import h5py
@@ -16,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from realgap.classifier import storage
+from realgap.data import catalog
 from realgap.pretraining.fitting import Checkpoint as PretrainingCheckpoint
 from realgap.report import sections
-from realgap.store import shards
+from realgap.store import naming, shards
 from realgap.store.checkpoints import Checkpoint
 from realgap.study import config as configuration
 
@@ -211,18 +213,55 @@ def test_any_value_of_any_key_is_right_or_one_line(where, value):
         assert said.startswith("config: ") and said.isprintable() and len(said) < 600, said  # noqa: PT017, PT018
 
 
+NAMES_OF_ANY_KIND = st.text(max_size=70) | st.text(string.ascii_letters + "./-_\\ $;{}'\n\0\t\x9b\udcff", max_size=12)
+
+
 @settings(max_examples=500, deadline=None)
-@given(name=st.text(max_size=70) | st.text(string.ascii_letters + "./-_\\ $;'\n", max_size=12))
-def test_a_name_is_refused_or_stays_one_plain_file_name(name):
-    for config in (
-        {**DEFAULT, "study": name},
-        {**DEFAULT, "dataset": {**DEFAULT["dataset"], "name": "hdf5", "root": str(ROOT), "classes": [name, "other"]}},
-    ):
-        try:
-            configuration.check(config)
-        except ValueError as error:
-            assert str(error).startswith("config: ")  # noqa: PT017
-        else:
-            assert Path("results", name).name == name
-            assert set(name) <= set(string.ascii_letters + string.digits + "._-")
-            assert name[0] not in ".-_"
+@given(name=NAMES_OF_ANY_KIND)
+def test_a_name_of_a_study_is_refused_or_stays_one_plain_file_name(name):
+    try:
+        configuration.check({**DEFAULT, "study": name})
+    except ValueError as error:
+        assert str(error).startswith("config: ")  # noqa: PT017
+    else:
+        assert is_plain(name)
+
+
+def is_plain(name):
+    inside = name == Path(name).name and name[0] not in ".-_" and len(name) <= 64
+    return inside and set(name) <= set(string.ascii_letters + string.digits + "._-")
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=NAMES_OF_ANY_KIND)
+def test_a_class_is_refused_or_its_files_are_called_by_one_plain_name(tmp_path, name):
+    """The class's own name stays as it was written, in labels and in files alike."""
+    (tmp_path / "mine.h5").touch()
+    dataset = {**DEFAULT["dataset"], "name": "hdf5", "root": str(tmp_path / "mine.h5"), "classes": [name, "other"]}
+    dataset |= {"images_per_class": 2, "validation_images_per_class": 0}
+    try:
+        configuration.check({**DEFAULT, "dataset": dataset, "analyses": []})
+    except ValueError as error:
+        said = str(error)
+        assert said.startswith("config: dataset.classes")  # noqa: PT017
+        assert said.isprintable()  # noqa: PT017
+        odd = not name or name == "other" or any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in name)
+        assert odd, said  # noqa: PT017
+    else:
+        assert is_plain(naming.folder(name))
+        assert naming.folder(name) != naming.folder("other")
+        label = catalog.label("hdf5", name)
+        assert 0 <= label < 2**63
+        path = tmp_path / "a.h5"
+        arrays = {"images": np.zeros((1, 8, 8, 3), np.uint8), "labels": np.array([label]), "image_ids": np.arange(1)}
+        arrays["variants"] = np.zeros(1, np.int32)
+        shards.write(path, "images", arrays, {naming.KEY: {name: label}})
+        assert naming.names({path: shards.read(path, "images").attributes}) == [name]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    names=st.lists(st.text(min_size=1, max_size=8) | st.text("aß_- ", min_size=1, max_size=3), min_size=2, unique=True)
+)
+def test_no_two_classes_have_their_files_in_one_folder(names):
+    assert len({naming.folder(name) for name in names}) == len(names)

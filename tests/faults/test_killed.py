@@ -82,6 +82,43 @@ def test_a_run_that_is_told_to_end_while_it_chooses_jobs_ends(tmp_path):
     assert not list((folder / ".snakemake/locks").glob("*"))
 
 
+TWO_JOBS = """
+rule waits:
+    output: "results/reduced/waited.txt"
+    shell: "touch begun; sleep 3; touch {output}"
+
+rule follows:
+    input: rules.waits.output
+    output: "results/reduced/followed.txt"
+    shell: "touch {output}"
+"""
+
+
+@pytest.mark.parametrize("is_kept", [False, True], ids=["terminal", "nohup"])
+def test_a_run_whose_terminal_is_closed_ends_in_order_unless_it_is_to_outlive_it(tmp_path, is_kept):
+    folder = checkout.copy(tmp_path / "checkout")
+    snakefile = folder / "Snakefile"
+    snakefile.write_text(snakefile.read_text().replace("        warm.start()\n", "        pass\n") + TWO_JOBS)
+    made = [folder / "results/reduced" / name for name in ("waited.txt", "followed.txt")]
+    command = ["snakemake", "--configfile", "study.yaml", "--cores", "1", "--", "results/reduced/followed.txt"]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL, "text": True}
+    command = ["nohup"] * is_kept + command
+    run = subprocess.Popen(command, cwd=folder, env=checkout.environment(), **streams)
+    try:
+        while not (folder / "begun").exists() and run.poll() is None:
+            time.sleep(0.05)
+        assert list((folder / ".snakemake/locks").glob("*"))
+        run.send_signal(signal.SIGHUP)
+        said, _ = run.communicate(timeout=120)
+    finally:
+        run.kill()
+    assert run.returncode == (0 if is_kept else 1), said
+    assert [path.exists() for path in made] == [True, is_kept]
+    assert ("Will exit after finishing currently running jobs" in said) != is_kept
+    assert "Traceback" not in said
+    assert not list((folder / ".snakemake/locks").glob("*"))
+
+
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_a_whole_run_killed_again_and_again_ends_in_the_same_table(tmp_path, finished_results, request):

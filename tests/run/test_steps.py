@@ -1,6 +1,7 @@
 """realgap.run.steps: what every step's command line has in common."""
 
 import json
+import resource
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -31,16 +32,22 @@ def main():
         from realgap.store.files import whole
         with whole(args.out + "/x"):
             pass
+    if options.name == "numpy":
+        import numpy
+        numpy.ones(1 << 31)
+    if options.name == "torch":
+        import torch
+        torch.ones(1 << 32)
     print(args.images, options.size)
 
 steps.run(main)
 """
 
 
-def run(name, *more, images="none.h5", out="out"):
+def run(name, *more, images="none.h5", out="out", **settings):
     options = json.dumps({"size": 3, "name": name})
     command = [sys.executable, "-c", STEP, "--images", images, "--out", out, "--options", options, *more]
-    return subprocess.run(command, capture_output=True, text=True)
+    return subprocess.run(command, capture_output=True, text=True, **settings)
 
 
 def test_a_step_gets_its_files_and_its_options():
@@ -79,6 +86,17 @@ def test_a_mistake_of_ours_keeps_its_traceback():
     done = run("bug")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_a_step_that_is_given_too_little_memory_is_one_line(library):
+    """`ulimit -v`, as some clusters set it for a job."""
+    limits = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))}
+    done = run(library, **limits)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: out of memory: this step needs more than it was given (a limit of the job, or `ulimit -v`)\n"
+    )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ import pytest
 
 from realgap.run import takeover
 
+# what a full disk, or anybody else, leaves in place of a card
+ODD = ["", "{", "[]", "null", '{"run": "realgap_2"}', "\0\0\0", '{"host": "a", "process": 7, "run": "realgap_2"}']
+
 
 @pytest.fixture
 def queue(tmp_path, monkeypatch):
@@ -124,7 +127,7 @@ def test_a_driver_that_ends_in_order_leaves_no_card(tmp_path):
     assert list(tmp_path.rglob("r.json")), "jobs that could not be cancelled are left to the next run"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"run": "realgap_2"}', "\0\0\0"])
+@pytest.mark.parametrize("text", ODD)
 def test_a_card_that_a_full_disk_left_is_named_and_passed_over(tmp_path, queue, dead_process, text):
     path = card(tmp_path / "state", dead_process)
     odd = path.with_name("odd.json")
@@ -134,3 +137,17 @@ def test_a_card_that_a_full_disk_left_is_named_and_passed_over(tmp_path, queue, 
     assert "cancelled the 2 jobs" in done[1]
     assert odd.exists()
     assert locks(tmp_path / "state") == []
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_an_odd_card_among_the_results_is_named_and_those_beside_it_count(tmp_path, queue, text):
+    living = card(tmp_path, takeover._identity(os.getpid()))
+    (tmp_path / ".drivers").mkdir()
+    odd = tmp_path / ".drivers/0.json"
+    odd.write_text(text)
+    assert takeover.check_elsewhere(tmp_path) == [f"{odd}: not the card of a run; passed over, delete it"]
+    said = {**json.loads(living.read_text()), "checkout": "/elsewhere"}
+    (tmp_path / ".drivers/1.json").write_text(json.dumps(said))
+    with pytest.raises(ValueError, match="must be written by one run at a time; the run realgap_1 of "):
+        takeover.check_elsewhere(tmp_path)
+    assert odd.exists()

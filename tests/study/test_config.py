@@ -1,7 +1,9 @@
 """realgap.study.config: a wrong configuration is one line that names key, what it must be and what it is."""
 
 import copy
+import json
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -380,6 +382,20 @@ def test_the_real_command_takes_keys_in_braces_and_brackets(given):
     command = ["snakemake", "--dry-run", "--quiet", "all", "--config", given, "--", "results/digits/test.h5"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert not done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "patience"), [([], 5), (["--config", "inversion={early_stopping_patience: null}"], None)]
+)
+def test_the_real_command_takes_null_in_place_of_what_a_file_says(tmp_path, given, patience):
+    (tmp_path / "study.yaml").write_text("study: nulls\ninversion: {early_stopping_patience: 5}\n")
+    target = "results/nulls/embeddings/zero/0.h5"
+    command = ["snakemake", "--dry-run", "--printshellcmds", "--configfile", str(tmp_path / "study.yaml"), *given]
+    done = subprocess.run([*command, "--", target], cwd=ROOT, capture_output=True, text=True)
+    assert not done.returncode, done.stdout + done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if "scripts.inversion_invert" in line]
+    words = shlex.split(line)
+    assert json.loads(words[words.index("--options") + 1])["early_stopping_patience"] == patience
 
 
 def test_every_key_of_the_default_config_has_a_comment_above_it():

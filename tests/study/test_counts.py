@@ -98,3 +98,9 @@ def test_without_a_total_each_image_has_its_samples():
     config = drawing(None, 3)
     assert counts.variants(config, "cat", 100, 200) == (10, 0)
     assert counts.generated(config) == 5430
+
+
+def test_a_data_set_of_one_class_is_refused_where_all_classes_are_asked_for():
+    """Every classifier of it would be right about every image."""
+    with pytest.raises(ValueError, match=r"^config: dataset\.classes: must be a list of at least 2; got \['cat'\]$"):
+        counts.settled(mine("all", "all"), {"cat": 7})

@@ -47,7 +47,7 @@ def test_results_that_were_copied_with_their_records_run_nothing(finished_study,
     assert not checkout.plan(clone)
 
 
-@pytest.mark.parametrize("how", ["cp -a", "cp -r"])
+@pytest.mark.parametrize("how", COPIES)
 def test_results_that_were_copied_without_records_are_taken_over_and_run_nothing(finished_study, clone, how):
     copied(finished_study, clone, how, "results")
     times = {path: path.stat().st_mtime_ns for path in (clone / "results").rglob("*.*")}

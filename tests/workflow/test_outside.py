@@ -68,6 +68,31 @@ def test_deleting_all_output_and_forcing_rules_leave_tracked_files_and_the_users
     assert checkout.git(copy, "status", "--porcelain") == ""
 
 
+def test_a_run_that_makes_everything_again_changes_nothing_but_results(tmp_path):
+    """`-F` makes all that the target needs, though it is there; here up to the moments of a class's shard."""
+    folder = checkout.copy(tmp_path / "checkout")
+    snakefile = folder / "Snakefile"
+    snakefile.write_text(snakefile.read_text().replace("        warm.start()\n", "        pass\n"))
+    checkout.with_git(folder)
+    before = stamps(folder)
+    made = folder / "results/reduced/moments/zero/0.h5"
+    seen = []
+    for _ in range(2):
+        run = checkout.snakemake(folder, "-F", target="results/reduced/moments/zero/0.h5")
+        assert run.returncode == 0, run.stdout + run.stderr
+        seen.append(made.stat().st_mtime_ns)
+        assert stamps(folder) == before
+        assert checkout.git(folder, "status", "--porcelain") == ""
+    assert seen[0] < seen[1]
+
+
+def stamps(folder):
+    """Inode, size and time of every file that is no result, no state of Snakemake's and of git, and no byte code."""
+    passed = {"results", ".snakemake", ".git", "__pycache__"}
+    files = [path for path in folder.rglob("*") if path.is_file() and not passed & set(path.relative_to(folder).parts)]
+    return {path: (path.stat().st_ino, path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+
 @pytest.fixture
 def fetched(tmp_path):
     """A checkout of a study of an Imagenette of forty pictures, which a server of this machine has."""

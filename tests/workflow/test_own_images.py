@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 
 from realgap.data import catalog, inventory, own
 from realgap.store import naming, shards
+from scripts import report_account
 from tests import checkout
 
 DIGITS = load_digits()
@@ -180,6 +181,31 @@ def test_pictures_that_are_also_elsewhere_are_kept_out_of_the_test_set_and_count
     study.extract(keep_repeats=True)
     made = shards.read(study.tested, "images")
     assert (len(made), made.attributes["repeats"]) == (26, found)
+
+
+def test_the_report_says_what_nearly_repeats_and_how_images_were_read(study):
+    shutil.rmtree(study.photographs)
+    for digit, name in enumerate(("zero", "one")):
+        put(study.photographs / "train" / name, digit, 0, 4)
+        put(study.photographs / "test" / name, digit, 20, 30)
+        for row in np.flatnonzero(DIGITS.target == digit)[:2]:
+            pixels = np.array(picture(row))
+            pixels[0, 0] ^= 3
+            Image.fromarray(pixels).save(study.photographs / "test" / name / f"near-{row}.png")
+    study.extract(near_repeat=0.999, value_range=[0, 4095], background="white")
+    said = report_account._said_of_images(study.tested)
+    assert said == [
+        "Test images that were left out: 4 that differ little from an image which is trained or validated on.",
+        "Of the 20 test images 20 are grey, with three equal channels; the others have colours. A network sees three "
+        "channels of each.",
+        "In files of more than 8 bits 0 was read as black and 4095 as white.",
+        "Transparent pixels were read as on white.",
+    ]
+    study.tested.unlink()
+    study.extract(near_repeat=0.999, keep_repeats=True)
+    said = report_account._said_of_images(study.tested)
+    assert said[0].startswith("Test images that were kept: 4 that differ little")
+    assert len(said) == 2
 
 
 def test_an_hdf5_file_is_split_by_content_as_well(study):

@@ -41,7 +41,8 @@ def check_site():
     """Before anything is fetched or submitted: that nobody else writes there, and SLURM allows what this run asks for."""
     scheduler = workflow.scheduler
     try:
-        takeover.check_elsewhere(Path(OUT))
+        for line in takeover.check_elsewhere(Path(OUT)):
+            logging.getLogger("snakemake.logging").warning(line)
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
     if not isinstance(scheduler._executor, submission.Executor):
@@ -69,7 +70,10 @@ def follow():
     executor = workflow.scheduler._executor
     if isinstance(executor, submission.Executor):
         locks = workflow.persistence._lockfile.values()
-        takeover.register(executor.run_uuid, locks, keep=lambda: executor.left, results=Path(OUT))
+        try:
+            takeover.register(executor.run_uuid, locks, keep=lambda: executor.left, results=Path(OUT))
+        except OSError as error:
+            sys.exit(f"error: {error.strerror}")
 
 
 def jobs_of_entry():

@@ -52,11 +52,11 @@ def main() -> None:
 
 
 def _said_of_images(test: Path) -> list[str]:
-    """Of a user's own test images which show the same pixels as others, and what was done to them."""
+    """Of a user's own test images which show the same pixels as others, or nearly, and how all were read."""
     shard = shards.read(test, "images")
     made = shard.attributes
     said = [repeats.sentence(made["repeats"], made["options"]["keep_repeats"])] if "repeats" in made else []
-    return said + (imaging.said(made["looks"], len(shard), made["options"].get("fit")) if "looks" in made else [])
+    return said + (imaging.said(made["looks"], len(shard), made["options"]) if "looks" in made else [])
 
 
 def _checksums(folder: Path, tables: list[str], shard_paths: list[str]) -> pd.DataFrame:

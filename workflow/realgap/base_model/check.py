@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from realgap.base_model import layout, usual
+from realgap.base_model import layout, tokens, usual
 
 SUPPORTED = "Stable Diffusion 1.x or 2.x for text to image, in diffusers' layout (workflow/docs/base-models.md)"
 
@@ -206,11 +206,13 @@ def _check_text(
     files = {path.name for path in (folder / "tokenizer").iterdir()}
     if not ("tokenizer.json" in files or {"vocab.json", "merges.txt"} <= files):
         raise _refusal(folder, "tokenizer/ has neither vocab.json and merges.txt nor tokenizer.json")
-    if "vocab.json" in files:
-        tokens = layout.read_json(folder / "tokenizer" / "vocab.json")
-        if len(tokens) > encoder["vocab_size"]:
-            many = f"tokenizer/ has {len(tokens)} tokens, where text_encoder/ takes {encoder['vocab_size']}"
-            raise _refusal(folder, many)
+    takes = encoder["vocab_size"]
+    for name, numbers in tokens.numbers(folder, tokenizer):
+        if len(numbers) > takes:
+            raise _refusal(folder, f"tokenizer/ has {len(numbers)} tokens, where text_encoder/ takes {takes}")
+        if odd := [one for one in numbers if type(one) is not int or not 0 <= one < takes]:
+            said = f"tokenizer/{name} has a token of number {_said(odd[0])!r}"
+            raise _refusal(folder, f"{said}, where text_encoder/ takes 0 to {takes - 1}")
 
 
 def _check_scheduler(folder: Path, scheduler: Mapping[str, Any]) -> None:

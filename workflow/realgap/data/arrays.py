@@ -10,6 +10,7 @@ from realgap.store import files
 
 MOST_ROWS = 100_000_000
 MOST_CHUNK_BYTES = 1 << 28  # HDF5 unpacks a whole chunk for each row of it
+MOST_ROW_BYTES = 1 << 30  # a row is held whole: an image of 18,900 px square
 _OWN_FILTERS = (1, 2, 3, 32000)  # deflate, shuffle, a checksum and h5py's LZF; others need plugins
 _MOST_PACKED = 2000  # deflate reaches 1032 to 1; what is not stored at all reads as zeros
 
@@ -101,6 +102,8 @@ def _own_array(path: Path, file: h5py.File, part: str, name: str) -> h5py.Datase
         raise _Odd(f"{where} is not all there")
     if data.chunks and np.prod(data.chunks, dtype=float) * data.dtype.itemsize > MOST_CHUNK_BYTES:
         raise _Odd(f"{where} must be in chunks of at most {MOST_CHUNK_BYTES >> 20} MiB, has chunks of {data.chunks}")
+    if np.prod(data.shape[1:], dtype=float) * data.dtype.itemsize > MOST_ROW_BYTES:
+        raise _Odd(f"{where} must have rows of at most {MOST_ROW_BYTES >> 20} MiB, has rows {data.shape[1:]}")
     return data
 
 

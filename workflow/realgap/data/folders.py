@@ -1,8 +1,9 @@
 """Which files of a folder are pictures of a class: no hidden and no system files; links are followed, loops are not."""
 
+import errno
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,34 +77,58 @@ def part(root: Path, split: str) -> Path | None:
 
 
 def class_names(part: Path) -> list[str]:
-    """The folders of a part, sorted. ValueError when there is none."""
-    names = sorted(entry.name for entry in os.scandir(part) if is_data(entry.name) and entry.is_dir())
+    """The folders of a part, sorted. ValueError when there is none. A link to what holds the part is no class."""
+    above = {_identity(os.stat(part)), *_above(part)}
+    with os.scandir(part) as entries:
+        own = [entry for entry in entries if is_data(entry.name) and _is(entry.is_dir)]
+    names = sorted(entry.name for entry in own if _identity(entry.stat()) not in above)
     if not names:
         raise ValueError(f"dataset.root: must hold a folder a class; {part} has none")
     return names
 
 
 def pictures(folder: Path, unread: Unread | None = None) -> list[Path]:
-    """The pictures in a folder and in the folders below it, sorted; what else is there is counted in `unread`.
+    """The pictures in a class's folder and in the folders below it, sorted; what else is there is counted in `unread`.
 
-    Each folder is looked at once, whichever links lead to it: so loops end.
+    Each folder is looked at once, whichever links lead to it: so loops end. What holds the class's folder, and with it
+    other classes, is not looked at.
     """
-    return sorted(_walk(folder, set(), Unread() if unread is None else unread))
+    return sorted(_walk(folder, _above(folder), Unread() if unread is None else unread))
+
+
+def _above(folder: Path) -> set[tuple[int, int]]:
+    """All folders that hold a folder: by its path as it is written, and as links lead to it and to its place."""
+    written = folder.absolute()
+    paths = (written, written.resolve(), written.parent.resolve() / written.name)
+    return {_identity(os.stat(one)) for path in paths for one in path.parents}
+
+
+def _identity(stat: os.stat_result) -> tuple[int, int]:
+    return stat.st_dev, stat.st_ino
 
 
 def _walk(folder: Path, seen: set[tuple[int, int]], unread: Unread) -> Iterator[Path]:
-    stat = os.stat(folder)
-    if (stat.st_dev, stat.st_ino) in seen:
+    if (identity := _identity(os.stat(folder))) in seen:
         return
-    seen.add((stat.st_dev, stat.st_ino))
+    seen.add(identity)
     with os.scandir(folder) as entries:
         own = sorted((entry for entry in entries if is_data(entry.name)), key=lambda entry: entry.name)
     for entry in own:
         suffix = os.path.splitext(entry.name)[1].lower()
-        if entry.is_dir():
+        if _is(entry.is_dir):
             yield from _walk(Path(entry.path), seen, unread)
-        elif suffix in SUFFIXES and entry.is_file():
+        elif suffix in SUFFIXES and _is(entry.is_file):
             yield Path(entry.path)
         else:
             odd = ("broken link" if entry.is_symlink() else "special file") if suffix in SUFFIXES else ""
             unread.add(odd or suffix or "without a suffix", entry.path)
+
+
+def _is(asked: Callable[[], bool]) -> bool:
+    """What an entry of a folder answers; a link that leads to itself is neither file nor folder."""
+    try:
+        return asked()
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return False

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -25,16 +26,26 @@ def pixels_of(image: np.ndarray) -> str:
     return hashlib.sha256(f"{image.shape}\n".encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
-def said(looks: Mapping[str, int], count: int, fit: str | None) -> list[str]:
-    """What was done to `count` images, for readers. looks: how many were grey, oblong, smaller than they are now."""
+def said(looks: Mapping[str, int], count: int, options: Mapping[str, Any]) -> list[str]:
+    """What was done to `count` images, for readers. looks: how many were grey, oblong, smaller than they are now.
+
+    options: fit, value_range and background by which they were read, where these were not the usual ones.
+    """
     grey = f"{looks['grey']:,} are grey, with three equal channels" if looks.get("grey") else "none is grey"
     sentences = [
         f"Of the {count:,} test images {grey}; the others have colours. A network sees three channels of each."
     ]
     if looks.get("oblong"):
-        sentences.append(f"{looks['oblong']:,} test images are not square. They were {_FITTED[fit or CROP]}.")
+        sentences.append(
+            f"{looks['oblong']:,} test images are not square. They were {_FITTED[options.get('fit') or CROP]}."
+        )
     if looks.get("enlarged"):
         sentences.append(f"{looks['enlarged']:,} test images are smaller than they are shown, and were enlarged.")
+    if given := options.get("value_range"):
+        black, white = given
+        sentences.append(f"In files of more than 8 bits {black:g} was read as black and {white:g} as white.")
+    if background := options.get("background"):
+        sentences.append(f"Transparent pixels were read as on {background}.")
     return sentences
 
 

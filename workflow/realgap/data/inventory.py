@@ -16,7 +16,7 @@ import numpy as np
 
 from realgap.data import grouping
 from realgap.data.readers.registry import PICTURES, TAKE
-from realgap.data.records import Image, Inventory
+from realgap.data.records import Image, Inventory, check_names
 from realgap.store import digests
 
 STATE = Path(".snakemake/realgap")
@@ -34,6 +34,7 @@ def take(
     known = state / f"images-{hashlib.sha256(f'{name} {root.resolve()}'.encode()).hexdigest()[:16]}.json"
     with digests.remembered(known) as of:
         taken = TAKE[name](root, classes, of)
+    check_names(taken.images)
     if groups is None:
         return taken
     group_of = grouping.of(groups, [image.name for image in taken.images])

@@ -133,7 +133,7 @@ def _moved(
     for image, unit in zip(images, units, strict=True):
         of_class.setdefault(image.class_name, set()).add(unit)
     moved: dict[int, str] = {}
-    for own in of_class.values():
+    for _, own in sorted(of_class.items()):  # an image may be in two classes, and the list's order is nothing
         if len(own) < 2:
             continue
         order = sorted(own, key=place.__getitem__)

@@ -81,7 +81,12 @@ def _decoded(
     side: int | None,
 ) -> np.ndarray:
     try:
-        with Image.open(source, formats=tuple(FORMATS)) as file:
+        # never by its name: Pillow 13 maps such a file into memory, and takes the sides of a TIFF that is to be turned
+        # for those of what is stored
+        with (
+            source if isinstance(source, io.BytesIO) else open(source, "rb") as opened,
+            Image.open(opened, formats=tuple(FORMATS)) as file,
+        ):
             _refuse_inverted(file)
             if file.mode in _GREY:
                 return _deep_grey(file, value_range, background)

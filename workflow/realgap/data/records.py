@@ -1,10 +1,16 @@
 """What is known of an image of a user's own data set without its pixels, and of the data set that holds it."""
 
 import hashlib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from realgap.data import folders
 from realgap.study import names
+
+# text that stays in its line: no control characters, and no bytes that are no UTF-8; as the schema has names of classes
+_PLAIN = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+LONGEST_CLASS = 200
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,20 @@ class Inventory:
 
 
 def check_classes(classes: list[str] | tuple[str, ...], there: list[str], must: str) -> None:
-    """Raise ValueError for classes that are not there, with those that they may have been meant for."""
+    """Raise ValueError for classes that are not there, with those that they may have been meant for, or odd names."""
     if missing := [name for name in classes if name not in set(there)]:
         raise ValueError(f"dataset.classes: {must}; none for {names.unknown(missing, there)}")
+    if odd := [name for name in classes if len(name) > LONGEST_CLASS or not _PLAIN.fullmatch(name)]:
+        raise ValueError(
+            f"dataset.classes: must be names of at most {LONGEST_CLASS} characters, none of them a line end or another "
+            f"control character; got {odd[0][:80]!r}"
+        )
+
+
+def check_names(images: Iterable[Image]) -> None:
+    """Raise ValueError for a file or a row whose name is no text of one line: inventories and messages hold names."""
+    if odd := next((image.name for image in images if not _PLAIN.fullmatch(image.name)), None):
+        raise ValueError(
+            "dataset.root: must hold files and rows whose names are text without line ends and other control "
+            f"characters; got {odd[:80]!r}"
+        )

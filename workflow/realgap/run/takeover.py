@@ -40,6 +40,7 @@ def register(
 
     locks: the files with which Snakemake locks this run. keep: asked at the end, whether jobs are left in the queue;
     the card then stays for the next run. results: where the run writes; a card there is for other checkouts.
+    OSError where there is no room for a card; none is left then.
     """
     cards = [state / "realgap-drivers" / f"{run}.json"]
     cards += [] if results is None else [results / ".drivers" / f"{run}.json"]
@@ -52,8 +53,12 @@ def register(
         "locks": {str(lock): _file(Path(lock)) for lock in locks},
         "cards": [str(card) for card in cards],
     }
-    for card in cards:
-        files.write(card, json.dumps(said).encode())
+    try:
+        for card in cards:
+            files.write(card, json.dumps(said).encode())
+    except OSError:
+        _remove(said)
+        raise
     over = threading.Event()
 
     def beat() -> None:
@@ -71,13 +76,17 @@ def register(
     atexit.register(leave)
 
 
-def check_elsewhere(results: Path) -> None:
-    """Raise ValueError where a run of another checkout writes to the same folder, or its jobs still do."""
-    for card in sorted((results / ".drivers").glob("*.json")):
-        driver = _read(card)
+def check_elsewhere(results: Path) -> list[str]:
+    """Raise ValueError where a run of another checkout writes to the same folder, or its jobs still do.
+
+    A card that cannot be read is named and passed over: a line each.
+    """
+    cards = {card: _read(card) for card in sorted((results / ".drivers").glob("*.json"))}
+    for card, driver in cards.items():
         if not driver or driver.get("checkout") == str(Path.cwd()):
             continue
-        who = f"the run {driver['run']} of {driver['user']} in {driver['checkout']} on {driver['host']}"
+        user, checkout = driver.get("user", "somebody"), driver.get("checkout", "another checkout")
+        who = f"the run {driver['run']} of {user} in {checkout} on {driver['host']}"
         if _lives(card, driver):
             raise ValueError(f"{results}: must be written by one run at a time; {who} writes there now")
         if shutil.which("squeue") and _queued(driver["run"]):
@@ -86,6 +95,7 @@ def check_elsewhere(results: Path) -> None:
                 f"start it again there, or scancel --name={driver['run']}"
             )
         card.unlink(missing_ok=True)
+    return _odd(cards)
 
 
 def take_over(state: Path = STATE) -> list[str]:
@@ -96,7 +106,7 @@ def take_over(state: Path = STATE) -> list[str]:
     user's; OSError when SLURM stays away.
     """
     cards = {card: _read(card) for card in sorted((state / "realgap-drivers").glob("*.json"))}
-    done = [f"{card}: not the card of a run; passed over, delete it" for card, driver in cards.items() if not driver]
+    done = _odd(cards)
     dead = {card: driver for card, driver in cards.items() if driver and not _lives(card, driver)}
     if not dead or not shutil.which("scancel"):
         return done
@@ -121,6 +131,10 @@ def take_over(state: Path = STATE) -> list[str]:
     return done
 
 
+def _odd(cards: dict[Path, Any]) -> list[str]:
+    return [f"{card}: not the card of a run; passed over, delete it" for card, driver in cards.items() if not driver]
+
+
 def _remove(driver: dict[str, Any]) -> None:
     for card in map(Path, driver.get("cards", [])):
         card.unlink(missing_ok=True)
@@ -131,9 +145,10 @@ def _remove(driver: dict[str, Any]) -> None:
 
 def _read(card: Path) -> dict[str, Any]:
     """What a card says; nothing where it is empty or odd, as a full disk leaves it."""
-    with contextlib.suppress(OSError, ValueError, TypeError):
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         driver = json.loads(card.read_text())
-        if {"host", "process", "run"} <= set(driver):
+        process = driver["process"]
+        if isinstance(driver["host"], str) and isinstance(driver["run"], str) and isinstance(process, list) and process:
             return driver
     return {}
 

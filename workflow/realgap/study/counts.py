@@ -32,6 +32,8 @@ def settled(config: Mapping[str, Any], there: Mapping[str, int] | None = None) -
     every = list(there or catalog.CLASS_NAMES.get(dataset["name"], ()))
     there = published(dataset) if there is None else there
     chosen = every if dataset["classes"] == ALL else list(dataset["classes"])
+    if len(chosen) < 2:
+        raise ValueError(f"config: dataset.classes: must be a list of at least 2; got {chosen}")
     wanted = _by_class(dataset["images_per_class"], chosen)
     numbers = {name: _number(wanted[name], there.get(name, 0)) for name in chosen}
     same = len(set(numbers.values())) == 1

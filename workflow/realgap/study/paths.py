@@ -7,6 +7,7 @@ from typing import Any
 from realgap.data import catalog
 
 KEYS = (
+    "images",
     "dataset.root",
     "base_model.path",
     "prompts.templates",
@@ -58,9 +59,12 @@ def must_be(what: str, key: str, path: str, folder: bool = False) -> None:
 
 def _named(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key in KEYS:
-        section, name = key.split(".")
-        if (path := config[section][name]) is not None:
+        *section, name = key.split(".")
+        if (path := (config[section[0]] if section else config)[name]) is not None:
             yield key, path
+    groups = config["dataset"]["groups"]  # else a pattern of names
+    if groups is not None and groups.lower().endswith(".csv"):
+        yield "dataset.groups", groups
     for source, settings in config["sources"].items():
         if (path := settings.get("root")) is not None:
             yield f"sources.{source}.root", path

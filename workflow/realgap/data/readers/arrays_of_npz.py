@@ -1,5 +1,6 @@
 """MedMNIST's two-dimensional data sets from the .npz files that it publishes, of any of its sizes (28 to 224 px)."""
 
+import math
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from realgap.data import catalog, reading
+from realgap.data.arrays import MOST_ROW_BYTES
 from realgap.data.images import pixels_of
 from realgap.data.readers import rows
 from realgap.data.records import Image, Inventory
@@ -81,9 +83,14 @@ def _rows(path: Path, name: str) -> Iterator[np.ndarray]:
             shape, by_column, dtype = header[version](file)
             if by_column or dtype.hasobject or not shape:
                 raise ValueError(f"dataset.root: {path}: {name} must be an array of numbers, row by row")
-            size = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
-            for _ in range(shape[0]):
-                yield np.frombuffer(file.read(size), dtype).reshape(shape[1:])
+            size = dtype.itemsize * math.prod(shape[1:])
+            if min(shape) < 0 or size > MOST_ROW_BYTES:
+                most = f"at most {MOST_ROW_BYTES >> 20} MiB"
+                raise ValueError(f"dataset.root: {path}: {name} must have rows of {most}, has shape {shape}")
+            for row in range(shape[0]):
+                if len(data := file.read(size)) < size:
+                    raise EOFError(f"row {row} is not all there")
+                yield np.frombuffer(data, dtype).reshape(shape[1:])
     except (zipfile.BadZipFile, KeyError, EOFError) as error:
         raise ValueError(
             f"dataset.root: {path} must be a .npz file of MedMNIST with {name}; {files.brief(error)}"
