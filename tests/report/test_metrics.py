@@ -69,6 +69,17 @@ def test_a_class_of_three_test_images_has_a_wider_interval_than_one_of_ninety():
     assert found[["low", "high"]].stack().between(0, 1).all()
 
 
+def test_no_difference_is_said_to_be_beyond_all_that_there_can_be():
+    """Two seeds of a class of three test images: Student's interval is wider than the measure."""
+    found = metrics.table(
+        [prediction(name, seed, right) for name, right in (("real", 0.9), ("made", 0.4)) for seed in (0, 1)]
+    )
+    bounds = found[["difference_low", "difference_high"]].dropna().to_numpy()
+    assert len(bounds) == 6
+    assert bounds.min() >= -1
+    assert bounds.max() <= 1
+
+
 def test_the_section_names_each_rows_worst_class():
     found = metrics.table(PREDICTIONS)
     said = metrics.section(found).sentences

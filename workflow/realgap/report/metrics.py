@@ -51,6 +51,8 @@ def table(predictions: Sequence[Mapping]) -> pd.DataFrame:
     ]
     others = tables.over_seeds(pd.DataFrame(rows), "value", ["metric"])
     found = pd.concat([weighted, others, of_class], ignore_index=True)
+    # all of these measures lie in [0, 1]
+    found[["difference_low", "difference_high"]] = found[["difference_low", "difference_high"]].clip(-1, 1)
     found["class"] = found["class"].fillna("")
     counts = dict(zip(class_names, np.bincount(predictions[0]["labels"], minlength=len(class_names)), strict=True))
     found["n_images"] = found["class"].map(counts).fillna(len(predictions[0]["labels"])).astype(int)

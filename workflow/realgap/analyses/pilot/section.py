@@ -111,7 +111,8 @@ def _property(row: pd.Series, key: str) -> str:
             "For these words the base model makes images of another kind. Templates that say what your images look "
             "like may help (prompts.templates, prompts.words). Sources that start from real images need words less."
         )
-    return f"Images from prompts and real ones are alike in {key} ({of_both}; {by})."
+    said = "are alike in" if abs(difference) < SEEN else "overlap in"
+    return f"Images from prompts and real ones {said} {key} ({of_both})."
 
 
 def _enlarged(sizes: Mapping[str, int]) -> str:
