@@ -74,6 +74,12 @@ def opened(browser):
     assert wrong == []
 
 
+@pytest.mark.parametrize("width", [1000, 1200, 1311, 1312, 1400])
+def test_the_table_of_the_answer_is_seen_whole_on_a_screen(opened, report, width):
+    hidden = "[...document.querySelectorAll('.scroll.whole')].map(one => one.scrollWidth - one.clientWidth)"
+    assert max(opened(report, width).evaluate(hidden)) <= 1
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_picture_shows_and_nothing_sticks_out(opened, report, width):
     page = opened(report, width)
