@@ -43,8 +43,10 @@ rule measure_pilot:
 rule pilot:
     input:
         rules.measure_pilot.output.said,
+    log:
+        f"{OUT}/pilot.log",
     localrule: True
     message:
         "What a few images of each class say:"
     shell:
-        "cat {input:q}"
+        "tee {log:q} < {input:q}"
