@@ -151,14 +151,14 @@ EDITS = {
         'stream = streams.stream(seed, "blend", image_id',
         {"sample_shard"},
     ),
-    "base_model/samplers.py": ('"solver_order": 2', '"solver_order": 3', {"sample_shard"}),
+    "base_model/samplers.py": ('"solver_order": 2', '"solver_order": 3', {"sample_shard", "measure_pilot"}),
     "store/checkpoints.py": ("EVERY_S = 60.0", "EVERY_S = 30.0", {"invert_shard", "sample_shard"}),
 }
 OTHER_EDITS = {
     "realgap/base_model/autoencoder.py": (
         " / 127.5 - 1",
         " / 127.5 - 1.0",
-        {"encode_shard", "invert_shard", "sample_shard", "reconstruct_shard"} | LEARNING | GEOMETRY,
+        {"encode_shard", "invert_shard", "sample_shard", "reconstruct_shard", "measure_pilot"} | LEARNING | GEOMETRY,
     ),
     "scripts/sampling_reconstruct.py": (
         "slice(options.images)",
