@@ -278,6 +278,8 @@ def test_the_environment_that_runs_this_has_the_pinned_versions():
     assert not other
 
 
-def test_every_rule_names_the_conda_file():
-    rules = "".join(path.read_text() for path in (ENVS.parent / "workflow" / "rules").glob("*.smk"))
-    assert rules.count('conda:\n        "../../envs/realgap.yaml"') == len(re.findall(r"^rule ", rules, re.M))
+def test_every_rule_that_runs_something_names_the_conda_file():
+    rules = "".join(path.read_text() + "\n" for path in (ENVS.parent / "workflow" / "rules").glob("*.smk"))
+    running = [rule for rule in re.split(r"^rule ", rules, flags=re.M)[1:] if "    shell:" in rule]
+    assert len(running) > 30
+    assert [rule.split(":")[0] for rule in running if 'conda:\n        "../../envs/realgap.yaml"' not in rule] == []

@@ -46,6 +46,8 @@ rule pilot:
     log:
         f"{OUT}/pilot.log",
     localrule: True
+    conda:
+        "../../../../envs/realgap.yaml"
     message:
         "What a few images of each class say:"
     shell:
