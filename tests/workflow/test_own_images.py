@@ -183,6 +183,18 @@ def test_pictures_that_are_also_elsewhere_are_kept_out_of_the_test_set_and_count
     assert (len(made), made.attributes["repeats"]) == (26, found)
 
 
+def test_a_class_whose_every_test_image_repeats_others_is_named_and_not_left_out(study):
+    shutil.rmtree(study.photographs)
+    for digit, name in enumerate(("zero", "one")):
+        put(study.photographs / "train" / name, digit, 0, 4)
+        put(study.photographs / "test" / name, digit, 20, 30)
+    shutil.rmtree(study.photographs / "test" / "zero")
+    put(study.photographs / "test" / "zero", 0, 0, 2, name="trained-{}.bmp")
+    said = "class 'zero' must have images to test on; all its test images repeat others, 2 with the pixels of an image"
+    with pytest.raises(ValueError, match=said):
+        study.extract()
+
+
 def test_the_report_says_what_nearly_repeats_and_how_images_were_read(study):
     shutil.rmtree(study.photographs)
     for digit, name in enumerate(("zero", "one")):
