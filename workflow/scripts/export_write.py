@@ -37,6 +37,7 @@ def main() -> None:
     )
     folder, names = args.out.parent, sorted(options.classes, key=options.classes.__getitem__)
     _begin(folder, [*(shards.checksum(path) for path in args.shards), options.encoding])
+    of_label = {label: name for name, label in options.classes.items()}
     counts: Counter[str] = Counter()
     size = 0
     write = layouts.LAYOUTS[options.layout]
@@ -44,15 +45,9 @@ def main() -> None:
         shard = shards.read(path, "images")
         naming.joint({"the study": {naming.KEY: options.classes}, path: shard.attributes})
         size = shard["images"].shape[1]
-        of_label = {label: name for name, label in options.classes.items()}
         counts.update(of_label[label] for label in shard["labels"].tolist())
-        write(
-            folder,
-            (number, len(args.shards)),
-            _pictures(shard, names, of_label, options.encoding),
-            options.encoding,
-            names,
-        )
+        pictures = _pictures(shard, names, of_label, options.encoding)
+        write(folder, (number, len(args.shards)), pictures, options.encoding, names)
     facts = card.Facts(
         title=options.title,
         study=options.study,
@@ -78,6 +73,7 @@ def _begin(folder: Path, what: Sequence[str]) -> None:
 
 def _pictures(shard: shards.Shard, names: Sequence[str], of_label: dict[int, str], encoding: str) -> Iterator[Picture]:
     source = shard.attributes["source"]
+    places = {name: place for place, name in enumerate(names)}
     for image, label, image_id, variant in zip(
         *(shard[key] for key in ("images", "labels", "image_ids", "variants")), strict=True
     ):
@@ -85,8 +81,7 @@ def _pictures(shard: shards.Shard, names: Sequence[str], of_label: dict[int, str
         Image.fromarray(image).save(held, **WAYS[encoding])
         class_name = of_label[int(label)]
         name = f"{source}-{naming.folder(class_name)}-{int(image_id):020d}-{int(variant)}".replace(".", "_")
-        place = names.index(class_name)
-        yield Picture(name, held.getvalue(), class_name, place, source, int(image_id), int(variant))
+        yield Picture(name, held.getvalue(), class_name, places[class_name], source, int(image_id), int(variant))
 
 
 if __name__ == "__main__":

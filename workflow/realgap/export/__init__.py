@@ -6,9 +6,6 @@ export that was stopped goes on. It imports the library of its layout and nothin
 
 from dataclasses import dataclass
 
-LAYOUTS = ("image_folder", "webdataset", "huggingface")
-ENCODINGS = ("png", "webp")
-
 
 @dataclass(frozen=True)
 class Picture:

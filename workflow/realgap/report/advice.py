@@ -70,8 +70,8 @@ def _weakest(classes: pd.DataFrame) -> list[str]:
     if stats.fisher_exact(counted, "less").pvalue * len(classes) > ALPHA:
         return []
     return [
-        f"More real images of {worst['class']} are worth most: {percent(worst['mean'])} of its test images are right, "
-        f"{percent(rest)} of the others."
+        f"Of {worst['class']} the real images teach least: {percent(worst['mean'])} of its test images are right, "
+        f"{percent(rest)} of the others. Look there first when you collect more."
     ]
 
 

@@ -144,6 +144,6 @@ def _contaminated(base_model: str) -> str:
         return f"The base model has only seen {seen}: images from elsewhere are new to it."
     return (
         "What the base model was trained on stands in its own card. Stable Diffusion has seen billions of pictures "
-        "from the web. It may have seen your images or near copies of them if they are public, and its images are then "
-        "better than they would be for private ones."
+        "from the web. It may have seen your images or near copies of them if they are public, and its images may "
+        "then be better than they would be for private ones."
     )
