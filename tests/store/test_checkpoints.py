@@ -59,7 +59,7 @@ def test_an_offer_is_taken_only_when_it_is_time(tmp_path):
     assert os.listdir(tmp_path) == [".now.h5.checkpoint.safetensors"]
 
 
-@pytest.mark.parametrize("number", STOPS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_leads_to_a_last_checkpoint_and_exit_143(tmp_path, number, capsys):
     checkpoint = Checkpoint(tmp_path / "out.h5", MADE, every_s=3600)
     os.kill(os.getpid(), number)
