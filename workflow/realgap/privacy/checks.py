@@ -1,5 +1,6 @@
 """What a study of released images must not do, known before anything starts; a refusal is one line that names a key."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ def check(config: Mapping[str, Any]) -> None:
     own = released(config)
     if not own:
         return
-    for refused in (*_flowing(config), *_counting(config), *_claiming(config, own)):
-        raise ValueError(f"config: {refused}")
+    refused = itertools.chain(_flowing(config), _counting(config), _claiming(config, own), _spanning(config, own))
+    if (first := next(refused, None)) is not None:
+        raise ValueError(f"config: {first}")
 
 
 def check_base_model(config: Mapping[str, Any], fingerprint: str) -> None:
@@ -85,6 +87,10 @@ def _claiming(config: Mapping[str, Any], own: Mapping[str, sources.Source]) -> I
         yield f"privacy.epsilon: must be the budget of the data set, for {noisy[0]} is released of it; got null"
     if noisy and privacy["delta"] >= 1 / total:
         yield f"privacy.delta: must be below 1 / {total}, the images of the study; got {privacy['delta']:g}"
+
+
+def _spanning(config: Mapping[str, Any], own: Mapping[str, sources.Source]) -> Iterator[str]:
+    """Directions of the images themselves would show them."""
     for name, source in own.items():
         basis = source.settings["basis"]
         if basis is not None and not any(Path(basis).glob("*/*.h5")):
