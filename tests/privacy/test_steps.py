@@ -122,7 +122,8 @@ def test_nothing_in_the_file_is_of_the_images_but_the_released_embeddings(invent
     released = release(invented())
     assert "inputs" not in released.attributes
     assert released.attributes["failed"] == []
-    assert not released["losses"].any() and not released["visits"].any()
+    assert not released["losses"].any()
+    assert not released["visits"].any()
     np.testing.assert_array_equal(released["image_ids"], released["labels"])
 
 
