@@ -249,7 +249,7 @@ rule release:
             study=config["study"],
             dataset=DATASET["name"],
             base_model=BASE_MODEL_FINGERPRINT,
-            base_model_saw=list(config["privacy"]["base_model_saw"] or private_checks.SHIPPED[BASE_MODEL_FINGERPRINT]),
+            base_model_saw=list(private_checks.base_model_saw(config, BASE_MODEL_FINGERPRINT)),
             images=len(CLASSES) * DATASET["images_per_class"],
             epsilon=config["privacy"]["epsilon"],
             delta=config["privacy"]["delta"],

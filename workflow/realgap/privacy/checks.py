@@ -33,10 +33,15 @@ def check(config: Mapping[str, Any]) -> None:
         raise ValueError(f"config: {first}")
 
 
+def base_model_saw(config: Mapping[str, Any], fingerprint: str) -> Sequence[str] | None:
+    """The data sets that the base model was trained on, as the study says or this project knows; None where nobody does."""
+    said = config["privacy"]["base_model_saw"]
+    return SHIPPED.get(fingerprint) if said is None else said
+
+
 def check_base_model(config: Mapping[str, Any], fingerprint: str) -> None:
     """Raise ValueError where the base model was trained on the images, or nobody says on which it was."""
-    said, name = config["privacy"]["base_model_saw"], config["dataset"]["name"]
-    saw = SHIPPED.get(fingerprint) if said is None else said
+    saw, name = base_model_saw(config, fingerprint), config["dataset"]["name"]
     if saw is None:
         raise ValueError(
             "config: privacy.base_model_saw: must list the data sets that the base model was trained on, for what is "
