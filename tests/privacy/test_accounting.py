@@ -33,11 +33,11 @@ def test_the_epsilon_of_a_noise_is_the_root_of_the_closed_form(multiplier, delta
 
 def test_releases_on_the_same_images_compose_as_the_library_composes_their_privacy_loss():
     multipliers = [accounting.multiplier(e, 1e-5) for e in (1, 3, 10)]
-    accountant = dp_accounting.pld.PLDAccountant(value_discretization_interval=1e-4)
+    accountant = dp_accounting.pld.PLDAccountant(value_discretization_interval=1e-3)
     for one in multipliers:
         accountant.compose(dp_accounting.GaussianDpEvent(one))
     exact = accounting.epsilon(accounting.together(multipliers), 1e-5)
-    assert exact == pytest.approx(accountant.get_epsilon(1e-5), rel=2e-3)
+    assert exact == pytest.approx(accountant.get_epsilon(1e-5), rel=5e-3)
     assert 10 < exact < 1 + 3 + 10
 
 

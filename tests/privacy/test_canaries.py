@@ -16,9 +16,11 @@ def answered(epsilon, n, rng):
 @pytest.mark.parametrize("epsilon", [0.5, 2.0, 4.0])
 def test_the_bound_is_above_the_truth_no_more_often_than_it_says(epsilon):
     rng = np.random.default_rng(0)
-    bounds = [canaries.epsilon_from_guesses(answered(epsilon, 200, rng), 200, 200, 0.0) for _ in range(400)]
-    assert np.mean(np.array(bounds) > epsilon) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 400)
-    assert np.median(bounds) > 0.6 * epsilon  # and it is no empty bound
+    right = [answered(epsilon, 200, rng) for _ in range(400)]
+    bound = {one: canaries.epsilon_from_guesses(one, 200, 200, 0.0) for one in set(right)}
+    bounds = np.array([bound[one] for one in right])
+    assert np.mean(bounds > epsilon) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 400)
+    assert np.median(bounds) > 0.45 * epsilon  # and it is no empty bound
 
 
 def test_more_canaries_prove_more():

@@ -84,7 +84,7 @@ def test_a_damaged_ledger_is_never_taken_for_an_empty_one(tmp_path, content):
 
 
 def test_of_jobs_that_release_at_once_none_is_forgotten(tmp_path):
-    many, budget = 12, replace(BUDGET, epsilon=100.0)
-    with futures.ProcessPoolExecutor(4) as pool:
+    many, budget = 6, replace(BUDGET, epsilon=100.0)
+    with futures.ProcessPoolExecutor(2) as pool:
         list(pool.map(ledger.enter, [tmp_path] * many, [budget] * many, [release(str(n)) for n in range(many)]))
     assert len(entered(tmp_path, budget=budget).releases) == many

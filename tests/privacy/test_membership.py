@@ -48,10 +48,10 @@ def test_lira_of_its_own_spreads_needs_more_runs_and_finds_spreads_that_differ()
 
 def test_where_nothing_is_given_away_no_attack_finds_more_than_it_accuses():
     rng = np.random.default_rng(2)
-    member = rng.random((17, 4000)) < 0.5
+    member = rng.random((33, 4000)) < 0.5
     confidences = rng.normal(0, 3, 4000) + rng.standard_normal(member.shape)
     probabilities = 1 / (1 + np.exp(-confidences))
-    population = 1 / (1 + np.exp(-rng.standard_normal((17, 500))))
+    population = 1 / (1 + np.exp(-rng.standard_normal((33, 500))))
     for scores in (
         membership.lira(confidences[-1], confidences[:-1], member[:-1]),
         membership.rmia(probabilities[-1], probabilities[:-1], member[:-1], population[-1], population[:-1]),

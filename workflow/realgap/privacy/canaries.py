@@ -68,6 +68,8 @@ def _chance(epsilon: float, right: int, guesses: int, canaries: int, delta: floa
     """The most chance that `right` or more guesses are right under (epsilon, delta)."""
     sure = 1 / (1 + math.exp(-epsilon))
     chance = stats.binom.sf(right - 1, guesses, sure)
+    if not delta:
+        return float(chance)
     # at each i the mass just below, over i: how far delta can help
     i = np.arange(1, right + 1)
     below = stats.binom.cdf(right - 1, guesses, sure) - stats.binom.cdf(right - i - 1, guesses, sure)

@@ -34,7 +34,7 @@ def check(config: Mapping[str, Any]) -> None:
 
 
 def base_model_saw(config: Mapping[str, Any], fingerprint: str) -> Sequence[str] | None:
-    """The data sets that the base model was trained on, as the study says or this project knows; None where nobody does."""
+    """What the base model was trained on, as the study says or this project knows; None where neither does."""
     said = config["privacy"]["base_model_saw"]
     return SHIPPED.get(fingerprint) if said is None else said
 

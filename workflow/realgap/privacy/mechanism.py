@@ -30,8 +30,7 @@ def clipped(differences: np.ndarray, clip: float) -> np.ndarray:
 
     So an image whose inversion failed adds nothing, and whether one failed does not show.
     """
-    rows = np.asarray(differences, np.float64)
-    rows = np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, 0.0)
+    rows = _finite(differences)
     largest = np.abs(rows).max(axis=1, initial=0.0, keepdims=True)
     scaled = rows / np.where(largest > 0, largest, 1.0)  # squares of large numbers overflow
     length = np.linalg.norm(scaled, axis=1, keepdims=True) * largest
@@ -54,12 +53,12 @@ def released(
     number, never that of the rows. basis: public orthonormal rows (k, d): rows are projected on it before they are
     clipped, so that noise is added to k numbers. multiplier 0 adds none, and gives no guarantee.
     """
-    directions = np.eye(differences.shape[1]) if basis is None else np.asarray(basis, np.float64)
-    if normal.shape != (len(directions),):
-        raise ValueError(f"normal: must be a number for each of {len(directions)} directions; got {normal.shape}")
-    rows = clipped(np.asarray(differences, np.float64) @ directions.T, clip)
-    noisy = rows.sum(axis=0) + multiplier * sensitivity(clip, neighbours) * normal
-    return noisy @ directions / count
+    directions = differences.shape[1] if basis is None else len(basis)
+    if normal.shape != (directions,):
+        raise ValueError(f"normal: must be a number for each of {directions} directions; got {normal.shape}")
+    projected = differences if basis is None else _finite(differences) @ basis.T
+    noisy = clipped(projected, clip).sum(axis=0) + multiplier * sensitivity(clip, neighbours) * normal
+    return (noisy if basis is None else noisy @ basis) / count
 
 
 def public_basis(differences: np.ndarray, directions: int) -> np.ndarray:
@@ -70,3 +69,8 @@ def public_basis(differences: np.ndarray, directions: int) -> np.ndarray:
     _, sizes, rows = np.linalg.svd(np.asarray(differences, np.float64), full_matrices=False)
     kept = min(directions, int((sizes > sizes[0] * 1e-6).sum()))
     return rows[:kept]
+
+
+def _finite(differences: np.ndarray) -> np.ndarray:
+    rows = np.asarray(differences, np.float64)
+    return np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, 0.0)
