@@ -9,7 +9,15 @@ OF_RELEASE = ("epsilon", "clip", "basis", "directions")
 
 
 counts("release_source", lambda w: PLAN.release())
-counts("sample_release_shard", lambda w: PLAN.sample_shard(images_of(w), SOURCES[w.source], made_of(w)))
+# a profile's groups are sized for all rules, also where a study releases nothing
+counts(
+    "sample_release_shard",
+    lambda w: (
+        PLAN.sample_shard(images_of(w), SOURCES[w.source], made_of(w))
+        if SOURCES[w.source].rule == "sample_release_shard"
+        else plan.Work(images_of(w))
+    ),
+)
 counts("release", lambda w: plan.Work(PLAN.real, host_s=60))
 
 
