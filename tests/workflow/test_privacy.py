@@ -2,13 +2,16 @@
 
 import json
 import re
+import shutil
 import subprocess
 import zipfile
 
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
+from realgap.pretraining import typeset
 from realgap.privacy import accounting, ledger
 from realgap.store import provenance, shards
 from tests import checkout
@@ -207,3 +210,28 @@ def test_what_leaves_is_released_samples_classifiers_and_a_card_and_nothing_of_t
         assert not [image for image in one["images"] if image.tobytes() in text]
     secret = (finished / "results/privacy/secret").read_bytes()
     assert secret not in text
+
+
+def test_of_a_users_own_images_a_study_of_the_same_ones_elsewhere_extends_the_ledger(tmp_path):
+    folder = checkout.copy(tmp_path / "checkout")
+    images, labels = typeset.render(40, 16, seed=5)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        if label < 2:
+            path = folder / "mine" / ("zero", "one")[label] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(path)
+    shutil.copytree(folder / "mine", folder / "copied")
+    own = {"name": "image_folder", "root": "mine", "images_per_class": 2, "test_share": 0.3}
+    first = changed(folder, study="own", dataset=own)
+    run = checkout.snakemake(folder, target="results/own/releases/mild.h5", study=first)
+    assert run.returncode == 0, run.stdout + run.stderr
+    (path,) = (folder / "results/privacy").glob("*.json")
+    known = ledger.read(path)
+    assert (len(known.images), [one.source for one in known.releases]) == (4, ["mild"])
+    said = refused(
+        folder,
+        study="elsewhere",
+        dataset={**own, "root": "copied"},
+        sources={"mild": {**PRIVATE, "epsilon": 3.0, "clip": 9.0}},
+    )
+    assert "mild, strong must not be released: of 3.5 at delta 1e-05 3 is spent (by own)" in said
