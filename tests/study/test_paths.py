@@ -16,6 +16,7 @@ DEFAULT = yaml.safe_load((checkout.ROOT / "config.yaml").read_text())
 ODD = ["~/a", "~", "@a", "-a", "{a}", "a{", "a}b", "a\tb", "a\n", "\x1b[2Ja", "a\rb"]
 # keys of any text, by what they hold instead of a path
 TEXTS = {"dataset.groups": "a path where it ends in .csv", "prompts.words.*": "words"}
+TEXTS |= {"privacy.base_model_saw.*": "names of data sets", "privacy.release.*": "rows of training_sets"}
 
 
 def with_path(key, path):

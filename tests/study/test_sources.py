@@ -63,6 +63,7 @@ def test_every_kind_is_among_these_or_needs_a_setting():
               for n, kind in enumerate(sources.KINDS)}  # fmt: skip
     assert {kind for kind, required in needed.items() if not required} == set(KINDS)
     assert {kind: required for kind, required in needed.items() if required} == {
+        "dp_inversion": ["epsilon", "clip"],
         "selection": ["of"],
         "folder": ["root"],
         "rendered": ["defect"],

@@ -22,6 +22,8 @@ MAKES |= {
     "select_shard",
     "assemble",
     "sample_draw",
+    "release_source",
+    "sample_release_shard",
     "train",
 }
 # judges, scores and every criterion that digits allow

@@ -20,6 +20,7 @@ from realgap.code import changes
 from realgap.cost import plan, resources, sizes
 from realgap.cost.analyses import Analyses
 from realgap.data import catalog
+from realgap.privacy import checks as private_checks
 from realgap.run import cards, failures, machine, records, takeover
 from realgap.selection import controls
 from realgap.store import files, naming, provenance
@@ -553,6 +554,7 @@ def under_table():
             files += class_shards(f"{OUT}/{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
     if "invert_class" in before:
         files += class_files(f"{OUT}/class_embeddings/{{class_name}}.h5")
+    files += [f"{OUT}/releases/{source}.h5" for source in GENERATED if "release_source" in SOURCES[source].after]
     files += expand(f"{OUT}/training_sets/{{training_set}}.h5", training_set=config["training_sets"])
     for pattern in (
         f"{OUT}/classifiers/{{name}}/seed-{{seed}}.safetensors",

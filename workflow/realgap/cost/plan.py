@@ -101,6 +101,12 @@ class Plan:
         disk = 4 * own["num_tokens"] * self.unet["cross_attention_dim"]
         return self._of_model(images, work, disk, sizes.SAVED_BYTES * self.denoise, seen)
 
+    def release(self) -> Work:
+        """One embedding of each class from those of all real images; on the host."""
+        each = 4 * self.config["inversion"]["num_tokens"] * self.unet["cross_attention_dim"]
+        memory = 2 * self.weights_bytes + 6 * self.real * each  # in fp64, and its differences
+        return Work(self.real, disk_bytes=self.classes * each, memory_bytes=memory, host_s=30 + 1e-4 * self.real)
+
     def sample_shard(self, images: int, source: Source, made: int | None = None) -> Work:
         """All samples of some real images, or so many."""
         sampling, own = self.config["sampling"], source.settings

@@ -15,9 +15,11 @@ from realgap import analyses
 from realgap.base_model import check as base_model_check
 from realgap.cost import sizes
 from realgap.data import catalog, grouping
+from realgap.privacy import checks as privacy
 from realgap.study import counts, limits, names, paths, renamed, sources
 
-RESERVED = ("comparisons", "downloads", "pretraining", "published", "reported")  # folders of results/ with a use
+# folders of results/ with a use
+RESERVED = ("comparisons", "downloads", "pretraining", "privacy", "published", "reported")
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
 
 
@@ -186,6 +188,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
     if path.is_file() or (path / "model_index.json").is_file() or base_model["hub"] is None:
         base_model_check.check(path, base_model["resolution"])
     sources.check(config)
+    privacy.check(config)
 
 
 def _check_reading(config: Mapping[str, Any]) -> None:

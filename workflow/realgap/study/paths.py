@@ -66,5 +66,6 @@ def _named(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if groups is not None and groups.lower().endswith(".csv"):
         yield "dataset.groups", groups
     for source, settings in config["sources"].items():
-        if (path := settings.get("root")) is not None:
-            yield f"sources.{source}.root", path
+        for key in ("root", "basis"):
+            if (path := settings.get(key)) is not None:
+                yield f"sources.{source}.{key}", path

@@ -84,6 +84,7 @@ class Kind:
     after: tuple[str, ...] = ()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     one_each: bool = False  # one image for each real one, whatever sampling.samples_per_image says
+    conditioning: str = ""  # the kind whose conditioning it has too; its own where it says none
 
 
 KINDS = {
@@ -104,6 +105,42 @@ KINDS = {
             "unconditional": {**_UNCONDITIONAL, "enum": ["dataset", "prompt"], "default": "prompt"},
             "embedding_noise": {**_EMBEDDING_NOISE, "default": 0.0},
         },
+    ),
+    "dp_inversion": Kind(
+        "sampled around a mean of inverted embeddings that was released with noise (differential privacy)",
+        "sample_release_shard",
+        ("encode_shard", "invert_shard", "release_source"),
+        {
+            **_DENOISING,
+            "unconditional": {**_UNCONDITIONAL, "enum": ["dataset", "prompt"], "default": "prompt"},
+            "embedding_noise": {**_EMBEDDING_NOISE, "default": 0.0},
+            "epsilon": {
+                "description": "What the release of this source may give away; null for no noise and no guarantee.",
+                "type": ["number", "null"],
+                "exclusiveMinimum": 0,
+                "maximum": 1000,
+            },
+            "clip": {
+                "description": "Length (L2) that the difference of an image's embedding from its start is cut to.",
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": 100000,
+            },
+            "basis": {
+                "description": "Folder of embeddings of public images whose directions differences are projected on.",
+                "type": ["string", "null"],
+                "minLength": 1,
+                "default": None,
+            },
+            "directions": {
+                "description": "Directions of the basis, where there is one.",
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 10000,
+                "default": 64,
+            },
+        },
+        conditioning="class_inversion",
     ),
     "img2img": Kind(
         "each real image's latents, noised in part and denoised again (SDEdit)",
@@ -212,7 +249,7 @@ class Source:
     @property
     def conditioning(self) -> str:
         """What a sampled source is conditioned on: prompts, inversion or class_inversion."""
-        return self.settings.get("conditioning", self.kind)
+        return self.settings.get("conditioning", KINDS[self.kind].conditioning or self.kind)
 
     @property
     def one_each(self) -> bool:
@@ -389,8 +426,8 @@ def _check_source(source: Source, dataset: Mapping[str, Any]) -> None:
 def _check_selection(source: Source, config: Mapping[str, Any]) -> None:
     where, known, own = f"config: sources.{source.name}", of(config), source.settings
     usual, dataset = config["sampling"]["samples_per_image"], config["dataset"]
-    if own["of"] not in known or known[own["of"]].kind == "selection":
-        able = ", ".join(name for name, one in known.items() if one.kind != "selection")
+    if own["of"] not in known or known[own["of"]].kind in ("selection", "dp_inversion"):
+        able = ", ".join(name for name, one in known.items() if one.kind not in ("selection", "dp_inversion"))
         raise ValueError(f"{where}.of: must be one of the sources {able}; got {own['of']!r}")
     if config["sampling"]["samples_per_class"] is not None and None in (
         source.own_samples,

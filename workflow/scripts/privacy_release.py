@@ -1,0 +1,161 @@
+"""Release one embedding for each class: the clipped mean of its images' embeddings with noise, and nothing else."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from realgap import devices
+from realgap.base_model import prompting
+from realgap.privacy import accounting, ledger, mechanism, noise
+from realgap.run import steps
+from realgap.store import naming, provenance, shards
+
+
+@dataclass(frozen=True)
+class Options(devices.Compute):
+    study: str
+    source: str
+    classes: dict[str, int]  # name -> label
+    words: dict[str, str]  # name -> what prompts call the class
+    num_tokens: int
+    count: int  # public number that a class's sum is divided by
+    epsilon: float | None  # of this release; null for no noise
+    delta: float
+    neighbours: str
+    clip: float
+    directions: int | None  # of the public basis, null for none
+    budget: float | None  # epsilon of all releases of the data set
+    plan: str  # digest of all that is public of the release
+
+
+def main() -> None:
+    args, options = steps.parse(
+        __doc__,
+        Options,
+        embeddings={"nargs": "+"},
+        base_model=steps.BASE_MODEL,
+        templates={},
+        basis={"nargs": "*", "default": []},
+        images={},  # names of the images for the ledger
+        ledgers={},
+        secret={},
+        out={},
+    )
+    opened = shards.read_all(args.embeddings, "embeddings")
+    for path, one in zip(args.embeddings, opened, strict=True):
+        _check(path, one.attributes["options"])
+    device = devices.pick(options)
+    starts = {name: _start(args, options, options.words[name], device) for name in options.classes}
+    basis = _basis(args, options, device)
+    differences = {name: _differences(opened, options.classes[name], starts[name]) for name in options.classes}
+    content = _content(options, differences, starts, basis)
+    multiplier = 0.0 if options.epsilon is None else accounting.multiplier(options.epsilon, options.delta)
+    secret = b"" if options.epsilon is None else noise.secret(args.secret)
+    if options.epsilon is not None:
+        names = tuple(json.loads(Path(args.images).read_text(encoding="utf-8")))
+        budget = ledger.Ledger(options.budget, options.delta, options.neighbours, images=names)
+        ledger.enter(
+            args.ledgers, budget, ledger.Release(options.plan, options.study, options.source, multiplier, content)
+        )
+
+    def released(name: str) -> np.ndarray:
+        size = starts[name].size if basis is None else len(basis)
+        normal = noise.normal(secret, f"{content}/{name}", size) if multiplier else np.zeros(size)
+        moved = mechanism.released(
+            differences[name],
+            normal,
+            clip=options.clip,
+            multiplier=multiplier,
+            neighbours=options.neighbours,
+            count=options.count,
+            basis=basis,
+        )
+        return starts[name] + moved.reshape(starts[name].shape)
+
+    names = sorted(options.classes, key=options.classes.get)
+    labels = np.array([options.classes[name] for name in names], np.int64)
+    arrays = {
+        "embeddings": np.stack([released(name) for name in names]).astype(np.float32),
+        # of the images' inversion nothing leaves
+        "losses": np.zeros((len(names), 1), np.float32),
+        "visits": np.zeros(len(names), np.int32),
+        "labels": labels,
+        "image_ids": labels,  # of no image: it is its class's
+    }
+    # no digest of an input: it would tell whether a guess of all images is right
+    made = {"step": "release", "options": asdict(options), "guarantee": _guarantee(options, multiplier), "failed": []}
+    made |= {naming.KEY: options.classes, "versions": provenance.versions("torch", "dp-accounting")}
+    shards.write(args.out, "embeddings", arrays, made)
+
+
+def _check(path: str, made: dict[str, Any]) -> None:
+    if made["start"] != "prompt" or made["early_stopping_patience"] is not None:
+        raise ValueError(f"{path}: must be of images that were inverted one by one from their prompt, is not")
+
+
+def _start(args: Any, options: Options, words: str, device: Any) -> np.ndarray:
+    """Where the inversion of a class began, float32 (tokens, width): its first prompt, which is public."""
+    prompt = prompting.of_class(args.templates, words)[:1]
+    return prompting.embed(args.base_model, prompt, device)[0, : options.num_tokens].cpu().numpy()
+
+
+def _differences(opened: list[shards.Shard], label: int, start: np.ndarray) -> np.ndarray:
+    """Of each image of a class, float64 (n, tokens * width), in the order of the images' ids."""
+    rows = [(one["image_ids"], one["embeddings"]) for one in opened if label in one["labels"]]
+    ids, embeddings = (np.concatenate(parts) for parts in zip(*rows, strict=True)) if rows else (np.empty(0), None)
+    if embeddings is None:
+        return np.empty((0, start.size))
+    own = np.concatenate([one["labels"] for one in opened if label in one["labels"]]) == label
+    order = np.argsort(ids[own], kind="stable")
+    return (embeddings[own][order].astype(np.float64) - start).reshape(own.sum(), -1)
+
+
+def _basis(args: Any, options: Options, device: Any) -> np.ndarray | None:
+    """Orthonormal rows (k, tokens * width) from embeddings of public images; None where there is none."""
+    if options.directions is None:
+        return None
+    public = shards.read_all(args.basis, "embeddings")
+    rows = []
+    for path, one in zip(args.basis, public, strict=True):
+        _check(path, one.attributes["options"])
+        start = _start(args, options, one.attributes["options"]["class_name"], device)
+        if one["embeddings"].shape[1:] != start.shape:
+            raise ValueError(f"{path}: must hold embeddings {start.shape}; got {one['embeddings'].shape[1:]}")
+        rows.append((one["embeddings"] - start).reshape(len(one), -1))
+    return mechanism.public_basis(np.concatenate(rows), options.directions)
+
+
+def _content(
+    options: Options, differences: dict[str, np.ndarray], starts: dict[str, np.ndarray], basis: np.ndarray | None
+) -> str:
+    """Digest of all that decides what is released but the noise: another one must have noise of its own."""
+    how = [options.clip, options.epsilon, options.delta, options.neighbours, options.count]
+    digest = hashlib.sha256(json.dumps(how).encode())
+    for name in sorted(differences):
+        digest.update(f"{name}\n".encode() + starts[name].tobytes() + differences[name].tobytes())
+    digest.update(b"" if basis is None else basis.tobytes())
+    return digest.hexdigest()
+
+
+def _guarantee(options: Options, multiplier: float) -> dict[str, Any] | None:
+    """What may be claimed of this release alone; None without noise."""
+    if options.epsilon is None:
+        return None
+    width = mechanism.sensitivity(options.clip, options.neighbours)
+    kept = ("epsilon", "delta", "neighbours", "clip", "count", "directions")
+    said = {key: getattr(options, key) for key in kept}
+    return {
+        **said,
+        "mechanism": "Gaussian",
+        "noise_multiplier": multiplier,
+        "noise_std_of_sum": multiplier * width,
+        "noise": "SHAKE-256 of a secret that is not released; not from the study's seed",
+    }
+
+
+if __name__ == "__main__":
+    steps.run(main)
