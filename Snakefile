@@ -33,6 +33,7 @@ include: "workflow/rules/analyses.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/comparison.smk"
 include: "workflow/rules/cost.smk"
+include: "workflow/rules/status.smk"
 include: "workflow/rules/beginning.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/cluster.smk"
@@ -69,6 +70,8 @@ onstart:
         warm.start()
     say_which_code_changed()
     follow()
+    if heavy:
+        follow_progress()
     choose_when_jobs_end()
 
 

@@ -211,14 +211,3 @@ def test_snakemake_plan_prints_the_bill_and_what_finished_jobs_took(finished_stu
     assert float(rows["train"][-1]) == pytest.approx(took / 3600, rel=0.01)
     after = {path for path in (finished_study / "results").rglob("*") if path.is_file()}
     assert {path.name for path in after - before} <= {"plan.log"}
-
-
-def test_benchmarks_of_a_rule_are_found_in_its_folder_or_as_its_file(tmp_path):
-    for name, seconds in (("train/a.tsv", 2), ("train/b.tsv", 3), ("plot.tsv", 4)):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(f"s\th:m:s\n{seconds}\t0:00:0{seconds}\n")
-    assert plan_table.measured(tmp_path / "train") == [2, 3]
-    assert plan_table.measured(tmp_path / "plot") == [4]
-    assert plan_table.measured(tmp_path / "invert_shard") == []
-    assert json.dumps(plan_table.measured(tmp_path / "plot")) == "[4.0]"

@@ -65,14 +65,14 @@ def test_a_dead_drivers_jobs_are_cancelled_and_its_lock_and_card_removed(tmp_pat
 
 
 def test_a_living_driver_keeps_its_jobs_and_its_lock(tmp_path, queue):
-    card(tmp_path / "state", takeover._identity(os.getpid()))
+    card(tmp_path / "state", takeover.identity(os.getpid()))
     assert takeover.take_over(tmp_path / "state") == []
     assert locks(tmp_path / "state") == ["realgap_1.output.lock"]
     assert not (tmp_path / "cancelled").exists()
 
 
 def test_the_lock_of_another_driver_that_lives_stays(tmp_path, queue, dead_process):
-    card(tmp_path / "state", takeover._identity(os.getpid()), run="realgap_2")
+    card(tmp_path / "state", takeover.identity(os.getpid()), run="realgap_2")
     card(tmp_path / "state", dead_process)
     assert len(takeover.take_over(tmp_path / "state")) == 1
     assert locks(tmp_path / "state") == ["realgap_2.output.lock"]
@@ -103,7 +103,7 @@ def test_jobs_of_another_user_are_left_to_that_user(tmp_path, queue, dead_proces
 
 
 def test_a_number_used_again_is_another_process(tmp_path, queue):
-    pid, begun = takeover._identity(os.getpid())
+    pid, begun = takeover.identity(os.getpid())
     card(tmp_path / "state", [pid, begun - 1])
     assert takeover.take_over(tmp_path / "state")
 
@@ -141,7 +141,7 @@ def test_a_card_that_a_full_disk_left_is_named_and_passed_over(tmp_path, queue, 
 
 @pytest.mark.parametrize("text", ODD)
 def test_an_odd_card_among_the_results_is_named_and_those_beside_it_count(tmp_path, queue, text):
-    living = card(tmp_path, takeover._identity(os.getpid()))
+    living = card(tmp_path, takeover.identity(os.getpid()))
     (tmp_path / ".drivers").mkdir()
     odd = tmp_path / ".drivers/0.json"
     odd.write_text(text)

@@ -21,7 +21,7 @@ from realgap.cost import plan, resources, sizes
 from realgap.cost.analyses import Analyses
 from realgap.data import catalog
 from realgap.privacy import checks as private_checks
-from realgap.run import cards, failures, machine, records, takeover
+from realgap.run import cards, failures, machine, progress, records, takeover
 from realgap.selection import controls
 from realgap.store import files, naming, provenance
 from realgap.study import config as configuration
@@ -478,7 +478,13 @@ def shown_shards(wildcards):
 # Keys that are for one target alone, and say nothing of a study.
 OF_TARGETS = ("studies", "images", "name")
 # Targets whose steps need no torch.
-LIGHT_TARGETS = {"plan", "site", "new_study", "compare", "adopt", "fetch_dataset", "fetch_base_model"}
+LIGHT_TARGETS = {"plan", "status", "site", "new_study", "compare", "adopt", "fetch_dataset", "fetch_base_model"}
+
+
+def only_asks():
+    """Whether this run makes nothing: it touches no other run, and may stand beside one."""
+    return workflow.dag_settings.targets and set(workflow.dag_settings.targets) <= {"plan", "status"}
+
 
 # classes whose images the report shows beside each other
 IN_GALLERY = CLASSES[:20]

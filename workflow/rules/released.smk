@@ -60,18 +60,24 @@ def release_options(wildcards):
 
 def release_sampling_options(wildcards):
     """Like other sampled sources; how many images there are is what the study says."""
-    source, neutral = SOURCES[wildcards.source], {"interpolation_strength": 0, "strength": None, "one_more": 0}
+    label = LABELS[CLASS_OF[wildcards.class_name]]
+    drawn = json.loads(release_draws(wildcards.source))
+    whose = {"class_name": CLASS_OF[wildcards.class_name], "label": label, "images": images_of(wildcards)}
+    return options(drawn, samples_of(wildcards), whose, first=span(wildcards)[0])
+
+
+def release_draws(source):
+    """How samples of a release are drawn, of whatever class."""
+    source, neutral = SOURCES[source], {"interpolation_strength": 0, "strength": None, "one_more": 0}
     return options(
         config["compute"],
         neutral,
         without(source.settings, *OF_RELEASE),
-        samples_of(wildcards),
         source=source.name,
         conditioning=source.conditioning,
-        class_name=CLASS_OF[wildcards.class_name],
-        label=LABELS[CLASS_OF[wildcards.class_name]],
-        images=images_of(wildcards),
-        first=span(wildcards)[0],
+        class_name=None,
+        images=None,
+        samples_per_image=samples_per_image(source.name),
         image_size=DATASET["image_size"],
         batch_size=config["sampling"]["batch_size"],
         resolution=config["base_model"]["resolution"],

@@ -9,6 +9,7 @@ from itertools import takewhile
 from collections import Counter
 from snakemake.resources import GroupResources
 from snakemake.scheduling.job_scheduler import JobScheduler
+from snakemake.settings.enums import Quietness
 
 # Told to end (SIGTERM), Snakemake 9.27 takes a lock in its signal handler that the code it interrupts may hold, and hangs:
 # in a thread it waits for its turn.
@@ -25,11 +26,12 @@ if workflow.is_main_process:
     if not workflow.output_settings.dryrun:
         submission.install()
         atexit.register(lambda: records.keep(OUT, finished_jobs()))
-        try:
-            for line in takeover.take_over():
-                logging.getLogger("snakemake.logging").warning(line)
-        except (OSError, ValueError) as error:
-            sys.exit(f"error: {error}")
+        if not only_asks():
+            try:
+                for line in takeover.take_over():
+                    logging.getLogger("snakemake.logging").warning(line)
+            except (OSError, ValueError) as error:
+                sys.exit(f"error: {error}")
     else:
         atexit.register(lambda: print(end=planned_requests()))
         if "REALGAP_COUNT" in os.environ:
@@ -39,6 +41,8 @@ if workflow.is_main_process:
 
 def check_site():
     """Before anything is fetched or submitted: that nobody else writes there, and SLURM allows what this run asks for."""
+    if only_asks():
+        return
     scheduler = workflow.scheduler
     try:
         for line in takeover.check_elsewhere(Path(OUT)):
@@ -74,6 +78,27 @@ def follow():
             takeover.register(executor.run_uuid, locks, keep=lambda: executor.left, results=Path(OUT))
         except OSError as error:
             sys.exit(f"error: {error.strerror}")
+
+
+def follow_progress():
+    """Say on the terminal how far the run is, and write it down for `snakemake status`."""
+    logger, executor, jobs = logging.getLogger("snakemake.logging"), workflow.scheduler._executor, {}
+    for job in workflow._dag.needrun_jobs(exclude_finished=False):
+        if not job.rule.norun:
+            jobs.setdefault(job.rule.name, []).append(job)
+    order = [rule.name for rule in workflow.rules if rule.name in jobs]
+    run = executor.run_uuid if isinstance(executor, submission.Executor) else ""
+    state = progress.new(config["study"], {name: len(jobs[name]) for name in order}, run)
+    planned = {name: planned_s(name, jobs[name][:20]) for name in order}
+    quiet = {"quietness": Quietness.PROGRESS}
+    progress.Follower(state, planned, Path(OUT), lambda line: logger.info(line, extra=quiet)).follow(logger)
+
+
+def planned_s(name, jobs):
+    """Seconds that a job of a rule takes on average, by the plan; each takes a moment."""
+    if name not in WORK:
+        return 1.0
+    return 1 + plan.total(WORK[name](job.wildcards) for job in jobs).hours(**config["plan"]) * 3600 / len(jobs)
 
 
 def jobs_of_entry():

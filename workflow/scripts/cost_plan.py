@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from realgap.cost import plan, plan_table
-from realgap.run import steps
+from realgap.run import benchmarks, steps
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ def main() -> None:
             one["jobs"],
             one["left"],
             plan.Work(**one["work"]) if one["work"] else None,
-            plan_table.measured(Path(args.benchmarks) / one["rule"]),
+            benchmarks.of_rule(args.benchmarks, one["rule"]),
         )
-        for one in _counted(options.config)
+        for one in counted(options.config)
     ]
     print(plan_table.table(rows, **options.config["plan"]))
 
 
-def _counted(config: dict[str, Any]) -> list[dict[str, Any]]:
+def counted(config: dict[str, Any]) -> list[dict[str, Any]]:
     """Jobs and work of each rule, counted by Snakemake itself in its own graph (workflow/rules/run.smk)."""
     with tempfile.TemporaryDirectory() as folder:
         given, counted = Path(folder) / "config.json", Path(folder) / "counted.json"

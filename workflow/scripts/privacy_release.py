@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,14 +46,8 @@ def main() -> None:
         secret={},
         out={},
     )
-    opened = shards.read_all(args.embeddings, "embeddings")
-    for path, one in zip(args.embeddings, opened, strict=True):
-        _check(path, one.attributes["options"])
-    device = devices.pick(options)
-    starts = {name: _start(args, options, options.words[name], device) for name in options.classes}
-    basis = _basis(args, options, device)
-    differences = {name: _differences(opened, options.classes[name], starts[name]) for name in options.classes}
-    content = _content(options, differences, starts, basis)
+    inputs = gathered(args, options, devices.pick(options))
+    content = _content(options, inputs)
     multiplier = 0.0 if options.epsilon is None else accounting.multiplier(options.epsilon, options.delta)
     secret = b"" if options.epsilon is None else noise.secret(args.secret)
     if options.epsilon is not None:
@@ -62,24 +57,13 @@ def main() -> None:
             args.ledgers, budget, ledger.Release(options.plan, options.study, options.source, multiplier, content)
         )
 
-    def released(name: str) -> np.ndarray:
-        size = starts[name].size if basis is None else len(basis)
-        normal = noise.normal(secret, f"{content}/{name}", size) if multiplier else np.zeros(size)
-        moved = mechanism.released(
-            differences[name],
-            normal,
-            clip=options.clip,
-            multiplier=multiplier,
-            neighbours=options.neighbours,
-            count=options.count,
-            basis=basis,
-        )
-        return starts[name] + moved.reshape(starts[name].shape)
+    def normal(name: str, size: int) -> np.ndarray:
+        return noise.normal(secret, f"{content}/{name}", size) if multiplier else np.zeros(size)
 
     names = sorted(options.classes, key=options.classes.get)
     labels = np.array([options.classes[name] for name in names], np.int64)
     arrays = {
-        "embeddings": np.stack([released(name) for name in names]).astype(np.float32),
+        "embeddings": np.stack([released(inputs, name, options, multiplier, normal) for name in names]),
         # of the images' inversion nothing leaves
         "losses": np.zeros((len(names), 1), np.float32),
         "visits": np.zeros(len(names), np.int32),
@@ -90,6 +74,43 @@ def main() -> None:
     made = {"step": "release", "options": asdict(options), "guarantee": _guarantee(options, multiplier), "failed": []}
     made |= {naming.KEY: options.classes, "versions": provenance.versions("torch", "dp-accounting")}
     shards.write(args.out, "embeddings", arrays, made)
+
+
+class Inputs(NamedTuple):
+    """What a release is made of: of each class its start, and of its images, by id, the differences to it."""
+
+    starts: dict[str, np.ndarray]  # float32 (tokens, width)
+    image_ids: dict[str, np.ndarray]  # int64 (n,)
+    differences: dict[str, np.ndarray]  # float64 (n, tokens * width)
+    basis: np.ndarray | None  # orthonormal rows (k, tokens * width), of public images
+
+
+def gathered(args: Any, options: Options, device: Any) -> Inputs:
+    """From the files of the command line: embeddings, basis, base_model and templates."""
+    opened = shards.read_all(args.embeddings, "embeddings")
+    for path, one in zip(args.embeddings, opened, strict=True):
+        _check(path, one.attributes["options"])
+    starts = {name: _start(args, options, options.words[name], device) for name in options.classes}
+    rows = {name: _differences(opened, label, starts[name]) for name, label in options.classes.items()}
+    image_ids, differences = ({name: own[part] for name, own in rows.items()} for part in (0, 1))
+    return Inputs(starts, image_ids, differences, _basis(args, options, device))
+
+
+def released(
+    inputs: Inputs, name: str, options: Options, multiplier: float, normal: Callable[[str, int], np.ndarray]
+) -> np.ndarray:
+    """What is released of a class, float32 (tokens, width); normal: standard normal numbers of a class, so many."""
+    start, basis = inputs.starts[name], inputs.basis
+    moved = mechanism.released(
+        inputs.differences[name],
+        normal(name, start.size if basis is None else len(basis)),
+        clip=options.clip,
+        multiplier=multiplier,
+        neighbours=options.neighbours,
+        count=options.count,
+        basis=basis,
+    )
+    return (start + moved.reshape(start.shape)).astype(np.float32)
 
 
 def _check(path: str, made: dict[str, Any]) -> None:
@@ -103,15 +124,13 @@ def _start(args: Any, options: Options, words: str, device: Any) -> np.ndarray:
     return prompting.embed(args.base_model, prompt, device)[0, : options.num_tokens].cpu().numpy()
 
 
-def _differences(opened: list[shards.Shard], label: int, start: np.ndarray) -> np.ndarray:
-    """Of each image of a class, float64 (n, tokens * width), in the order of the images' ids."""
-    rows = [(one["image_ids"], one["embeddings"]) for one in opened if label in one["labels"]]
-    ids, embeddings = (np.concatenate(parts) for parts in zip(*rows, strict=True)) if rows else (np.empty(0), None)
-    if embeddings is None:
-        return np.empty((0, start.size))
-    own = np.concatenate([one["labels"] for one in opened if label in one["labels"]]) == label
-    order = np.argsort(ids[own], kind="stable")
-    return (embeddings[own][order].astype(np.float64) - start).reshape(own.sum(), -1)
+def _differences(opened: list[shards.Shard], label: int, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ids of a class's images, ascending, and the difference of each, float64 (n, tokens * width)."""
+    own = [(one["labels"] == label, one) for one in opened]
+    ids = np.concatenate([one["image_ids"][chosen] for chosen, one in own])
+    embeddings = np.concatenate([one["embeddings"][chosen] for chosen, one in own])
+    order = np.argsort(ids, kind="stable")
+    return ids[order], (embeddings[order].astype(np.float64) - start).reshape(len(ids), start.size)
 
 
 def _basis(args: Any, options: Options, device: Any) -> np.ndarray | None:
@@ -129,15 +148,13 @@ def _basis(args: Any, options: Options, device: Any) -> np.ndarray | None:
     return mechanism.public_basis(np.concatenate(rows), options.directions)
 
 
-def _content(
-    options: Options, differences: dict[str, np.ndarray], starts: dict[str, np.ndarray], basis: np.ndarray | None
-) -> str:
+def _content(options: Options, inputs: Inputs) -> str:
     """Digest of all that decides what is released but the noise: another one must have noise of its own."""
     how = [options.clip, options.epsilon, options.delta, options.neighbours, options.count]
     digest = hashlib.sha256(json.dumps(how).encode())
-    for name in sorted(differences):
-        digest.update(f"{name}\n".encode() + starts[name].tobytes() + differences[name].tobytes())
-    digest.update(b"" if basis is None else basis.tobytes())
+    for name in sorted(inputs.differences):
+        digest.update(f"{name}\n".encode() + inputs.starts[name].tobytes() + inputs.differences[name].tobytes())
+    digest.update(b"" if inputs.basis is None else inputs.basis.tobytes())
     return digest.hexdigest()
 
 

@@ -20,6 +20,7 @@ ORDER = (
     "fidelity",
     "detection",
     "memorisation",
+    "audit",
     "errors",
     "selection",
     "learning_curves",

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from realgap import statistics
-from realgap.run import job_log
+from realgap.run import benchmarks, job_log
 from realgap.statistics.verdicts import Verdict
 from realgap.study.sources import parts_of
 
@@ -28,7 +28,13 @@ def read_jobs(folder: str | Path, sources: Iterable[str] = (), without: Iterable
             job = job_log.read(folder / "logs" / f"{name}.log")
             known = asdict(job) if job else dict.fromkeys(job_log.Job.__dataclass_fields__)
             rows.append(
-                {"rule": rule, "item": item, "stage": _stage(rule, item, set(sources)), **_measured(path), **known}
+                {
+                    "rule": rule,
+                    "item": item,
+                    "stage": _stage(rule, item, set(sources)),
+                    "wall_s": benchmarks.wall_s(path),
+                    **known,
+                }
             )
     if not rows:
         raise ValueError(f"{folder / 'benchmarks'}: must hold the benchmarks of the study's jobs, got none")
@@ -118,14 +124,6 @@ def _stage(rule: str, item: str, sources: Set[str]) -> str:
     """A rule that serves several sources is a stage for each: its items are called <source>-<class>-<shard>."""
     source = item.split("-")[0]
     return f"{rule} {source}" if source in sources and rule.endswith("_shard") else rule
-
-
-def _measured(path: Path) -> dict[str, float]:
-    try:
-        row = pd.read_csv(path, sep="\t", na_values=["NA", "-"]).iloc[0]
-        return {"wall_s": float(row["s"])}
-    except (ValueError, LookupError) as error:
-        raise ValueError(f"{path}: not a benchmark of Snakemake's; delete it and run its job again") from error
 
 
 def _quotient(cost: float, points: float) -> float:

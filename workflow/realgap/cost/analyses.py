@@ -143,6 +143,19 @@ class Analyses:
         host_s = 1e-6 * self.classifiers * own["resamples"] * (self.tested + images / self.classifiers)
         return Work(images, **self._memory(self.real), **self.plan.rated(images * self.forward), host_s=host_s)
 
+    def refer_audit(self, row: str) -> Work:
+        """The pipeline of a row on half of the real images, and what its classifier says of all."""
+        trained = self._with_tests(1, self.plan.train(row), self.plan.train(row).images)
+        trained = replace(trained, images=self.real + self.tested)
+        if row == sources.REAL:
+            return trained
+        drawn = self.plan.sample_shard(max(1, self.real // 2), sources.of(self.config)[row])
+        both = {
+            key: getattr(trained, key) + getattr(drawn, key)
+            for key in ("flops", "fp32_flops", "tf32_flops", "host_s", "memory_bytes", "card_bytes")
+        }
+        return replace(trained, **both)
+
     def audit_memorisation(self) -> Work:
         """The nearest real images of the first variant of each generated one."""
         pairs = len(self.sets) * self.real * (self.real + 2 * min(self.real, self.tested)) + self.tested * self.real

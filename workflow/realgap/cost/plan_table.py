@@ -3,9 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import pandas as pd
 
 from realgap.cost.peaks import PEAK_TFLOPS
 from realgap.cost.plan import Work, total
@@ -21,15 +18,6 @@ class Row:
     left: int
     work: Work | None
     finished_s: Sequence[float] = ()
-
-
-def measured(folder: str | Path) -> list[float]:
-    """Wall seconds of each finished job of a rule, from Snakemake's benchmark files below `folder`."""
-    folder = Path(folder)
-    files = (
-        sorted(folder.rglob("*.tsv")) if folder.is_dir() else [f for f in [folder.with_suffix(".tsv")] if f.exists()]
-    )
-    return [float(pd.read_csv(file, sep="\t").s.iloc[0]) for file in files]
 
 
 def table(rows: Sequence[Row], device: str, utilisation: float) -> str:

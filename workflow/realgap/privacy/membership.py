@@ -92,6 +92,15 @@ def found_at(members: np.ndarray, non_members: np.ndarray, false_positives: floa
     return Rate(hits / len(members), low, high, alarms / len(non_members), len(members), len(non_members))
 
 
+def p_of_chance(rate: Rate) -> float:
+    """The chance of finding so many members or more if members and non-members were of one kind.
+
+    The threshold is an order statistic of the non-members, so the members above it are beta-binomial, exactly.
+    """
+    hits, alarms = (round(share * n) for share, n in ((rate[0], rate.members), (rate[3], rate.non_members)))
+    return float(stats.betabinom.sf(hits - 1, rate.members, alarms + 1, rate.non_members - alarms))
+
+
 def exact_interval(hits: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """Clopper and Pearson's interval of a share: it holds the truth at least that often, whatever that is."""
     interval = stats.binomtest(hits, total).proportion_ci(confidence, "exact")

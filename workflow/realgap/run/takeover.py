@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def register(
     cards += [] if results is None else [results / ".drivers" / f"{run}.json"]
     said = {
         "host": socket.gethostname(),
-        "process": _identity(os.getpid()),
+        "process": identity(os.getpid()),
         "run": run,
         "user": getpass.getuser(),
         "checkout": str(Path.cwd()),
@@ -87,7 +87,7 @@ def check_elsewhere(results: Path) -> list[str]:
             continue
         user, checkout = driver.get("user", "somebody"), driver.get("checkout", "another checkout")
         who = f"the run {driver['run']} of {user} in {checkout} on {driver['host']}"
-        if _lives(card, driver):
+        if lives(card, driver):
             raise ValueError(f"{results}: must be written by one run at a time; {who} writes there now")
         if shutil.which("squeue") and _queued(driver["run"]):
             raise ValueError(
@@ -107,7 +107,7 @@ def take_over(state: Path = STATE) -> list[str]:
     """
     cards = {card: _read(card) for card in sorted((state / "realgap-drivers").glob("*.json"))}
     done = _odd(cards)
-    dead = {card: driver for card, driver in cards.items() if driver and not _lives(card, driver)}
+    dead = {card: driver for card, driver in cards.items() if driver and not lives(card, driver)}
     if not dead or not shutil.which("scancel"):
         return done
     for driver in dead.values():
@@ -129,6 +129,22 @@ def take_over(state: Path = STATE) -> list[str]:
         _remove(driver)
         card.unlink(missing_ok=True)
     return done
+
+
+def lives(card: Path, driver: Mapping[str, Any]) -> bool:
+    """Whether the process that a card tells of runs: known of this machine, else by when it was last heard of."""
+    if driver["host"] == socket.gethostname():
+        return identity(driver["process"][0]) == driver["process"]
+    return time.time() - card.stat().st_mtime < SILENCE_S
+
+
+def identity(pid: int) -> list[int]:
+    """A process and when it was started: numbers are used again. [] when there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+    return [] if stat[0] == "Z" else [pid, int(stat[19])]
 
 
 def _odd(cards: dict[Path, Any]) -> list[str]:
@@ -178,18 +194,3 @@ def _file(path: Path) -> list[int]:
     except OSError:
         return []
     return [stat.st_ino, stat.st_mtime_ns]
-
-
-def _lives(card: Path, driver: dict[str, Any]) -> bool:
-    if driver["host"] == socket.gethostname():
-        return _identity(driver["process"][0]) == driver["process"]
-    return time.time() - card.stat().st_mtime < SILENCE_S
-
-
-def _identity(pid: int) -> list[int]:
-    """A process and when it was started: numbers are used again. [] when there is none."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
-    return [] if stat[0] == "Z" else [pid, int(stat[19])]
