@@ -482,8 +482,8 @@ LIGHT_TARGETS = {"plan", "status", "site", "new_study", "compare", "adopt", "fet
 
 
 def only_asks():
-    """Whether this run makes nothing: it touches no other run, and may stand beside one."""
-    return workflow.dag_settings.targets and set(workflow.dag_settings.targets) <= {"plan", "status"}
+    """Whether this run makes nothing: it may stand beside another and leaves it alone. Asked before targets are known."""
+    return not {"plan", "status"}.isdisjoint(sys.argv[1:])
 
 
 # classes whose images the report shows beside each other
