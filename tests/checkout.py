@@ -24,8 +24,9 @@ REDUCED = {
     "sources": {"stable_diffusion": {"num_inference_steps": 2}, "diffusion_inversion": {"num_inference_steps": 2}},
     "classifier": {"steps": 3, "batch_size": 8},
     "seeds": [0, 1],
-    # learning curves train 36 more classifiers (tests/workflow/test_learning_curves.py); selections: test_sources.py
-    "analyses": [name for name in analyses.ORDER if name not in ("learning_curves", "selection")],
+    # learning curves train 36 more classifiers (tests/workflow/test_learning_curves.py); selections: test_sources.py;
+    # audits of releases: test_privacy.py
+    "analyses": [name for name in analyses.ORDER if name not in ("learning_curves", "selection", "audit")],
     "pilot": {"images_per_class": 2},
     "saliency": {"images_per_class": 4},
     "fidelity": {"neighbours": 3, "resamples": 20, "subsets": 2},

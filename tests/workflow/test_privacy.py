@@ -23,7 +23,8 @@ STUDY = {
     **checkout.REDUCED,
     "study": "private",
     "seeds": [0],
-    "analyses": [],
+    "analyses": ["audit"],
+    "audit": {"reference_runs": 6, "canaries": 40},
     "privacy": BUDGET,
     "sources": {
         **checkout.REDUCED["sources"],
@@ -163,6 +164,23 @@ def test_its_rows_are_in_the_table_and_verify_knows_its_files(finished):
     assert found, run.stdout + run.stderr
     assert found[1] == found[2]
     assert not checkout.plan(finished)
+
+
+def test_the_audit_attacks_each_row_by_runs_on_halves_and_its_releases_enter_no_ledger(finished):
+    audit = finished / RESULTS / "audit"
+    runs = {path.parent.name for path in audit.glob("runs/*/*.h5")}
+    assert runs == {"real", "mild", "strong", "bare"}
+    assert len(list(audit.glob("runs/mild/*.h5"))) == 6
+    one, other = (shards.read(audit / f"runs/mild/{run}.h5", "predictions") for run in (0, 1))
+    assert len(one.attributes["members"]) == 4  # of 8
+    assert not set(one.attributes["members"]) & set(other.attributes["members"])
+    attacks, claims = (pd.read_csv(audit / f"{name}.csv") for name in ("attacks", "claims"))
+    assert set(attacks.attack) == {"LiRA", "RMIA", "threshold"}
+    assert attacks.found_1.isna().all()  # four non-members cannot resolve 1 %
+    assert claims.set_index("source").epsilon.dropna().to_dict() == {"mild": 3.0, "strong": 1.0}
+    page = (finished / RESULTS / "report.html").read_text()
+    assert "What may be claimed, and what do attacks find?" in page
+    assert "4 non-members are too few to say what an attack finds" in page
 
 
 def test_the_ledger_holds_both_releases_and_not_the_one_without_a_guarantee(finished):

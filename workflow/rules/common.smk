@@ -21,7 +21,7 @@ from realgap.cost import plan, resources, sizes
 from realgap.cost.analyses import Analyses
 from realgap.data import catalog
 from realgap.privacy import checks as private_checks
-from realgap.run import cards, failures, machine, progress, records, takeover
+from realgap.run import cards, dry_run, failures, machine, progress, records, takeover
 from realgap.selection import controls
 from realgap.store import files, naming, provenance
 from realgap.study import config as configuration

@@ -33,6 +33,8 @@ if workflow.is_main_process:
             except (OSError, ValueError) as error:
                 sys.exit(f"error: {error}")
     else:
+        if not {"-p", "--printshellcmds", "--verbose"} & set(sys.argv):
+            logging.getLogger("snakemake.logging").addFilter(dry_run.in_short())
         atexit.register(lambda: print(end=planned_requests()))
         if "REALGAP_COUNT" in os.environ:
             atexit.register(lambda: files.write(os.environ.get("REALGAP_COUNT"), json.dumps(counted()).encode()))
@@ -95,10 +97,14 @@ def follow_progress():
 
 
 def planned_s(name, jobs):
-    """Seconds that a job of a rule takes on average, by the plan; each takes a moment."""
+    """Seconds that a job of a rule takes on average, by the plan; each takes a moment.
+
+    Of the host the plan asks for generously: steps of the default study took a tenth of it at most.
+    """
     if name not in WORK:
         return 1.0
-    return 1 + plan.total(WORK[name](job.wildcards) for job in jobs).hours(**config["plan"]) * 3600 / len(jobs)
+    work = plan.total(WORK[name](job.wildcards) for job in jobs)
+    return 1 + (3600 * work.device_hours(**config["plan"]) + work.host_s / 10) / len(jobs)
 
 
 def jobs_of_entry():

@@ -42,6 +42,7 @@ def main() -> None:
                 differences,
                 noised_sum,
                 clip=settings.clip,
+                noise=multiplier * mechanism.sensitivity(1.0, settings.neighbours),
                 rows=rows,
                 basis=inputs.basis,
                 draws=measures.coins(options.seed, options.source, name),

@@ -20,6 +20,7 @@ NAME = ".progress.json"  # in a study's folder
 LINE_S = 10  # between two lines on a terminal
 _WRITE_S = 2  # between two states of the file, while jobs start and end
 _BEAT_S = 15  # likewise, while none does
+_TELLING_S = 60  # jobs that take less say little of how fast a machine is
 _FEWEST = 20  # finished jobs of a rule of which the times are read; more would tell little
 
 
@@ -93,8 +94,9 @@ def duration(seconds: float) -> str:
 def seconds_of(planned: Mapping[str, float], measured: Mapping[str, float]) -> dict[str, float]:
     """What a job of each rule takes: as finished ones took, else as planned, by the machine that these tell of."""
     known = [rule for rule in planned if planned[rule] and rule in measured]
-    # a plan is of a device in the books; this machine may be slower
-    slower = sum(measured[rule] for rule in known) / sum(planned[rule] for rule in known) if known else 1.0
+    # a plan is of a device in the books; this machine may be slower, of which short jobs tell little
+    took, expected = (sum(values[rule] for rule in known) + _TELLING_S for values in (measured, planned))
+    slower = took / expected
     return {rule: measured.get(rule, planned[rule] * slower) for rule in planned}
 
 

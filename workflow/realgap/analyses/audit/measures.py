@@ -70,6 +70,7 @@ def planted(
     release: Callable[[np.ndarray, np.ndarray], np.ndarray],
     *,
     clip: float,
+    noise: float,
     rows: int,
     basis: np.ndarray | None,
     draws: np.random.Generator,
@@ -77,8 +78,9 @@ def planted(
     """Scores of an attacker on planted rows of one class, and which were in: float64 and bool (rows,).
 
     differences (n, d): of real images, which the attacker knows; release(rows, normal): the noised sum (d,) of rows,
-    with a standard normal number for each direction. Rows are long, of random directions, each in by a coin. The
-    attacker takes the known images away and looks along each row. draws: for rows, coins and noise.
+    with a standard normal number for each direction. noise: its standard deviation as claimed, over the clip. Rows are
+    long, of random directions, each in by a coin. The attacker takes the known images away and estimates every coin by
+    the linear estimate of least error (ridge regression). draws: for rows, coins and noise.
     """
     directions = differences.shape[1] if basis is None else len(basis)
     chosen = draws.standard_normal((rows, directions))
@@ -88,7 +90,10 @@ def planted(
     known = differences if basis is None else differences @ basis.T
     noisy = release(np.concatenate([differences, _LENGTH * clip * spread[member]]), draws.standard_normal(directions))
     left = (noisy if basis is None else noisy @ basis.T) - mechanism.clipped(known, clip).sum(axis=0)
-    return chosen @ left / clip, member
+    centred = left / clip - 0.5 * chosen.sum(axis=0)
+    # a coin has variance 1/4; the least ridge keeps more rows than directions solvable
+    ridge = max(4 * noise**2, 1e-6) * np.eye(rows)
+    return np.linalg.solve(chosen @ chosen.T + ridge, chosen @ centred), member
 
 
 def proven(scores: np.ndarray, member: np.ndarray, delta: float, confidence: float = 0.95) -> Planted:
