@@ -25,8 +25,13 @@ from tests import checkout  # noqa: E402
 def pytest_addoption(parser):
     group = parser.getgroup("faults")
     group.addoption("--long", action="store_true", help="run the tests marked long as well")
-    group.addoption("--kills", type=int, default=32, help="how often steps are killed in all (default %(default)s)")
+    group.addoption("--kills", type=int, help="how often steps are killed in all (default 32 with --long, else 8)")
     group.addoption("--artefacts", type=int, default=600, help="artefacts of the stub study (default %(default)s)")
+
+
+def pytest_configure(config):
+    if config.option.kills is None:
+        config.option.kills = 32 if config.option.long else 8
 
 
 def pytest_collection_modifyitems(config, items):

@@ -136,6 +136,7 @@ def counted(path, folder):
     return jobs, {row["rule"]: row for row in found["rows"]}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", [path for path in STUDIES if path.stem != "rooms"], ids=lambda path: path.stem)
 def test_the_jobs_counted_are_those_snakemake_plans_and_their_work_is_the_studys(path, tmp_path):
     """A study's own file, planned by the literal command, without its data or weights (rooms has no generator)."""

@@ -33,7 +33,9 @@ CASES = yaml.safe_load((Path(__file__).parent / "bad_input.yaml").read_text(enco
 
 
 def named(kind):
-    return [pytest.param(case, id=f"{n}: {_name(case)}") for n, case in enumerate(CASES[kind])]
+    """Cases of a kind; files that unfold to gigabytes take a minute."""
+    marks = {n: pytest.mark.long for n, case in enumerate(CASES[kind]) if "bomb" in case}
+    return [pytest.param(case, id=f"{n}: {_name(case)}", marks=marks.get(n, ())) for n, case in enumerate(CASES[kind])]
 
 
 def _name(case):

@@ -20,7 +20,7 @@ FEW = {
     "geometry": {"shadow_pairs": f"{RESULTS}/shadow_pairs.csv"},
 }
 
-pytestmark = pytest.mark.xdist_group("rooms")
+pytestmark = [pytest.mark.xdist_group("rooms"), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

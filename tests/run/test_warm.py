@@ -382,6 +382,7 @@ def test_in_turn_a_process_that_was_killed_between_two_steps_is_replaced(steps, 
     assert run(steps, in_turn, "count").stdout.split()[0] == "1"
 
 
+@pytest.mark.long
 def test_in_turn_a_base_model_is_loaded_once(steps, in_turn, base_model):
     path = {"PYTHONPATH": f"{steps}:{WARM.parent}"}
     told = [run(steps, in_turn, "load", base_model, "float32", **path).stdout.split() for _ in range(2)]

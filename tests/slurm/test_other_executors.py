@@ -6,10 +6,6 @@ import yaml
 from tests import checkout
 from tests.slurm.conftest import REAL, SOON_S
 
-pytest.importorskip(
-    "snakemake_executor_plugin_cluster_generic", reason="needs snakemake-executor-plugin-cluster-generic"
-)
-
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("slurm"), pytest.mark.timeout(1200)]
 
 

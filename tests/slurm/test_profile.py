@@ -34,6 +34,7 @@ def test_a_group_asks_for_one_gpu_and_one_jobs_memory_and_for_the_sum_of_times(c
     assert 60 <= minutes <= 240
 
 
+@pytest.mark.long
 def test_a_thousand_shards_are_not_a_thousand_entries(folder):
     study = checkout.changed(folder, dataset={"classes": "all", "images_per_class": 100, "images_per_shard": 1})
     rows = checkout.requests(folder, study)

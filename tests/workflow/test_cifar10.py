@@ -47,7 +47,7 @@ FEW = {
     "compute": {"precision": "fp32"},
 }
 
-pytestmark = pytest.mark.xdist_group("cifar10")
+pytestmark = [pytest.mark.xdist_group("cifar10"), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import yaml
 
 from tests import checkout
 
-pytestmark = pytest.mark.xdist_group("study")
+pytestmark = [pytest.mark.xdist_group("study"), pytest.mark.long]
 
 COPIES = {"cp -a": ["cp", "-a"], "cp -r": ["cp", "-r"], "rsync -a": ["rsync", "-a"], "rsync -r": ["rsync", "-r"]}
 SHARD = "results/reduced/embeddings/zero/0.h5"

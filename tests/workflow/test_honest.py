@@ -59,6 +59,7 @@ def reached(folder: Path, study: str) -> tuple[set[str], set[str]]:
     return set(names.values()), {names[number] for number in found}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_no_shipped_study_makes_images_or_classifiers_of_what_is_made_of_test_images(path):
     rules, after_test = reached(ROOT, str(path))

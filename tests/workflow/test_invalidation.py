@@ -187,7 +187,10 @@ EDITS = {f"realgap/{name}": (old, new, rules | LEARNING | GEOMETRY) for name, (o
 
 @pytest.mark.parametrize(
     ("module", "old", "new", "expected"),
-    [(module, *edit) for edits in (EDITS, OTHER_EDITS) for module, edit in edits.items()],
+    [
+        pytest.param(module, *edit, marks=() if number < 4 else pytest.mark.long)
+        for number, (module, edit) in enumerate([*EDITS.items(), *OTHER_EDITS.items()])
+    ],
 )
 def test_editing_a_definition_runs_the_rules_whose_step_reaches_it_and_what_follows(study, module, old, new, expected):
     with edited(study / "workflow" / module, old, new):

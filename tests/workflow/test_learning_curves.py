@@ -15,7 +15,7 @@ COUNTS, DRAWS = (2, 3), 3
 ROWS = ["real", "stable_diffusion", "real+diffusion_inversion", "real@passes"]
 RECIPES = {"passes": {"epochs": 4, "augmentation": ["rand_augment", "mixup"]}}
 
-pytestmark = pytest.mark.xdist_group("study")
+pytestmark = [pytest.mark.xdist_group("study"), pytest.mark.long]
 
 
 def study(folder, **sections):

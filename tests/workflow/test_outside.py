@@ -18,6 +18,8 @@ from tests import checkout
 TARGETS = ("all", "fetch_dataset", "fetch_base_model", "reported_numbers")
 SHARD = "results/fetched/real/tench/0.h5"
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def copy(tmp_path):

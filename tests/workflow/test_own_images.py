@@ -352,6 +352,7 @@ def test_a_picture_that_no_set_holds_runs_nothing_else_again(checked_out):
     assert planned(checked_out) == {("take_inventory", "")}
 
 
+@pytest.mark.long
 def test_what_is_made_stays_where_the_data_set_is_gone(checked_out):
     """As in an archive of the results; verify, report and comparison need no photographs."""
     shutil.rmtree(checked_out / "photographs")
@@ -368,6 +369,7 @@ def test_what_is_made_stays_where_the_data_set_is_gone(checked_out):
     assert "Traceback" not in run.stdout + run.stderr
 
 
+@pytest.mark.long
 def test_a_shared_cache_serves_ones_own_images(checked_out, tmp_path):
     """A folder among the inputs of what is before a cached step would have no checksum, and the step would fail."""
     (tmp_path / "cache").mkdir()

@@ -12,7 +12,8 @@ import yaml
 from realgap.store import naming, shards
 from tests import checkout, data_sets
 
-EVERY = [*data_sets.WRITERS, data_sets.medmnist]
+FIRST, *OTHERS = [*data_sets.WRITERS, data_sets.medmnist]
+EVERY = [FIRST, *(pytest.param(write, marks=pytest.mark.long) for write in OTHERS)]
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +135,7 @@ def test_another_image_of_any_kind_runs_what_it_is_in_again(made, tmp_path):
     assert {"take_inventory", "extract_shard", "assemble"} <= made.planned(root)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("write", [data_sets.folder, data_sets.hdf5], ids=lambda write: write.__name__)
 def test_another_generators_images_elsewhere_are_not_read_again(checked_out, tmp_path, write):
     (tmp_path / "gan/a").mkdir(parents=True)

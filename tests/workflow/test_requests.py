@@ -122,6 +122,7 @@ def test_a_study_of_512_px_is_planned_as_an_administrator_would_accept(folder):
     assert 60 <= inversion[-1] <= 8 * 60
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["cifar10", "cifar10-5k", "paper", "imagenette"])
 def test_so_are_the_studies_of_stable_diffusion_that_are_shipped(folder, name):
     acceptable(checkout.requests(folder, f"resources/studies/{name}.yaml"))

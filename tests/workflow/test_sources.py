@@ -41,7 +41,7 @@ STUDY = {
     "analyses": [*checkout.REDUCED["analyses"], "selection"],
 }
 
-pytestmark = pytest.mark.xdist_group("sources")
+pytestmark = [pytest.mark.xdist_group("sources"), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
