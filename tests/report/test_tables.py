@@ -191,3 +191,26 @@ def test_a_saved_table_is_read_back(tmp_path):
     frame = observed(real=[0.123456789, 1e-7])
     tables.save(tmp_path / "t.csv", frame)
     assert pd.read_csv(tmp_path / "t.csv").x.tolist() == pytest.approx(frame.x.tolist(), rel=1e-5)
+
+
+def test_images_of_one_group_count_as_one_and_accuracies_stay_as_they_are():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(6), 20)
+    labels = np.zeros(120, np.int64)
+
+    def prediction(training_set, seed, shift):
+        right = rng.random(120) < np.clip(0.6 + shift + 0.35 * np.sin(groups), 0, 1)
+        logits = np.eye(2, dtype=np.float32)[(~right).astype(int)]
+        parts = [[training_set, 10]]
+        return {"training_set": training_set, "seed": seed, "parts": parts, "logits": logits, "labels": labels}
+
+    runs = [prediction(name, seed, shift) for name, shift in (("real", 0.1), ("other", 0.0)) for seed in range(3)]
+    alone, grouped = (
+        tables.verdicts([{**run, **more} for run in runs], 0.02).set_index("training_set")
+        for more in ({}, {"groups": groups.tolist()})
+    )
+    assert grouped.accuracy_mean.tolist() == pytest.approx(alone.accuracy_mean.tolist())
+    assert (grouped.accuracy_high - grouped.accuracy_low > 1.5 * (alone.accuracy_high - alone.accuracy_low)).all()
+    assert grouped.n_groups.tolist() == [6, 6]
+    assert grouped.n_test.tolist() == [120, 120]
+    assert "n_groups" not in alone

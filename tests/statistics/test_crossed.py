@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from realgap.statistics.crossed import half_width, p_value, variances
+from realgap.statistics.crossed import half_width, of_groups, p_value, variances
 
 
 def grid(rng, units, items, unit=0.0, item=0.0, both=0.0):
@@ -85,3 +85,45 @@ def test_three_units_that_happen_to_agree_raise_no_more_alarms_than_they_may(rat
 def test_values_without_items_are_refused():
     with pytest.raises(ValueError, match=r"values: must be \(..., units, items\), got shape \(3,\)"):
         variances([1.0, 2, 3])
+
+
+def test_groups_of_one_item_are_the_items_themselves():
+    values = np.random.default_rng(0).random((3, 20))
+    assert of_groups(values, np.arange(20)) == pytest.approx(values)
+
+
+def test_the_mean_over_groups_of_any_size_is_that_over_items():
+    rng = np.random.default_rng(0)
+    values, groups = rng.random((4, 50)), rng.integers(0, 7, 50)
+    grouped = of_groups(values, groups)
+    assert grouped.shape == (4, len(np.unique(groups)))
+    assert grouped.mean(axis=1) == pytest.approx(values.mean(axis=1))
+
+
+def test_the_variance_is_the_sandwich_of_a_mean_with_clustered_errors():
+    """Liang and Zeger 1986: the squared sums of each cluster's residuals, with the factor G / (G - 1)."""
+    rng = np.random.default_rng(1)
+    groups = rng.integers(0, 12, 80)
+    values = rng.random(12)[groups] + 0.3 * rng.random(80)
+    sums = [(values - values.mean())[groups == group].sum() for group in np.unique(groups)]
+    expected = np.square(sums).sum() / 80**2 * len(sums) / (len(sums) - 1)
+    assert variances(of_groups(values[None], groups))[1] == pytest.approx(expected)
+
+
+def test_intervals_hold_the_truth_where_items_of_a_group_are_alike():
+    rng, held = np.random.default_rng(2), {"groups": [], "items": []}
+    for _ in range(400):
+        sizes = rng.integers(1, 30, 40)
+        groups = np.repeat(np.arange(40), sizes)
+        hits = rng.random((4, len(groups))) < rng.beta(2, 2, 40)[groups]
+        for name, values in (("groups", of_groups(hits, groups)), ("items", hits.astype(float))):
+            of_units, of_items = variances(values)
+            half = half_width(of_units, 3, of_items)
+            held[name].append(abs(hits.mean() - 0.5) < half)
+    assert 0.91 < np.mean(held["groups"]) < 0.99
+    assert np.mean(held["items"]) < 0.75
+
+
+def test_a_group_for_each_item_is_asked_for():
+    with pytest.raises(ValueError, match="groups: must be one for each of 5 items"):
+        of_groups(np.zeros((2, 5)), np.zeros(4))

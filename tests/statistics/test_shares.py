@@ -47,4 +47,4 @@ def test_what_is_no_count_is_refused():
     with pytest.raises(ValueError, match=r"hits: must be counts \(units,\), each in 0 to total"):
         mean_of_counts([21], 20)
     with pytest.raises(ValueError, match=r"correct: must be hits \(units, images\)"):
-        mean_share([[2.0, 0]])
+        mean_share([[2.0, 1.0]])

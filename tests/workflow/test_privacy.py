@@ -240,7 +240,7 @@ def test_of_a_users_own_images_a_study_of_the_same_ones_elsewhere_extends_the_le
             Image.fromarray(image).save(path)
     shutil.copytree(folder / "mine", folder / "copied")
     own = {"name": "image_folder", "root": "mine", "images_per_class": 2, "test_share": 0.3}
-    first = changed(folder, study="own", dataset=own)
+    first = changed(folder, study="own", dataset=own, analyses=[])
     run = checkout.snakemake(folder, target="results/own/releases/mild.h5", study=first)
     assert run.returncode == 0, run.stdout + run.stderr
     (path,) = (folder / "results/privacy").glob("*.json")
@@ -249,6 +249,7 @@ def test_of_a_users_own_images_a_study_of_the_same_ones_elsewhere_extends_the_le
     said = refused(
         folder,
         study="elsewhere",
+        analyses=[],
         dataset={**own, "root": "copied"},
         sources={"mild": {**PRIVATE, "epsilon": 3.0, "clip": 9.0}},
     )

@@ -1,4 +1,4 @@
-"""Classes of 40, 14 and 5 pictures, two of them with odd names, through every step to the page."""
+"""Classes of 40, 14 and 5 pictures, two with odd names, in groups of three, through every step to the page."""
 
 import numpy as np
 import pandas as pd
@@ -28,12 +28,16 @@ def finished(tmp_path_factory):
             "images_per_class": "up to 30",
             "images_per_shard": 8,
             "image_size": 8,
+            "groups": "patients.csv",
         },
         "prompts": {"words": {"猫": "digit two"}},
         "sampling": {"samples_per_class": 31},
         "classifier": {**checkout.REDUCED["classifier"], "class_balance": "balanced"},
         "analyses": ["saliency", "memorisation", "detection", "geometry"],
     }
+    files = [path for name in NAMES for path in sorted((folder / "photographs" / name).iterdir())]
+    named = [f"{path.relative_to(folder / 'photographs')},{path.parent.name}-{n // 3}" for n, path in enumerate(files)]
+    (folder / "patients.csv").write_text("\n".join(["file,group", *named]), encoding="utf-8")
     (folder / "study.yaml").write_text(yaml.safe_dump(study, allow_unicode=True), encoding="utf-8")
     run = checkout.snakemake(folder)
     assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-5000:]
@@ -73,6 +77,19 @@ def test_tables_and_the_page_call_classes_by_their_names(finished):
     assert "Class 猫" in page
     assert "Class große &#39;Eins&#39; $x$" in page
     assert "Does each class count alike?" in page
+
+
+@pytest.mark.long
+def test_images_of_one_group_are_the_unit_of_the_table(finished):
+    test = shards.read(finished / RESULTS / "test.h5", "images")
+    groups = test.attributes["groups"]
+    assert len(groups) == len(test) > len(set(groups)) > 1
+    assert not {str(path) for path in NAMES} & set(map(str, groups))  # numbers, not names
+    verdicts = pd.read_csv(finished / RESULTS / "verdicts.csv")
+    assert set(verdicts.n_groups) == {len(set(groups))}
+    assert set(verdicts.n_test) == {len(test)}
+    page = (finished / RESULTS / "report.html").read_text(encoding="utf-8")
+    assert f"the {len(set(groups))} groups that the {len(test)} test images stand in" in page
 
 
 @pytest.mark.long

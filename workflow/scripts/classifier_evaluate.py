@@ -2,6 +2,7 @@
 
 from realgap import devices
 from realgap.classifier import storage, training
+from realgap.data import grouping
 from realgap.run import steps
 from realgap.store import files, naming, shards
 
@@ -26,6 +27,7 @@ def main() -> None:
     kept = {name: made[name] for name in ("training_set", "parts", "classes")}
     inputs = {"classifier": files.sha256(args.classifier), "test": test.attributes["checksum"]}
     about = {"step": "evaluate", "seed": made["options"]["seed"], "inputs": inputs, **kept, naming.KEY: known}
+    about |= grouping.carried(test.attributes)
     shards.write(args.out, "predictions", arrays, about)
 
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from realgap import devices
 from realgap.classifier import networks, storage, training
+from realgap.data import grouping
 from realgap.run import steps
 from realgap.store import checkpoints, naming, provenance, shards
 from realgap.study import sources
@@ -57,7 +58,7 @@ def train_and_predict(step: str, data: shards.Shard, test: shards.Shard, options
     }
     kept = {name: data.attributes[name] for name in ("training_set", "parts")}
     made = {"step": step, "seed": options.seed, "classes": classes.tolist(), "options": asdict(options), **kept}
-    made |= naming.carried(data.attributes, test.attributes)
+    made |= naming.carried(data.attributes, test.attributes) | grouping.carried(test.attributes)
     shards.write(out, "predictions", arrays, made)
     checkpoint.remove()
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from realgap.data import grouping, inventory, own, repeats
 from realgap.data import images as imaging
-from realgap.data import inventory, own, repeats
 from realgap.data.records import Image
 from realgap.run import steps
 from scripts import data_extract
@@ -49,6 +49,8 @@ def main() -> None:
     chosen, more = parts.chosen(*what), {}
     if options.split == "test":
         chosen, more = _tested(args, options, chosen, parts.seen(list(options.classes)))
+    if options.split != "train" and any(image.group for image in chosen):
+        more[grouping.KEY] = grouping.numbers([image.group for image in chosen])
     images, looks = _resized(args, options, chosen)
     arrays = {
         "images": images,

@@ -2,13 +2,15 @@
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from realgap.data.records import Image
 from realgap.store import files
 
 GROUP = "{group}"
+KEY = "groups"  # attribute of a test set and of predictions: a number of each image's group, in their order
 MOST_NAMED = 5
 
 
@@ -25,6 +27,17 @@ def of(groups: str, names: Sequence[str]) -> dict[str, str]:
             + (f" and {len(missing) - 1} more" if missing[1:] else "")
         )
     return found
+
+
+def numbers(groups: Sequence[str]) -> list[int]:
+    """A number for each, the same for equal ones: a file that may be handed on does not name a patient."""
+    order = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    return [order[group] for group in groups]
+
+
+def carried(tested: Mapping[str, Any]) -> dict[str, list[int]]:
+    """What predictions of test images say of their groups; nothing where each image stands for itself."""
+    return {KEY: tested[KEY]} if KEY in tested else {}
 
 
 def check(images: Iterable[Image]) -> None:

@@ -73,6 +73,12 @@ def _augmented(settings: Mapping[str, Any]) -> str:
     return f"Its images are augmented by {', '.join(changes)}." if changes else "No image is augmented."
 
 
+def _tested(real: Mapping[str, Any]) -> str:
+    """What an interval takes for samples of their own."""
+    images = f"the {real['n_test']:,} test images"
+    return f"the {real['n_groups']:,} groups that {images} stand in" if "n_groups" in real else images
+
+
 def _of_recipe(name: str, changes: Mapping[str, Any]) -> str:
     settings = ", ".join(
         f"{key} {', '.join(value) or 'none' if isinstance(value, list) else value}" for key, value in changes.items()
@@ -87,7 +93,7 @@ def limits(verdicts: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
     most = int((verdicts.n_generated / real["n_real"]).max())
     said = [
         f"Intervals of accuracies and of their differences cover the classifier's seed ({_none_of(n_units)}) and the "
-        f"choice of the {real['n_test']:,} test images. Another choice of the {real['n_real']:,} real images is not in "
+        f"choice of {_tested(real)}. Another choice of the {real['n_real']:,} real images is not in "
         "them, nor is another base model.",
         "Not told apart does not mean equal. Equivalent means that the difference is shown to be within "
         f"{within(real['margin'])} (margin in the settings; two one-sided tests at 5 %).",

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from realgap import statistics
-from realgap.statistics import differences
+from realgap.statistics import crossed, differences
 from realgap.statistics import rows as judging
 from realgap.statistics.differences import mean_of
 from realgap.statistics.shares import mean_share
@@ -68,6 +68,7 @@ def table(accuracies: pd.DataFrame, reference: str = "real") -> pd.DataFrame:
 def hits(predictions: Sequence[dict]) -> dict[str, np.ndarray]:
     """Right answers of each training set, (seeds, images) bool, seeds in rising order; predictions as `accuracies`.
 
+    Where predictions have `groups`, of their images, they are (seeds, groups) as crossed.of_groups has them.
     ValueError if a training set has other seeds, or other test images, than the first.
     """
     found: dict[str, dict[int, np.ndarray]] = {}
@@ -80,20 +81,29 @@ def hits(predictions: Sequence[dict]) -> dict[str, np.ndarray]:
             raise ValueError(
                 f"predictions: must be of the seeds {seeds} and of the same test images, got {name!r} with others"
             )
-    return {name: np.stack([own[seed] for seed in seeds]) for name, own in found.items()}
+    return {name: of_items(np.stack([own[seed] for seed in seeds]), predictions[0]) for name, own in found.items()}
+
+
+def of_items(values: np.ndarray, prediction: Mapping) -> np.ndarray:
+    """Values (..., images) of what is sampled by itself: of a prediction's images, or of its groups of images."""
+    return crossed.of_groups(values, prediction["groups"]) if prediction.get("groups") else values
 
 
 def verdicts(predictions: Sequence[dict], margin: float, reference: str = "real") -> pd.DataFrame:
     """A row per training set, as statistics.rows.study_rows judges it, test images included; what a page shows.
 
     predictions: as `accuracies` takes them. margin: of accuracy. Columns: those of `table`, with n_units in place of
-    n_seeds, then verdict, within_margin, detectable, units_needed, n_test and margin. Fractions.
+    n_seeds, then verdict, within_margin, detectable, units_needed, n_test and margin; n_groups where test images
+    stand in groups. Fractions.
     """
     correct = hits(predictions)
     counts = accuracies(predictions).drop_duplicates("training_set").set_index("training_set")
     each = np.stack(list(correct.values()))
-    found = judging.study_rows(each.mean(axis=2), list(correct), each.shape[2], reference, each, margin)
-    frame = pd.DataFrame(found, columns=_NAMES).assign(n_test=each.shape[2], margin=margin)
+    n_test = len(predictions[0]["labels"])
+    found = judging.study_rows(each.mean(axis=2), list(correct), n_test, reference, each, margin)
+    frame = pd.DataFrame(found, columns=_NAMES).assign(n_test=n_test, margin=margin)
+    if each.shape[2] != n_test:
+        frame["n_groups"] = each.shape[2]
     for place, column in enumerate(("n_real", "n_generated"), start=1):
         frame.insert(place, column, frame.training_set.map(counts[column]))
     return frame

@@ -36,6 +36,22 @@ def variances(values: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     return _variance(by_unit) / n_units, np.maximum(of_items - np.maximum(both, 0) / (n_units * n_items), 0)
 
 
+def of_groups(values: ArrayLike, groups: ArrayLike) -> np.ndarray:
+    """Values (..., items) as values of groups of items, float64 (..., groups): of the same mean, and independent.
+
+    groups: (items,), equal for items that are no samples of their own, such as images of one patient. A group's value
+    is the mean, moved by what its items add to it (Taylor linearisation of a mean over groups of unequal size: Cochran,
+    Sampling Techniques (1977), ch. 6). It may lie outside the range of the values.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    _, codes, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    if codes.shape != values.shape[-1:]:
+        raise ValueError(f"groups: must be one for each of {values.shape[-1]} items, got shape {np.shape(groups)}")
+    mean = values.mean(axis=-1, keepdims=True)
+    order, starts = np.argsort(codes, kind="stable"), np.cumsum(counts) - counts
+    return mean + np.add.reduceat((values - mean)[..., order], starts, axis=-1) * (len(counts) / len(codes))
+
+
 def p_value(mean: ArrayLike, of_units: ArrayLike, df: ArrayLike, of_items: ArrayLike = 0.0) -> np.ndarray:
     """Two-sided p of a mean whose variance is `of_units`, estimated with `df` degrees of freedom, plus `of_items`.
 

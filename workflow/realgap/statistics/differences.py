@@ -35,9 +35,10 @@ class Difference(NamedTuple):
 def differences(accuracies: ArrayLike, reference: int = 0, correct: ArrayLike | None = None) -> list[Difference]:
     """Each row of accuracies (rows, units) minus the row `reference`, with 95 % intervals, in the order of rows.
 
-    Columns are units, the same for all rows. correct: (rows, units, images) bool, the same test images for all;
-    with it the sampling of the test images is part of the intervals. Covers 93 to 97 % from 3 to 10 units, rows of
-    unequal variance included but for what workflow/docs/statistics.md says. ValueError if a value is no accuracy.
+    Columns are units, the same for all rows. correct: (rows, units, images) bool, the same test images for all,
+    or their groups (crossed.of_groups); with it their sampling is part of the intervals. Covers 93 to 97 % from 3 to 10
+    units, rows of unequal variance included but for what workflow/docs/statistics.md says. ValueError if a value is no
+    accuracy.
     Source: Scheffe, The analysis of variance (1959), ch. 4, for the additive model.
     """
     accuracies, correct = checked(accuracies, correct)
@@ -125,12 +126,12 @@ def found(value: float, unit_variance: float, unit_df: float, n_units: int, of_i
 
 def checked(accuracies: ArrayLike, correct: ArrayLike | None) -> tuple[np.ndarray, np.ndarray | None]:
     accuracies = np.asarray(accuracies, dtype=np.float64)
-    if accuracies.ndim != 2 or 0 in accuracies.shape or not ((accuracies >= 0) & (accuracies <= 1)).all():
+    if accuracies.ndim != 2 or 0 in accuracies.shape or not ((accuracies > -1e-9) & (accuracies < 1 + 1e-9)).all():
         raise ValueError(f"accuracies: must be (rows, units), each in [0, 1], got shape {accuracies.shape}")
     correct = None if correct is None else np.asarray(correct)
     if correct is not None and (correct.ndim != 3 or correct.shape[:2] != accuracies.shape):
         raise ValueError(f"correct: must be (rows, units, images) of {accuracies.shape}, got shape {correct.shape}")
-    return accuracies, correct
+    return accuracies.clip(0, 1), correct
 
 
 def _difference(
@@ -141,7 +142,8 @@ def _difference(
     if n_units == 1:
         return _one_unit(value)
     variance, df, used = _unit_variance(accuracies, row, other, pool)
-    of_images = 0.0 if correct is None else float(variances(correct[row].astype(np.int8) - correct[other])[1])
+    each_image = None if correct is None else np.subtract(correct[row], correct[other], dtype=np.float64)
+    of_images = 0.0 if each_image is None else float(variances(each_image)[1])
     difference = found(value, variance, df, n_units, of_images, used)
     bounds = [difference.low, difference.high, *difference.inner]
     clipped = np.clip(bounds, -1, 1).tolist()

@@ -10,15 +10,15 @@ from realgap.statistics.crossed import half_width, variances
 def mean_share(correct: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
     """Mean share of hits `correct` (units, images) bool with its interval over both: (share, low, high).
 
-    All units see the same images. Wilson's interval of as many images as would be as sure as this mean is. One unit:
-    its images alone are in the interval, and it is Wilson's.
+    All units see the same images, or groups of them (crossed.of_groups). Wilson's interval of as many images as would
+    be as sure as this mean is. One unit: its images alone are in the interval, and it is Wilson's.
     Source: Korn and Graubard, Survey Methodology 24 (1998); Dean and Pagano, J. Surv. Stat. Methodol. 3 (2015).
     """
     correct = np.asarray(correct, dtype=np.float64)
-    if correct.ndim != 2 or 0 in correct.shape or not ((correct >= 0) & (correct <= 1)).all():
-        raise ValueError(f"correct: must be hits (units, images), each in [0, 1], got shape {correct.shape}")
+    if correct.ndim != 2 or 0 in correct.shape or not _shares(correct.mean(axis=1)):
+        raise ValueError(f"correct: must be hits (units, images), their means in [0, 1], got shape {correct.shape}")
     n_units, n_images = correct.shape
-    share = float(correct.mean())
+    share = min(max(float(correct.mean()), 0.0), 1.0)
     of_units, of_images = variances(correct)
     if n_units == 1:
         return _wilson(share, 0.0, n_images, confidence)
@@ -39,6 +39,10 @@ def mean_of_counts(hits: ArrayLike, total: int, confidence: float = 0.95) -> tup
     if len(hits) == 1:
         return _wilson(share, 0.0, total, confidence)
     return _sure(share, shares.var(ddof=1) / len(shares), of_images, len(shares), total, confidence)
+
+
+def _shares(means: np.ndarray) -> bool:
+    return bool(((means >= -1e-9) & (means <= 1 + 1e-9)).all())
 
 
 def _sure(

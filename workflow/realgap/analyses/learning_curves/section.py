@@ -29,12 +29,15 @@ def accuracies(runs: Sequence[dict]) -> pd.DataFrame:
 
 
 def correct(runs: Sequence[dict]) -> dict[int, dict[str, np.ndarray]]:
-    """per_class -> training set -> (draws, images) bool: which test images each classifier says right."""
+    """per_class -> training set -> (draws, images) bool: what each classifier says right; of groups as tables.hits."""
     found: dict[int, dict[str, list[np.ndarray]]] = {}
     for run in sorted(runs, key=lambda one: (one["per_class"], one["draw"])):
         right = run["logits"].argmax(axis=1) == run["labels"]
         found.setdefault(run["per_class"], {}).setdefault(run["training_set"], []).append(right)
-    return {count: {key: np.stack(rows) for key, rows in own.items()} for count, own in found.items()}
+    return {
+        count: {key: tables.of_items(np.stack(rows), runs[0]) for key, rows in own.items()}
+        for count, own in found.items()
+    }
 
 
 def compared(
