@@ -2,10 +2,11 @@
 
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from realgap.report import comparison, figures, sections, style
+from realgap.report import between, comparison, figures, sections, style
 from realgap.store import provenance
 from tests import checkout, pages
 
@@ -33,6 +34,22 @@ def test_tables_are_joined_with_their_study(studies):
     assert list(joined.columns[:2]) == ["study", "training_set"]
 
 
+def test_a_study_that_was_published_without_verdicts_is_judged_by_its_accuracies(studies, tmp_path):
+    published = tmp_path / "published/b"
+    shutil.copytree(studies["b"], published)
+    known = pd.read_csv(published / "verdicts.csv")
+    for file in ("verdicts.csv", "pairs.csv"):
+        (published / file).unlink()
+    with pytest.raises(ValueError, match="'b' has no .*accuracies.csv"):
+        comparison.join({"a": studies["a"], "b": published})
+    by_seed = {"real": [0.5, 0.6, 0.7], "vae_only": [0.4, 0.5, 0.6]}
+    pages.accuracies(by_seed).to_csv(published / "accuracies.csv", index=False)
+    joined = comparison.join({"a": studies["a"], "b": published})
+    own = joined[joined.study == "b"].reset_index(drop=True)
+    assert own.difference_to_real[1] == pytest.approx(known.difference_to_real[1], abs=0.01)
+    assert comparison._answer(joined, "b", published)
+
+
 @pytest.mark.parametrize("file", ["verdicts.csv", "pairs.csv", "report.html"])
 def test_a_study_that_is_not_finished_is_named(studies, file):
     (studies["b"] / file).unlink()
@@ -52,7 +69,12 @@ def test_sections_of_the_same_name_become_one_and_others_stay(studies):
 def test_the_page_holds_the_answer_of_each_and_escapes_it(studies, tmp_path):
     joined = comparison.join(studies)
     style.save(figures.comparison(joined), tmp_path / "d.png", tmp_path / "d.svg")
-    html = comparison.render(TEMPLATE, joined, tmp_path / "d.svg", studies)
+    settings = pd.DataFrame({"key": ["seed"], "default": ["0"], "a": ["0"], "b": ["<b>1"]})
+    hits = {study: between.Hits({"real": np.eye(3, 40) > 0}, (study,)) for study in studies}
+    html = comparison.render(TEMPLATE, joined, tmp_path / "d.svg", studies, settings, between.contrasts(hits, 0.02))
+    assert "Settings in which the studies differ." in html
+    assert "&lt;b&gt;1" in html
+    assert "Accuracy of the same row in two studies" in html
     assert "Images from text prompts are worse training data" in html
     assert "Real images set the mark:" in html
     assert "a &lt;b&gt;" in html
@@ -79,6 +101,10 @@ def test_snakemake_compare_makes_one_page_and_runs_no_study_again(finished_study
     assert run.returncode == 0, run.stdout + run.stderr
     assert "1 of 1 steps" in run.stdout + run.stderr
     made = results / "comparisons/reduced+other"
+    contrasts = pd.read_csv(made / "contrasts.csv")
+    assert contrasts.same_images.all()
+    assert contrasts.difference.tolist() == [0] * 6  # a copy of the study
+    assert len(pd.read_csv(made / "settings.csv")) == 0
     assert len(pd.read_csv(made / "table.csv")) == 12
     assert "Study “other”" in (made / "report.html").read_text()
     again = checkout.snakemake(finished_study, *compare, target="compare")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from realgap.statistics.differences import difference, differences, paired
+from realgap.statistics.differences import apart, difference, differences, paired
 from tests.benchmarks.made_up import World, alike
 
 
@@ -135,3 +135,30 @@ def test_images_that_no_unit_counts_might_as_well_not_be_there():
 def test_a_wrong_argument_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_of_two_studies_without_pairs_the_interval_holds_the_truth_as_often_as_it_says(same):
+    rng, held = np.random.default_rng(3), []
+    for _ in range(600):
+        hard = [rng.beta(2, 1, 300)] * 2 if same else rng.beta(2, 1, (2, 300))
+        skills = rng.normal(0, 0.03, (2, 4))
+        one, other = (rng.random((4, 300)) < np.clip(h + s[:, None], 0, 1) for h, s in zip(hard, skills, strict=True))
+        found = apart(one, other, same)
+        held.append(found.low <= 0 <= found.high)
+    assert 0.92 < np.mean(held) < 0.99
+
+
+def test_two_studies_of_the_same_images_are_judged_by_what_differs_between_them():
+    rng = np.random.default_rng(0)
+    hard = rng.random(500)
+    one, other = (np.tile(rng.random(500) < 0, (5, 1)) | (hard < share) for share in (0.6, 0.55))
+    same, strange = (apart(one, other, of) for of in (True, False))
+    assert same.value == strange.value == pytest.approx(one.mean() - other.mean())
+    assert same.high - same.low < 0.6 * (strange.high - strange.low)
+
+
+def test_one_unit_of_either_study_has_no_interval():
+    found = apart(np.ones((1, 5)), np.zeros((3, 5)), True)
+    assert found.value == 1
+    assert np.isnan(found.low)

@@ -26,7 +26,7 @@ from realgap.selection import controls
 from realgap.store import files, naming, provenance
 from realgap.study import config as configuration
 from realgap.study import counts as counting
-from realgap.study import recipes, sources
+from realgap.study import paths, recipes, sources
 
 sys.path.pop(0)
 
@@ -515,8 +515,9 @@ COMPARED = f"results/comparisons/{'+'.join(config['studies']) or 'none'}"
 
 def comparison_options(wildcards):
     """The studies and what they hold, by digest: as inputs, rules of this study could run one of them again."""
-    made = [f"results/{study}/{name}" for study in config["studies"] for name in ("verdicts.csv", "report.html")]
-    digests = [files.sha256(file) if Path(file).is_file() else "" for file in made]
+    held = ("verdicts.csv", "report.html", "accuracies.csv", "run/settings.csv")
+    made = [paths.of_study(study) / name for study in config["studies"] for name in held]
+    digests = [files.sha256(file) if file.is_file() else "" for file in made]
     return options(studies=config["studies"], digests=digests)
 
 

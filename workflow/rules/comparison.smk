@@ -5,6 +5,8 @@ rule compare:
     output:
         page=f"{COMPARED}/report.html",
         table=f"{COMPARED}/table.csv",
+        settings=f"{COMPARED}/settings.csv",
+        contrasts=f"{COMPARED}/contrasts.csv",
         figure=multiext(f"{COMPARED}/figures/differences", ".png", ".svg"),
     log:
         f"{COMPARED}/logs/compare.log",
@@ -23,4 +25,4 @@ rule compare:
     shell:
         "python -m scripts.comparison_compare --template {input.template:q}"
         " --options {params.options:q} --page {output.page:q} --table {output.table:q}"
-        " --figure {output.figure:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
+        " --settings {output.settings:q} --contrasts {output.contrasts:q} --figure {output.figure:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

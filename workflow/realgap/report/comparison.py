@@ -7,40 +7,59 @@ from typing import Any
 import pandas as pd
 
 from realgap import analyses
-from realgap.report import pages, sections, summary
+from realgap.report import between, pages, sections, summary, tables
 from realgap.report.wording import UNTOLD, mark
+from realgap.statistics.verdicts import MARGIN
+from realgap.study import paths
 
 LAST = ("cost", "run")  # the sections that every page ends with
 
 
-NEEDED = ("verdicts.csv", "pairs.csv", "report.html")
+NEEDED = ("verdicts.csv", "pairs.csv")
 
 
 def join(folders: Mapping[str, Path]) -> pd.DataFrame:
     """The studies' verdicts one below the other, with the column study in front; study -> its folder.
 
-    Raises ValueError naming a study that has not been run to its report.
+    A study that was published without them is judged by its accuracies and the default margin. Raises
+    ValueError naming a study that has not been run to its report.
     """
     frames = []
     for study, folder in folders.items():
-        for file in NEEDED:
+        needed = ("accuracies.csv",) if folder.parent.name == paths.PUBLISHED else NEEDED
+        for file in (*needed, "report.html"):
             if not (folder / file).is_file():
                 raise ValueError(f"config: studies: must be finished studies; {study!r} has no {folder / file}")
-        frames.append(pd.read_csv(folder / "verdicts.csv").assign(study=study))
+        frames.append(_verdicts(folder).assign(study=study))
     joined = pd.concat(frames, ignore_index=True)
     return joined[["study", *joined.columns.drop("study")]]
 
 
-def render(template: str | Path, joined: pd.DataFrame, figure: str | Path, folders: Mapping[str, Path]) -> str:
-    """The page of several studies, as HTML with everything inside it; figure: an SVG of `joined`."""
+def render(
+    template: str | Path,
+    joined: pd.DataFrame,
+    figure: str | Path,
+    folders: Mapping[str, Path],
+    settings: pd.DataFrame,
+    contrasts: pd.DataFrame,
+) -> str:
+    """The page of several studies, as HTML with everything inside it.
+
+    figure: an SVG of `joined`; settings, contrasts: as realgap.report.between has them.
+    """
     shown = merged({study: _sections(folder) for study, folder in folders.items()}, folders)
     return pages.page(
         template,
         studies={study: _answer(joined, study, folder) for study, folder in folders.items()},
         table={**vars(TABLE), "rows": _in_percent(joined).to_dict("records")},
         figure=pages.data_uri(figure),
+        settings=_settings(settings, list(folders)),
+        contrasts=_contrasts(contrasts, joined),
         analyses=shown,
-        links=[("table", "The tables"), *((one["name"], one["title"]) for one in shown)],
+        links=[
+            *(("table", "The tables"), ("between", "What differs between them")),
+            *((one["name"], one["title"]) for one in shown),
+        ],
     )
 
 
@@ -91,6 +110,16 @@ def merged(by_study: Mapping[str, Sequence[sections.Section]], folders: Mapping[
     return joined
 
 
+def _verdicts(folder: Path) -> pd.DataFrame:
+    path = folder / "verdicts.csv"
+    return pd.read_csv(path) if path.is_file() else tables.verdicts_of(pd.read_csv(folder / "accuracies.csv"), MARGIN)
+
+
+def _pairs(folder: Path) -> pd.DataFrame:
+    path = folder / "pairs.csv"
+    return pd.read_csv(path) if path.is_file() else tables.pairs_of(pd.read_csv(folder / "accuracies.csv"), MARGIN)
+
+
 def _in_percent(joined: pd.DataFrame) -> pd.DataFrame:
     """Fractions as the page's table shows them, and the verdict with its margin; `real` is not compared to itself."""
     fractions = [c for c in joined if c.startswith(("accuracy_", "difference_")) or c == "detectable"]
@@ -101,6 +130,19 @@ def _in_percent(joined: pd.DataFrame) -> pd.DataFrame:
         for row in joined.itertuples()
     ]
     return shown
+
+
+def _settings(found: pd.DataFrame, studies: Sequence[str]) -> dict[str, Any] | None:
+    columns = {**between.SETTINGS.columns, **{study: study for study in studies}}
+    return {**vars(between.SETTINGS), "columns": columns, "rows": found.to_dict("records")} if len(found) else None
+
+
+def _contrasts(found: pd.DataFrame, joined: pd.DataFrame) -> dict[str, Any] | None:
+    shown = found.assign(**{column: (100 * found[column]).round(1) for column in ("difference", "low", "high")})
+    margin = float(joined.margin.iloc[0])
+    shown["judged"] = [mark(row.verdict, margin, row.within_margin) for row in found.itertuples()]
+    shown["same_images"] = found.same_images.map({True: "yes", False: "no"})
+    return {**vars(between.CONTRASTS), "rows": shown.to_dict("records")} if len(found) else None
 
 
 def _joined_table(path: str, of: Mapping[str, sections.Section], folders: Mapping[str, Path]) -> dict[str, Any]:
@@ -131,4 +173,4 @@ def _place(section: str) -> tuple[int, str]:
 
 
 def _answer(joined: pd.DataFrame, study: str, folder: Path) -> list[summary.Sentence]:
-    return summary.answer(joined[joined.study == study], pd.read_csv(folder / "pairs.csv"))
+    return summary.answer(joined[joined.study == study], _pairs(folder))

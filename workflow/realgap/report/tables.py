@@ -130,6 +130,36 @@ def pairs(predictions: Sequence[dict], margin: float) -> pd.DataFrame:
     return pd.DataFrame(found, columns=judging.Pair._fields).rename(columns={"name": "training_set"})
 
 
+def verdicts_of(accuracies: pd.DataFrame, margin: float) -> pd.DataFrame:
+    """As `verdicts`, from the accuracies of a study alone; which images are hit is not known: intervals are wider."""
+    names, values = _by_training_set(accuracies)
+    n_test = int(accuracies.n_test.iloc[0])
+    found = judging.study_rows(values, names, n_test, margin=margin)
+    frame = pd.DataFrame(found, columns=_NAMES).assign(n_test=n_test, margin=margin)
+    counts = accuracies.drop_duplicates("training_set").set_index("training_set")
+    for place, column in enumerate(("n_real", "n_generated"), start=1):
+        frame.insert(place, column, frame.training_set.map(counts[column]))
+    return frame
+
+
+def pairs_of(accuracies: pd.DataFrame, margin: float) -> pd.DataFrame:
+    """As `pairs`, from the accuracies alone."""
+    names, values = _by_training_set(accuracies)
+    found = judging.pairs(values, names, margin=margin)
+    return pd.DataFrame(found, columns=judging.Pair._fields).rename(columns={"name": "training_set"})
+
+
+def _by_training_set(accuracies: pd.DataFrame) -> tuple[list[str], np.ndarray]:
+    """Names, and accuracies (rows, seeds). ValueError if a training set has other seeds than another."""
+    by_seed = accuracies.pivot(index="seed", columns="training_set", values="accuracy")
+    names = list(dict.fromkeys(accuracies.training_set))
+    if by_seed.isna().any(axis=None):
+        raise ValueError(
+            f"seeds: must be those of real for every training set, got {accuracies.seed.unique().tolist()}"
+        )
+    return names, by_seed[names].to_numpy().T
+
+
 _NAMES = [
     *("training_set", "n_units", "accuracy_mean", "accuracy_low", "accuracy_high"),
     *("difference_to_real", "difference_low", "difference_high"),

@@ -74,6 +74,31 @@ def paired(
     return _of_images(_added(values, counted) - _added(reference, other))
 
 
+def apart(values: ArrayLike, reference: ArrayLike, same_images: bool) -> Difference:
+    """Mean of values - mean of reference, (units, images) each, of units that are no pairs, such as two studies'.
+
+    same_images: both were measured on the same images, in the same order: what these do to both is taken out. Welch's
+    degrees of freedom. One unit on either side: bounds are nan. Source: Welch, Biometrika 34 (1947).
+    """
+    one, other = (np.asarray(each, dtype=np.float64) for each in (values, reference))
+    value, n_units = float(one.mean() - other.mean()), min(len(one), len(other))
+    if n_units == 1:
+        return _one_unit(value)
+    (units, images), (other_units, other_images) = (variances(each) for each in (one, other))
+    of_units = float(units + other_units)
+    squares = float(units) ** 2 / (len(one) - 1) + float(other_units) ** 2 / (len(other) - 1)
+    of_images = float(images + other_images)
+    if same_images:
+        # what is particular to a unit on an image is in the units' part already
+        means = one.mean(axis=0), other.mean(axis=0)
+        twice = sum(mean.var(ddof=1) for mean in means) / one.shape[1] - of_images
+        of_images = max((means[0] - means[1]).var(ddof=1) / one.shape[1] - twice, 0.0)
+    df = of_units**2 / squares if squares else len(one) + len(other) - 2
+    difference = found(value, of_units * n_units, df, n_units, of_images, 2)
+    bounds = np.clip([difference.low, difference.high, *difference.inner], -1, 1).tolist()
+    return difference._replace(low=bounds[0], high=bounds[1], inner=tuple(bounds[2:]))
+
+
 def mean_of(values: ArrayLike) -> tuple[float, float, float]:
     """Mean of (units, images) of one number per image with its 95 % interval over both: (mean, low, high).
 

@@ -18,9 +18,16 @@ KEYS = (
     "conversion.architecture",
     "conversion.folder",
 )
+PUBLISHED = "published"  # below results/: studies that this project keeps
 # to a shell, to Snakemake and to a step's command line these are no part of a path
 _ODD_BEGINNINGS = ("~", "@", "-")
 _ODD = "{}"
+
+
+def of_study(study: str, results: Path = Path("results")) -> Path:
+    """Where a finished study's results are: a user's own, else those that this project publishes."""
+    published = results / PUBLISHED / study
+    return published if published.is_dir() and not (results / study).is_dir() else results / study
 
 
 def check_names(config: Mapping[str, Any]) -> None:

@@ -10,11 +10,10 @@ import pandas as pd
 
 from realgap import statistics
 from realgap.analyses.reported import TITLE
-from realgap.report import text_tables
+from realgap.report import tables, text_tables
 from realgap.report.sections import Section, Table
 from realgap.report.style import name
 from realgap.report.wording import UNTOLD, bare, interval, percent, points, within
-from realgap.statistics.rows import study_rows
 from realgap.statistics.verdicts import Verdict
 
 REPORTED = "reported"
@@ -51,7 +50,7 @@ def beside(
     """
     rows = [_published(reported, training_set) for training_set in reported.training_set]
     for study, accuracies in studies.items():
-        found = judged[study] if study in judged else _judged(accuracies, margin)
+        found = judged[study] if study in judged else tables.verdicts_of(accuracies, margin)
         for row in found[found.training_set.isin(reported.training_set)].to_dict("records"):
             rows.append({"study": study, **_measured(row, accuracies)})
     order = {training_set: place for place, training_set in enumerate(reported.training_set)}
@@ -156,24 +155,6 @@ def _published(reported: pd.DataFrame, training_set: str) -> dict[str, Any]:
         **{"ratio": own / real, "ratio_low": np.nan, "ratio_high": np.nan},
         **{"difference": own - real, "difference_low": np.nan, "difference_high": np.nan},
     }
-
-
-def _judged(accuracies: pd.DataFrame, margin: float) -> pd.DataFrame:
-    """As tables.verdicts has it, from the accuracies alone."""
-    by_seed = accuracies.pivot(index="seed", columns="training_set", values="accuracy")
-    by_seed = by_seed[list(dict.fromkeys(accuracies.training_set))]
-    if by_seed.isna().any(axis=None):
-        raise ValueError(
-            f"seeds: must be those of real for every training set, got {accuracies.seed.unique().tolist()}"
-        )
-    found = study_rows(by_seed.to_numpy().T, list(by_seed), int(accuracies.n_test.iloc[0]), margin=margin)
-    rows = [(row.name, row.n_units, *row[2:10]) for row in found]
-    heads = ["training_set", "n_units", "accuracy_mean", "accuracy_low", "accuracy_high", "difference_to_real"]
-    frame = pd.DataFrame(rows, columns=[*heads, "difference_low", "difference_high", "verdict", "within_margin"])
-    counts = accuracies.drop_duplicates("training_set").set_index("training_set")
-    return frame.assign(
-        margin=margin, **{key: frame.training_set.map(counts[key]) for key in ("n_real", "n_generated", "n_test")}
-    )
 
 
 def _measured(row: Mapping[str, Any], accuracies: pd.DataFrame) -> dict[str, Any]:
