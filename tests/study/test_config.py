@@ -198,7 +198,7 @@ def test_a_wrong_config_is_one_line_that_names_key_value_and_what_is_allowed(key
         configuration.check(changed(key, value))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 400
+    assert len(str(caught.value)) < 450
 
 
 def test_one_image_a_class_is_right_without_mixing():
