@@ -42,7 +42,8 @@ def main() -> None:
     classes = naming.names({path: run.attributes for path, run in zip(args.saliency, runs, strict=True)})
     style.save(drawing.panels(*_panels(runs, shards.read(args.test, "images"), shown, classes)), *args.panels)
     made = runs[0].attributes["options"]
-    about = f"{REFERENCE_METHODS.get(made['method'], 'Grad-CAM')} at {made['layer']}"
+    layers = dict.fromkeys(run.attributes.get("layer", made["layer"]) for run in runs)
+    about = f"{REFERENCE_METHODS.get(made['method'], 'Grad-CAM')} at {', '.join(layers)}"
     sections.save(args.section, analysis.section(answered, compared, state, about))
 
 

@@ -65,6 +65,9 @@ def _named(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     groups = config["dataset"]["groups"]  # else a pattern of names
     if groups is not None and groups.lower().endswith(".csv"):
         yield "dataset.groups", groups
+    for settings in (config["classifier"], *config["recipes"].values()):
+        if (weights := settings.get("weights")) is not None:
+            yield "classifier.weights", weights
     for source, settings in config["sources"].items():
         if (path := settings.get("root")) is not None:
             yield f"sources.{source}.root", path

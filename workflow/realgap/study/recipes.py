@@ -30,8 +30,9 @@ def reference(training_set: str, others: Collection[str]) -> str:
 
 
 def classifier(config: Mapping[str, Any], training_set: str) -> dict[str, Any]:
-    """The settings of the classifier that a row is trained with."""
-    return {**config["classifier"], **config["recipes"].get(recipe(training_set), {})}
+    """The settings of the classifier that a row is trained with; weights are of networks as torchvision builds them."""
+    own = {**config["classifier"], **config["recipes"].get(recipe(training_set), {})}
+    return {**own, "stem": "stock"} if own["weights"] is not None and own["stem"] == "auto" else own
 
 
 def check(config: Mapping[str, Any]) -> None:
