@@ -10,7 +10,7 @@ from torchvision import models
 from realgap.analyses.saliency.grad_cam import attend, scaled
 from realgap.classifier import check, families, networks
 
-# layer of maps of 224 px, its shape, and the first and last child of each stage, as the papers and torchvision name them
+# layer of maps of 224 px, its shape, and the first module of each stage, by torchvision's names
 FAMILIES = {
     "resnet50": ("layer4", (2048, 7, 7), ["conv1", "layer1", "layer2", "layer3", "layer4"]),
     "mobilenet_v2": ("features.18", (1280, 7, 7), [f"features.{n}" for n in (0, 2, 4, 7, 14)]),

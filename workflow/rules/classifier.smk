@@ -1,6 +1,6 @@
 counts("assemble", lambda w: MEASURING.assemble(w.training_set))
 counts("train", lambda w: PLAN.train(w.training_set))
-counts("evaluate", lambda w: PLAN.evaluate())
+counts("evaluate", lambda w: PLAN.evaluate(w.training_set))
 
 
 rule assemble:

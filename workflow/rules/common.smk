@@ -42,6 +42,7 @@ except ValueError as error:
     sys.exit(str(error))
 
 GIVEN = dict(config)
+config.update(recipes.crossed(config))
 OUT = f"results/{config['study']}"
 # a user's own data set, of which an inventory is taken
 OWN = config["dataset"]["name"] in catalog.OWN
@@ -457,7 +458,10 @@ def training_options(wildcards):
     """The classifier's settings; the share of real images only where there are real and generated ones."""
     own = classifier_options(recipes.classifier(config, wildcards.training_set))
     mixed = len(sources.parts_of(wildcards.training_set)) > 1
-    return options(config["compute"], own, real_share=own["real_share"] if mixed else 1.0, seed=int(wildcards.seed))
+    real = recipes.real_of(config, wildcards.training_set)
+    said = {} if real == sources.REAL else {"reference": real}
+    own |= {"real_share": own["real_share"] if mixed else 1.0, "seed": int(wildcards.seed)}
+    return options(config["compute"], own, said)
 
 
 def judge_options(wildcards):
@@ -559,6 +563,11 @@ def comparison_options(wildcards):
 def of_every_classifier(pattern):
     """A file per training set and seed; the pattern has {training_set} and {seed}."""
     return expand(pattern, training_set=config["training_sets"], seed=config["seeds"])
+
+
+def of_own_classifier(pattern):
+    """The same of the rows of the study's own classifier: those of others are compared with their own real images."""
+    return expand(pattern, training_set=recipes.of_own_classifier(config), seed=config["seeds"])
 
 
 def image_shards_of(image_set):

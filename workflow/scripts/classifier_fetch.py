@@ -1,4 +1,4 @@
-"""Download torchvision's weights of classifiers by name, unless they are there; their file names say their checksums."""
+"""Download torchvision's weights of classifiers by name, unless they are there."""
 
 from dataclasses import dataclass
 

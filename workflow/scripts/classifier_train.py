@@ -22,6 +22,7 @@ class Options(training.Settings, devices.Compute):
     seed: int
     stem: str
     weights: str | None = None  # digest of those that it starts from
+    reference: str | None = None  # the row of real images that it is compared with, where that is not `real`
     expects: dict[str, Any] | None = None  # what the network is given instead of the images as they are
 
 
@@ -80,8 +81,8 @@ def fit(
 ) -> tuple[nn.Module, list[float]]:
     """A classifier trained on the rows of a training set, and the loss of each step.
 
-    model: where to start, else at random by the seed, or at the weights of a file; frozen: its modules that stay as they
-    are; checkpoint: where a killed training goes on from.
+    model: where to start, else at random by the seed, or at the weights of a file; frozen: its modules that stay as
+    they are; checkpoint: where a killed training goes on from.
     """
     classes, targets = np.unique(data["labels"], return_inverse=True)
     made_of = data.attributes["parts"]

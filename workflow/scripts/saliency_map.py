@@ -55,7 +55,7 @@ def main() -> None:
         "seed": made["options"]["seed"],
         "classes": made["classes"],
     }
-    about |= naming.carried(made, test.attributes)
+    about |= {**naming.carried(made, test.attributes), **storage.reference(made)}
     shards.write(args.out, "saliency", arrays, {"step": "map_saliency", "options": asdict(options), **about})
 
 

@@ -52,8 +52,9 @@ def check_stages(settings: Mapping[str, Any], image_size: int) -> None:
         families.stages(without_memory(architecture, 2, image_size, settings["stem"], expects))
     except ValueError as error:
         raise ValueError(
-            "config: analyses: must leave out transfer unless the stages of the classifier are known, as those of ResNets, "
-            f"RegNets, VGG, DenseNet, MobileNet, MNASNet, EfficientNet, ConvNeXt, Swin and ViT are; got {architecture!r}"
+            "config: analyses: must leave out transfer unless the stages of the classifier are known, as those of "
+            "ResNet, RegNet, VGG, DenseNet, MobileNet, MNASNet, EfficientNet, ConvNeXt, Swin and ViT are; "
+            f"got {architecture!r}"
         ) from error
 
 
@@ -115,6 +116,6 @@ def _check_layer(model: nn.Module, architecture: str, image_size: int, layer: st
         )
     if output.shape[-1] == 1:
         raise ValueError(
-            f"config: saliency.layer: must give a map of more than one cell; got {layer!r} of {architecture} for images "
-            f"of {image_size} px"
+            f"config: saliency.layer: must give a map of more than one cell; got {layer!r} of {architecture} for "
+            f"images of {image_size} px"
         )

@@ -138,7 +138,7 @@ def _of_tokens(network: nn.Module) -> list[list[nn.Module | nn.Parameter]]:
 
 
 def _by_side(trunk: nn.Sequential) -> list[list[nn.Module]]:
-    """The children that give maps of one side, side by side; where the stem is of one with the first stage, it is cut."""
+    """The children that give maps of one side together; a stem of the first stage's side is cut from it."""
     groups: dict[int, list[nn.Module]] = {}
     x, tried = torch.empty(1, 3, 224, 224, device="meta"), copy.deepcopy(trunk).to("meta").eval()
     for child, without_memory in zip(trunk.children(), tried.children(), strict=True):

@@ -44,8 +44,8 @@ def begin(architecture: str, num_classes: int, image_size: int, stem: str, expec
 class Fitted(nn.Module):
     """A network behind what it expects of images: their side, and the mean and deviation of their channels.
 
-    It takes pixel values (n, 3, h, w) in [-1, 1] of any size, as the network alone would. size: px of a side; mean, std:
-    of each channel of images in [0, 1]; resize_filter: bilinear or bicubic, antialiased.
+    It takes pixel values (n, 3, h, w) in [-1, 1] of any size, as the network alone would. size: px of a side; mean,
+    std: of each channel of images in [0, 1]; resize_filter: bilinear or bicubic, antialiased.
     """
 
     def __init__(

@@ -126,8 +126,8 @@ def _entry(architecture: str, name: str) -> Any:
     if name not in names:
         listed = ", ".join([*names, *(["DEFAULT"] if names else [])])
         raise ValueError(
-            f"config: classifier.weights: must be null, a file ({', '.join(limits.WEIGHTS)}), or of {architecture} one of "
-            f"{listed or 'none'}; got {name!r}"
+            f"config: classifier.weights: must be null, a file ({', '.join(limits.WEIGHTS)}), or of {architecture} one "
+            f"of {listed or 'none'}; got {name!r}"
         )
     return models.get_model_weights(architecture)[name]
 

@@ -52,6 +52,12 @@ def classifier(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     return model.eval(), made
 
 
+def reference(made: dict[str, Any]) -> dict[str, str]:
+    """What a file made with a classifier says of the row that it is compared with; nothing where that is `real`."""
+    own = made["options"].get("reference")
+    return {"reference": own} if own else {}
+
+
 def _digest(state: dict[str, torch.Tensor], attributes: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(attributes, sort_keys=True).encode())
     for name, tensor in state.items():

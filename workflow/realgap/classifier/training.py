@@ -17,10 +17,7 @@ from torch.nn import functional as F
 
 from realgap import devices, streams
 from realgap.classifier import augmentation, networks
-from realgap.study import sources
-
-
-MOST_PIXELS = 100 * 128 * 128  # of resized images that a network is given at once, without gradients
+from realgap.study import limits, sources
 
 
 @dataclass(frozen=True)
@@ -226,8 +223,8 @@ def predict(
 
 
 def side_by_side(model: nn.Module, batch_size: int) -> int:
-    """At most so many images, and fewer where the network is given larger ones: some 100 of 128 px."""
-    return batch_size if networks.inner(model) is model else max(1, min(batch_size, MOST_PIXELS // model.size**2))
+    """At most so many images, and fewer where they are made large for the network."""
+    return limits.side_by_side(getattr(model, "size", None), batch_size)
 
 
 def _memory_format(dtype: torch.dtype) -> torch.memory_format:

@@ -14,9 +14,9 @@ _BLOCK = 1 << 20  # bytes
 def download(url: str, path: str | Path, checksum: str, algorithm: str = "md5") -> None:
     """Download `url` to `path`, going on from `path`.partial if there is one.
 
-    checksum: hex digits by the algorithm (md5 or sha256), or the first of them. Nothing is done when `path` has that checksum already; a file with another one is never replaced. Raises
-    OSError when the server cannot be reached and ValueError when what came has another checksum (it is
-    deleted), or when the file that is there has; all say what to do.
+    checksum: hex digits by the algorithm (md5 or sha256), or the first of them. Nothing is done when `path` has it
+    already; a file with another one is never replaced. Raises OSError when the server cannot be reached and ValueError
+    when what came has another checksum (it is deleted), or when the file that is there has; all say what to do.
     """
     path = Path(path)
     if path.exists():

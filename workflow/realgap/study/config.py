@@ -63,6 +63,7 @@ def check(config: Mapping[str, Any]) -> None:
     """
     renamed.check(config)
     check_schema(config, SCHEMA)
+    config = recipes.crossed(config)
     _check_across_keys(config)
     if not counts.is_open(config):
         check_counts(counts.settled(config, {} if config["dataset"]["name"] in catalog.OWN else None))

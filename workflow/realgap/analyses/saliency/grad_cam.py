@@ -51,9 +51,9 @@ def attend(
     """Logits and raw maps of `model` at `layer` for pixel_values (n, 3, H, W) and labels (n,) int64.
 
     model: in eval mode, on any device; it is left as it was (no gradients, no hooks). layer: a name of a module of the
-    network, or auto, whose tokens become maps (families.as_map); the CIFAR stem leaves 8x8 at layer3 and 4x4 at layer4 of 32 px images. method:
-    one of METHODS. ValueError if an argument doesn't fit. Source: Selvaraju et al. 2017, arXiv 1610.02391.
-    CPU seconds for both targets of 100 images of 32 px, one thread, ResNet-18: layer4 1.3, layer3 1.9,
+    network, or auto; tokens become maps (families.as_map). The CIFAR stem leaves 8x8 at layer3 and 4x4 at layer4 of
+    32 px images. method: one of METHODS. ValueError if an argument doesn't fit. Source: Selvaraju et al. 2017, arXiv
+    1610.02391. CPU seconds for both targets of 100 images of 32 px, one thread, ResNet-18: layer4 1.3, layer3 1.9,
     pytorch-grad-cam 7.5 to 7.9; the forward pass alone 1.1.
     """
     layer = families.layer(model, layer, pixel_values.shape[-1])

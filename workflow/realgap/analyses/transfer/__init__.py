@@ -27,7 +27,7 @@ SETTINGS = {
 
 def pretrained(config: Mapping[str, Any]) -> list[str]:
     """Training sets without a real image: what is tuned is a classifier that has never seen one."""
-    return [name for name in config["training_sets"] if sources.REAL not in sources.parts_of(name)]
+    return [name for name in recipes.of_own_classifier(config) if sources.REAL not in sources.parts_of(name)]
 
 
 def check(config: Mapping[str, Any]) -> None:
