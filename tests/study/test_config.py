@@ -117,7 +117,7 @@ WRONG = [
     ("plan.device", "tpu", "config: plan.device: must be one of cpu, t4, "),
     ("dataset.images_per_class", 1, "interpolation_strength: must be 0 when dataset.images_per_class is 1"),
     ("analyses", ["saliency", "taste"], "config: analyses.1: must be one of pilot, saliency, fidelity, detection, "),
-    ("saliency.layer", "layer 4", "config: saliency.layer: must be the name of a module of the classifier"),
+    ("saliency.layer", "layer 4", "config: saliency.layer: must be auto, or the name of a module of the classifier"),
     ("saliency.method", "gradcam", "config: saliency.method: must be one of grad_cam, grad_cam_reference, "),
     ("features.extractor", "vgg", "config: features.extractor: must be one of classifier, inception, dinov2, clip"),
     ("features.extractor", "inception", "features.weights: must be where those of inception are; got None"),

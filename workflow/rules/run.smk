@@ -282,4 +282,6 @@ def fetch():
 
 
 if workflow.is_main_process and workflow.output_settings.dryrun:
-    atexit.register(lambda: print(end="".join(f"before that: {name}, no {', '.join(lacking(name))}\n" for name in to_fetch())))
+    atexit.register(
+        lambda: print(end="".join(f"before that: {name}, no {', '.join(lacking(name))}\n" for name in to_fetch()))
+    )

@@ -15,7 +15,7 @@ from realgap.store import checkpoints, naming, provenance, shards
 from realgap.study import sources
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options(training.Settings, devices.Compute):
     architecture: str
     real_share: float | None
@@ -43,10 +43,14 @@ def main() -> None:
         **naming.carried(data.attributes),
         "image_size": data["images"].shape[1],
         "losses": [round(float(part.mean()), 4) for part in np.array_split(losses, min(50, len(losses)))],
-        "versions": provenance.versions("torch", "torchvision"),
+        "versions": provenance.versions("torch", "torchvision", *_more(options)),
     }
     storage.save(args.out, model.state_dict(), made)
     checkpoint.remove()
+
+
+def _more(options: Options) -> list[str]:
+    return ["timm"] if options.architecture.startswith(networks.TIMM) else []
 
 
 def train_and_predict(

@@ -1,6 +1,7 @@
 """The classifiers: torchvision's networks, what is done to images before them, and their initial weights."""
 
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -8,6 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from realgap.study.limits import CIFAR_STEM_BELOW
+
+TIMM = "timm/"  # what names of timm's networks begin with
 
 
 def build(
@@ -17,7 +20,7 @@ def build(
     stem: str = "auto",
     expects: Mapping[str, Any] | None = None,
 ) -> nn.Module:
-    """A classifier without pre-trained weights: resnet20 (He et al. 2015, section 4.2), or one of torchvision's.
+    """A classifier without pre-trained weights: resnet20 (He et al. 2015, section 4.2), torchvision's, or timm's.
 
     stem, of torchvision's ResNets: cifar, a 3x3 convolution of stride 1 and no max-pooling (section 4.2 too); stock,
     theirs (7x7 of stride 2, max-pooling); auto, cifar for small images. expects: what the network is given instead of
@@ -72,7 +75,9 @@ def inner(model: nn.Module) -> nn.Module:
 
 def head(model: nn.Module) -> str:
     """The name of the last linear layer of the network, which says the classes. ValueError where it has none."""
-    names = [name for name, module in inner(model).named_modules() if isinstance(module, nn.Linear)]
+    linear = {name: one for name, one in inner(model).named_modules() if isinstance(one, nn.Linear)}
+    own = inner(model).get_classifier() if hasattr(inner(model), "get_classifier") else None  # timm's know it
+    names = [name for name, one in linear.items() if one is own] or list(linear)
     if not names:
         raise ValueError("classifier.architecture: must have a last linear layer, whose place a new one takes")
     return names[-1]
@@ -127,11 +132,33 @@ def _network(architecture: str, num_classes: int, size: int | None) -> nn.Module
 
     if architecture == "resnet20":
         return ResNet20(num_classes)
+    if architecture.startswith(TIMM):
+        return _of_timm(architecture, num_classes, size)
     if architecture not in models.list_models(module=models):  # others fetch weights for their backbones
         raise ValueError(f"classifier.architecture: must be resnet20 or a torchvision classifier, got {architecture!r}")
     # a ViT has an embedding of each place
     own = {"image_size": size} if size is not None and architecture.startswith("vit_") else {}
     return models.get_model(architecture, weights=None, num_classes=num_classes, **own)
+
+
+def _of_timm(architecture: str, num_classes: int, size: int | None) -> nn.Module:
+    timm, name = timm_or_refused(architecture), architecture.removeprefix(TIMM)
+    fixed = size is not None and timm.get_pretrained_cfg(name).fixed_input_size
+    return timm.create_model(name, pretrained=False, num_classes=num_classes, **({"img_size": size} if fixed else {}))
+
+
+def timm_or_refused(architecture: str) -> ModuleType:
+    """The package timm's models. ValueError where it is not installed, or has no such model."""
+    try:
+        import timm.models as timm
+    except ModuleNotFoundError:
+        raise ValueError(
+            "classifier.architecture: must be of an installed package, and timm is not (pip install timm); "
+            f"got {architecture!r}"
+        ) from None
+    if not timm.is_model(architecture.removeprefix(TIMM)):
+        raise ValueError(f"classifier.architecture: must name a model of timm's after timm/; got {architecture!r}")
+    return timm
 
 
 def _is_resnet(network: nn.Module) -> bool:

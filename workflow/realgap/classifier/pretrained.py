@@ -1,8 +1,9 @@
-"""Weights that a classifier starts from: torchvision's by name, or a file; what they expect of images; their loading.
+"""Weights that a classifier begins at: torchvision's by name, or a file; what they expect of images; their loading.
 
 torchvision is imported where it is asked: who has no such weights waits for nothing.
 """
 
+import importlib
 import pickle
 import re
 import warnings
@@ -56,6 +57,8 @@ def expects(architecture: str, weights: str | None, input_size: int | None) -> d
     if weights is None or architecture == "resnet20":
         plain = {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_filter": "bilinear"}  # [-1, 1], as they are
         return None if input_size is None else {"size": input_size, **plain}
+    if architecture.startswith("timm/"):
+        return _expects_of_timm(architecture, input_size)
     preset = _entry(architecture, "DEFAULT" if is_file(weights) else weights).transforms()
     return {
         "size": input_size or preset.crop_size[0],
@@ -132,11 +135,26 @@ def _entry(architecture: str, name: str) -> Any:
     return models.get_model_weights(architecture)[name]
 
 
+def _expects_of_timm(architecture: str, input_size: int | None) -> dict[str, Any]:
+    from realgap.classifier import networks
+
+    name = architecture.removeprefix(networks.TIMM)
+    preset = networks.timm_or_refused(architecture).get_pretrained_cfg(name)
+    filters = {"size": input_size or preset.input_size[-1], "resize_filter": preset.interpolation}
+    return {**filters, "mean": list(preset.mean), "std": list(preset.std)}
+
+
 def _as_named_now(network: Any, held: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Weights in the layout that torchvision itself brings up to date when it loads its own."""
+    """Weights in the layout that torchvision or timm itself brings up to date when it loads its own."""
     from torchvision import models
     from torchvision.models import densenet, vision_transformer
 
+    if hasattr(network, "pretrained_cfg"):
+        from timm.models import clean_state_dict
+
+        own = importlib.import_module(type(network).__module__)
+        bring = getattr(own, "checkpoint_filter_fn", lambda state, _: state)
+        return bring(clean_state_dict(OrderedDict(held)), network)
     if isinstance(network, models.DenseNet):  # its files have keys that modules may no longer have
         renamed: list[Mapping[str, Any]] = []
         file = SimpleNamespace(get_state_dict=lambda **_: OrderedDict(held))
