@@ -41,7 +41,7 @@ def main() -> None:
     # of one classifier: others look at other layers
     runs = [run for run in runs if references[run.attributes["training_set"]] == "real"]
     shown = analysis.shown_images(observed[observed.training_set.map(references) == "real"], SHOWN)
-    classes = naming.names({path: run.attributes for path, run in zip(args.saliency, runs, strict=True)})
+    classes = naming.names({path: run.attributes for path, run in zip(args.saliency, opened, strict=True)})
     style.save(drawing.panels(*_panels(runs, shards.read(args.test, "images"), shown, classes)), *args.panels)
     made = opened[0].attributes["options"]
     layers = dict.fromkeys(run.attributes.get("layer", made["layer"]) for run in opened)
