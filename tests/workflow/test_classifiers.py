@@ -159,7 +159,7 @@ def served(tmp_path):
 def test_weights_by_name_are_fetched_before_the_first_training_and_only_once(served, tmp_path):
     sha256, environment = served
     folder = checkout.copy(tmp_path / "checkout")
-    study = {**checkout.REDUCED, "training_sets": ["real"], "analyses": []}
+    study = {**checkout.REDUCED, "training_sets": ["real", "vae_only"], "analyses": []}
     study["classifier"] = {**study["classifier"], "weights": "DEFAULT", "input_size": 32}
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
     target = "results/reduced/classifiers/real/seed-0.safetensors"
