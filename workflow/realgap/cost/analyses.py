@@ -29,7 +29,7 @@ class Analyses:
         self.plan, self.config, self.sets = plan, plan.config, list(sets)
         self.real, self.tested = plan.real, max(plan.test_images(), plan.classes)
         self.classifiers = len(self.config["training_sets"]) * len(self.config["seeds"])
-        self.forward, _, features, self.size = plan.classifier()
+        self.forward, _, features, self.size, _ = plan.classifier()
         self.extract, self.features = _EXTRACTORS.get(self.config["features"]["extractor"], (self.forward, features))
         self.image_bytes = plan.image_bytes + 4 * self.features  # with its features
 
@@ -80,7 +80,7 @@ class Analyses:
 
     def map_saliency(self, training_set: str = sources.REAL) -> Work:
         """Of one classifier: a pass forwards and backwards an image, and a hundred passes for faithfulness."""
-        own, (forward, parameters, _, size) = self.config["saliency"], self.plan.classifier(training_set)
+        own, (forward, parameters, _, size, _) = self.config["saliency"], self.plan.classifier(training_set)
         images = own["images_per_class"] * self.plan.classes
         passes = 4 * images + 100 * own["faithfulness_images_per_class"] * self.plan.classes
         batch = limits.side_by_side(size, min(images, own["batch_size"])) * forward * 1e-2

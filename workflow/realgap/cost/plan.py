@@ -69,7 +69,7 @@ class Plan:
         self.latents_bytes, self.denoise, self.denoise_backward, self.encoder, self.decoder = self._network(model)
         self.weights_bytes = 4 * _parameters(model)
         self.vae_batch = limits.vae_batch(model["resolution"])
-        self._counted: dict[tuple, tuple[float, int, int, int | None]] = {}
+        self._counted: dict[tuple, tuple[float, int, int, int | None, float]] = {}
 
     def extract_shard(self, images: int) -> Work:
         """Some real images, read and made small."""
@@ -114,8 +114,8 @@ class Plan:
         disk = images * self.image_bytes
         return self._of_model(images, images * self.decoder, disk, sizes.VAE_BYTES * self.decoder, self.vae_batch)
 
-    def classifier(self, training_set: str = sources.REAL) -> tuple[float, int, int, int | None]:
-        """Of a row's: FLOPs of an image, parameters (0: few), features, px that images are resized to."""
+    def classifier(self, training_set: str = sources.REAL) -> tuple[float, int, int, int | None, float]:
+        """Of a row's: FLOPs of an image, parameters (0: few), features, px it is resized to, bytes saved of one."""
         own = recipes.classifier(self.config, training_set)
         key = tuple(own[name] for name in ("architecture", "weights", "input_size", "stem"))
         if key not in self._counted:
@@ -125,11 +125,11 @@ class Plan:
     def train(self, training_set: str) -> Work:
         """One classifier of a row."""
         own = recipes.classifier(self.config, training_set)
-        forward, parameters, *_ = self.classifier(training_set)
+        forward, parameters, *_, saved = self.classifier(training_set)
         images = self.training_images(training_set)
         seen = own["steps"] * own["batch_size"] if own["epochs"] is None else round(own["epochs"] * images)
         # weights, gradients, momenta, and the file that they begin at
-        kept, batch = 3 * images * self.image_bytes + 16 * parameters, own["batch_size"] * forward * 1e-2
+        kept, batch = 3 * images * self.image_bytes + 16 * parameters, own["batch_size"] * saved
         passes = 1 if own["backbone_lr"] == 0 else 3
         return Work(
             seen,
@@ -202,14 +202,14 @@ class Plan:
         )
 
 
-def _classifier(own: Mapping[str, Any], image_size: int, classes: int) -> tuple[float, int, int, int | None]:
+def _classifier(own: Mapping[str, Any], image_size: int, classes: int) -> tuple[float, int, int, int | None, float]:
     """What Plan.classifier says; ResNets on images as they are need no torch for it."""
     architecture, stem = own["architecture"], own["stem"]
     size = own["input_size"] or image_size
     cifar_stem = size < limits.CIFAR_STEM_BELOW if stem == "auto" else stem == "cifar"
     known = flops.resnet(architecture, size, classes, cifar_stem=cifar_stem) if own["weights"] is None else None
     if known is not None:
-        return known, 0, _FEATURES.get(architecture, 2048), own["input_size"]
+        return known, 0, _FEATURES.get(architecture, 2048), own["input_size"], known * 1e-2
     from realgap.classifier import counting  # torch
 
     return tuple(counting.count(own, image_size, classes))
