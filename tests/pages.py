@@ -27,10 +27,11 @@ CONFIG = {
     },
     "classifier": {
         **{"architecture": "resnet18", "steps": 80, "epochs": None, "batch_size": 32, "real_share": 0.5},
-        **{"crop_padding": 1, "horizontal_flip": False, "augmentation": []},
+        **{"crop_padding": 1, "horizontal_flip": False, "augmentation": [], "weights": None, "stem": "auto"},
     },
     "training_sets": list(ACCURACIES),
     "recipes": {},
+    "classifiers": [],
     "margin": 2,
 }
 

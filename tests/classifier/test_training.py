@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from realgap.classifier import networks, training
+from realgap.classifier import families, networks, training
 from tests import given
 
 CPU = torch.device("cpu")
@@ -289,7 +289,7 @@ def test_predictions_ignore_the_batch_and_use_running_statistics():
 
 def test_frozen_modules_stay_as_they_are_statistics_included_and_the_rest_learns():
     model = networks.initialise(networks.build("resnet18", 3, 8), seed=0)
-    fixed = [module for stage in networks.stages(model)[:2] for module in stage]
+    fixed = [module for stage in families.stages(model)[:2] for module in stage]
     before = {name: value.clone() for name, value in model.state_dict().items()}
     run = given.train(model, [easy(24)], [1.0], **{**SETTINGS, "steps": 2}, frozen=fixed)
     list(run)
@@ -299,11 +299,11 @@ def test_frozen_modules_stay_as_they_are_statistics_included_and_the_rest_learns
 
 def test_stages_are_those_of_a_resnet_in_order_and_hold_all_but_the_last_layer():
     model = networks.build("resnet18", 3, 8)
-    held = [parameter for stage in networks.stages(model) for module in stage for parameter in module.parameters()]
-    assert len(networks.stages(model)) == 5
+    held = [parameter for stage in families.stages(model) for module in stage for parameter in module.parameters()]
+    assert len(families.stages(model)) == 5
     assert {id(p) for p in held} == {id(p) for name, p in model.named_parameters() if not name.startswith("fc.")}
-    with pytest.raises(ValueError, match="classifier.architecture: must be a ResNet to freeze stages of it, got VGG"):
-        networks.stages(networks.build("vgg11", 3, 32))
+    with pytest.raises(ValueError, match="whose stages are known, to freeze stages of it; got MaxVit"):
+        families.stages(networks.build("maxvit_t", 3, 224))
 
 
 # --- going on from a state ---------------------------------------------------------------------------------------

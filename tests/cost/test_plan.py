@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from torchvision import models
 
 from realgap.cost import plan, plan_table, sizes
 from realgap.study import sources
@@ -212,3 +213,27 @@ def test_snakemake_plan_prints_the_bill_and_what_finished_jobs_took(finished_stu
     assert float(rows["train"][-1]) == pytest.approx(took / 3600, rel=0.01)
     after = {path for path in (finished_study / "results").rglob("*") if path.is_file()}
     assert {path.name for path in after - before} <= {"plan.log"}
+
+
+@pytest.mark.parametrize("architecture", ["convnext_tiny", "vit_b_16", "swin_t", "mobilenet_v2"])
+def test_another_family_costs_what_torchvision_publishes_of_it(architecture):
+    """torchvision gives multiply-adds of an image of 224 px in units of a billion, and the parameters."""
+    meta = models.get_model_weights(architecture).DEFAULT.meta
+    counted = plan.Plan(study("cifar10", classifier={"architecture": architecture, "input_size": 224}))
+    forward, parameters, features, size, saved = counted.classifier()
+    assert size == 224
+    assert forward / 2e9 == pytest.approx(meta["_ops"], rel=0.03)
+    assert parameters == meta["num_params"] - 990 * (features + 1)  # of ten classes, not a thousand
+    seen = counted.train("real").images
+    assert counted.train("real").flops == pytest.approx(3 * seen * forward)
+    assert counted.train("real").memory_bytes > 128 * saved > 128 * 40e6
+
+
+def test_a_linear_probe_costs_a_third_and_each_row_has_its_own_classifier():
+    recipes = {"probe": {"backbone_lr": 0}, "large": {"input_size": 64}}
+    config = study("cifar10", recipes=recipes, training_sets=["real", "real@probe", "real@large"])
+    counted = plan.Plan(config)
+    usual = counted.train("real").flops
+    assert counted.train("real@probe").flops == pytest.approx(usual / 3)
+    assert counted.train("real@large").flops == pytest.approx(4 * usual, rel=1e-3)
+    assert counted.evaluate("real@large").flops == pytest.approx(4 * counted.evaluate("real").flops, rel=1e-3)

@@ -135,6 +135,28 @@ def test_rows_stand_in_the_order_of_the_study():
     assert tables.table(frame).training_set.tolist() == names
 
 
+def test_rows_of_another_classifier_are_judged_by_its_own_real_images_alone():
+    def of(suffix, rights, **said):
+        parts = {"real": [("real", 100)], "vae_only": [("vae_only", 100)]}
+        return [
+            {**prediction(f"{row}{suffix}", seed, right, parts[row]), **said}
+            for row, counts in rights.items()
+            for seed, right in enumerate(counts)
+        ]
+
+    own = of("", {"real": [6, 8, 7], "vae_only": [5, 5, 6]})
+    other = of("@vit", {"real": [9, 8, 9], "vae_only": [8, 8, 10]}, reference="real@vit")
+    both, alone = tables.verdicts(own + other, 0.02), tables.verdicts(own, 0.02)
+    pd.testing.assert_frame_equal(both[:2], alone)
+    renamed = [{**one, "training_set": one["training_set"].removesuffix("@vit"), "reference": None} for one in other]
+    expected = tables.verdicts(renamed, 0.02)
+    expected["training_set"] += "@vit"
+    pd.testing.assert_frame_equal(both[2:].reset_index(drop=True), expected)
+    table = tables.table(tables.accuracies(own + other), tables.references(own + other)).set_index("training_set")
+    assert table.difference_to_real["vae_only@vit"] == pytest.approx(both.difference_to_real.iloc[3])
+    assert table.difference_to_real["real@vit"] == 0
+
+
 def observed(**values):
     """training_set -> values of seeds 0, 1, ... as observations."""
     return pd.DataFrame(

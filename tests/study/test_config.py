@@ -117,7 +117,7 @@ WRONG = [
     ("plan.device", "tpu", "config: plan.device: must be one of cpu, t4, "),
     ("dataset.images_per_class", 1, "interpolation_strength: must be 0 when dataset.images_per_class is 1"),
     ("analyses", ["saliency", "taste"], "config: analyses.1: must be one of pilot, saliency, fidelity, detection, "),
-    ("saliency.layer", "layer 4", "config: saliency.layer: must be the name of a module of the classifier"),
+    ("saliency.layer", "layer 4", "config: saliency.layer: must be auto, or the name of a module of the classifier"),
     ("saliency.method", "gradcam", "config: saliency.method: must be one of grad_cam, grad_cam_reference, "),
     ("features.extractor", "vgg", "config: features.extractor: must be one of classifier, inception, dinov2, clip"),
     ("features.extractor", "inception", "features.weights: must be where those of inception are; got None"),
@@ -208,14 +208,16 @@ def test_one_image_a_class_is_right_without_mixing():
     configuration.check(config)
 
 
-def test_frozen_stages_need_a_resnet():
+def test_frozen_stages_need_a_family_whose_stages_are_known():
     config = changed("classifier.architecture", "vgg11")
-    config["dataset"]["image_size"], config["saliency"]["layer"] = 32, "features"
-    configuration.check(config)
+    config["dataset"]["image_size"], config["saliency"]["layer"] = 64, "auto"
     config["analyses"].append("transfer")
-    with pytest.raises(
-        ValueError, match="must leave out transfer unless the classifier is a ResNet of torchvision's; got 'vgg11'"
-    ):
+    configuration.check(config)
+    config["classifier"]["architecture"] = "shufflenet_v2_x0_5"
+    with pytest.raises(ValueError, match="must leave out transfer unless the stages .* got 'shufflenet_v2_x0_5'"):
+        configuration.check(config)
+    config["classifier"] |= {"architecture": "resnet18", "backbone_lr": 0}
+    with pytest.raises(ValueError, match="must leave out transfer where classifier.backbone_lr is 0"):
         configuration.check(config)
 
 
@@ -225,7 +227,7 @@ def test_a_classifier_that_does_not_fit_is_found_before_anything_is_made():
         configuration.check(config)
     config["dataset"]["image_size"] = 32
     with pytest.raises(
-        ValueError, match="saliency.layer: must be a module of vgg11, such as features, .* got 'layer3'"
+        ValueError, match="saliency.layer: must be auto or a module of vgg11, such as features, .* got 'layer3'"
     ):
         configuration.check(config)
 

@@ -60,7 +60,8 @@ def test_a_study_with_recipes_is_taken():
         ({"training_sets": ["real", "real@short"]}, "must name a recipe after the @ .long, strong.; got 'short'"),
         ({"training_sets": ["real", "real@"]}, "and may end in @ and the name of a recipe"),
         ({"training_sets": ["real@long", "vae_only"]}, "must hold 'real'"),
-        ({"recipes": {"long": {"architecture": "resnet50"}}}, "recipes.long: unknown key 'architecture'"),
+        ({"recipes": {"long": {"architectur": "resnet50"}}}, "recipes.long: unknown key 'architectur'"),
+        ({"recipes": {"long": {"weights": "mine.bin"}}}, "recipes.long.weights: must be null, the name of weights"),
         ({"recipes": {"long": {"augmentation": ["blur"]}}}, "recipes.long.augmentation.0"),
         ({"recipes": {"long": {}}}, "recipes.long"),
         ({"recipes": {"Long": {"steps": 5}}}, "must be a name of small letters"),
@@ -74,3 +75,39 @@ def test_a_wrong_recipe_is_one_line(changes, message):
     with pytest.raises(ValueError, match=message) as error:
         configuration.check(study(**{"training_sets": ["real", "vae_only"], **changes}))
     assert "\n" not in str(error.value)
+
+
+# --- several classifiers ----------------------------------------------------------------------------------------------
+
+SEVERAL = {
+    "recipes": {
+        "long": {"steps": 800},
+        "vgg": {"architecture": "vgg11", "input_size": 64},
+        "probe": {"backbone_lr": 0},
+    },
+    "classifiers": ["vgg", "probe"],
+    "saliency": {**DEFAULT["saliency"], "layer": "auto"},
+}
+
+
+def test_every_row_without_a_recipe_is_crossed_with_each_classifier_in_its_order_and_once():
+    config = recipes.crossed(study("vae_only", "real@long", "vae_only@vgg", **SEVERAL))
+    rows = ["real", "vae_only", "real@long", "vae_only@vgg", "real@vgg", "real@probe", "vae_only@probe"]
+    assert config["training_sets"] == rows
+    assert recipes.crossed(config) == config
+    assert recipes.crossed(study("vae_only"))["training_sets"] == ["real", "vae_only"]
+    configuration.check(study("vae_only", "real@long", **SEVERAL))
+
+
+def test_a_row_of_the_table_is_compared_with_the_real_images_of_its_classifier():
+    config = recipes.crossed(study("vae_only", "vae_only@long", **SEVERAL))
+    found = {row: recipes.real_of(config, row) for row in config["training_sets"]}
+    own = {"real": "real", "vae_only": "real", "vae_only@long": "real"}
+    assert found == own | {f"{of}@{name}": f"real@{name}" for name in ("vgg", "probe") for of in ("real", "vae_only")}
+    assert recipes.of_own_classifier(config) == list(own)
+
+
+def test_torchvisions_stem_goes_with_weights():
+    config = study(**{"recipes": {"begun": {"weights": "mine.pth"}}})
+    assert recipes.classifier(config, "real@begun")["stem"] == "stock"
+    assert recipes.classifier(config, "real")["stem"] == "auto"

@@ -1,6 +1,6 @@
 counts("assemble", lambda w: MEASURING.assemble(w.training_set))
 counts("train", lambda w: PLAN.train(w.training_set))
-counts("evaluate", lambda w: PLAN.evaluate())
+counts("evaluate", lambda w: PLAN.evaluate(w.training_set))
 
 
 rule assemble:
@@ -43,13 +43,14 @@ rule train:
         disk_mb=disk_for("train"),
     params:
         options=training_options,
+        begins_at=begins_at,
         code=provenance.code("scripts.classifier_train"),
         benchmark=f"{OUT}/benchmarks/train/{{training_set}}-{{seed}}.tsv",
     message:
         "Train a classifier on {wildcards.training_set}, seed {wildcards.seed}"
     shell:
         "python -m scripts.classifier_train --training-set {input.training_set:q}"
-        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
+        " --weights {params.begins_at:q} --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule evaluate:

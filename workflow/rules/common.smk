@@ -43,6 +43,7 @@ except ValueError as error:
     sys.exit(str(error))
 
 GIVEN = dict(config)
+config.update(recipes.crossed(config))
 OUT = f"results/{config['study']}"
 # a user's own data set, of which an inventory is taken
 OWN = config["dataset"]["name"] in catalog.OWN
@@ -411,16 +412,62 @@ def shards_of(training_set):
     return [shard for source in sources.parts_of(training_set) for shard in source_shards(source)]
 
 
+@cache
+def start_of(architecture, weights, input_size):
+    """Of weights what they hold, what a network expects of images, and the file; of torchvision's as it will be."""
+    from realgap.classifier import pretrained  # torch
+
+    given = {"expects": pretrained.expects(architecture, weights, input_size)}
+    if weights is None:
+        return given, []
+    if pretrained.is_file(weights):
+        return given | {"weights": fingerprints.of_weights(weights)}, [weights]
+    known = pretrained.published(architecture, weights)
+    return given | {"weights": fingerprints.of_published(known.path, known.sha256)}, [str(known.path)]
+
+
+def start(own):
+    """The same of settings of a classifier; where they say nothing of it, nothing."""
+    given = [own[key] for key in ("architecture", "weights", "input_size")]
+    return start_of(*given) if given[1:] != [None, None] else ({}, [])
+
+
+def published_weights():
+    """(address, path, first digits of the SHA-256) of each file that torchvision has by name and some row begins at."""
+    rows = [recipes.classifier(config, name) for name in config["training_sets"]]
+    named = {(own["architecture"], own["weights"]) for own in rows if own["weights"]}
+    if not named:
+        return []
+    from realgap.classifier import pretrained  # torch
+
+    found = [pretrained.published(*one) for one in sorted(named) if not pretrained.is_file(one[1])]
+    return [(one.url, str(one.path), one.sha256) for one in dict.fromkeys(found)]
+
+
+def classifier_options(own):
+    """Settings of a classifier as its steps see them; what is not said is left out, and runs nothing again."""
+    said = {key: own[key] for key in ("backbone_lr",) if own[key] is not None}
+    return without(own, "weights", "input_size", "backbone_lr") | said | start(own)[0]
+
+
+def begins_at(wildcards, input):
+    """The file of weights that a row's classifier begins at; likewise not remembered, what it holds is in its options."""
+    return start(recipes.classifier(config, wildcards.get("training_set", sources.REAL)))[1]
+
+
 def training_options(wildcards):
     """The classifier's settings; the share of real images only where there are real and generated ones."""
-    own = recipes.classifier(config, wildcards.training_set)
+    own = classifier_options(recipes.classifier(config, wildcards.training_set))
     mixed = len(sources.parts_of(wildcards.training_set)) > 1
-    return options(config["compute"], own, real_share=own["real_share"] if mixed else 1.0, seed=int(wildcards.seed))
+    real = recipes.real_of(config, wildcards.training_set)
+    said = {} if real == sources.REAL else {"reference": real}
+    own |= {"real_share": own["real_share"] if mixed else 1.0, "seed": int(wildcards.seed)}
+    return options(config["compute"], own, said)
 
 
 def judge_options(wildcards):
     """As the classifier of row real is trained, with the study's seed."""
-    own = recipes.classifier(config, sources.REAL)
+    own = classifier_options(recipes.classifier(config, sources.REAL))
     whose = {"folds": config["selection"]["folds"], "fold": int(wildcards.fold)}
     return options(config["compute"], own, whose, real_share=1.0, seed=config["seed"])
 
@@ -478,7 +525,8 @@ def shown_shards(wildcards):
 # Keys that are for one target alone, and say nothing of a study.
 OF_TARGETS = ("studies", "images", "name")
 # Targets whose steps need no torch.
-LIGHT_TARGETS = {"plan", "status", "site", "new_study", "compare", "adopt", "fetch_dataset", "fetch_base_model"}
+LIGHT_TARGETS = {"plan", "status", "site", "new_study", "compare", "adopt"}
+LIGHT_TARGETS |= {"fetch_dataset", "fetch_base_model", "fetch_weights"}
 
 
 def only_asks():
@@ -524,6 +572,11 @@ def comparison_options(wildcards):
 def of_every_classifier(pattern):
     """A file per training set and seed; the pattern has {training_set} and {seed}."""
     return expand(pattern, training_set=config["training_sets"], seed=config["seeds"])
+
+
+def of_own_classifier(pattern):
+    """The same of the rows of the study's own classifier: those of others are compared with their own real images."""
+    return expand(pattern, training_set=recipes.of_own_classifier(config), seed=config["seeds"])
 
 
 def image_shards_of(image_set):

@@ -3,12 +3,18 @@
 # that Snakemake does deletes it, and a finished study stays finished where its data or weights are gone.
 import subprocess
 
-# files that say that a data set or a base model is there; none for what is never fetched
-STEPS = {"fetch_dataset": "scripts.data_fetch", "fetch_base_model": "scripts.base_model_fetch"}
+# the step that fetches, and files that say that it has; none for what is never fetched
+STEPS = {
+    "fetch_dataset": "scripts.data_fetch",
+    "fetch_base_model": "scripts.base_model_fetch",
+    "fetch_weights": "scripts.classifier_fetch",
+}
 ARCHIVE = catalog.ARCHIVES.get(DATASET["name"])
+PUBLISHED = published_weights()
 MARKERS = {
-    "fetch_dataset": f"{DATASET['root']}/{ARCHIVE.marker}" if ARCHIVE else None,
-    "fetch_base_model": f"{BASE_MODEL}/model_index.json" if config["base_model"]["hub"] else None,
+    "fetch_dataset": [f"{DATASET['root']}/{ARCHIVE.marker}"] if ARCHIVE else [],
+    "fetch_base_model": [f"{BASE_MODEL}/model_index.json"] if config["base_model"]["hub"] else [],
+    "fetch_weights": [path for _, path, _ in PUBLISHED],
 }
 
 
@@ -44,6 +50,23 @@ rule fetch_base_model:
         "Fetch the base model {config[base_model][path]}"
     shell:
         "python -m scripts.base_model_fetch --options {params.options:q} 2>&1 | tee {log:q}"
+
+
+rule fetch_weights:
+    log:
+        f"{OUT}/logs/fetch_weights.log",
+    localrule: True
+    conda:
+        "../../envs/realgap.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        options=options(weights=PUBLISHED),
+    message:
+        "Fetch the weights that classifiers begin at"
+    shell:
+        "python -m scripts.classifier_fetch --options {params.options:q} 2>&1 | tee {log:q}"
 
 
 # a checkpoint in one file becomes a folder, which base_model.path then names; it replaces no folder that is there

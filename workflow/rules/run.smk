@@ -286,6 +286,8 @@ def reads(job, name):
     """Whether a job needs what the target `name` fetches; steps with a base model have its weights among their params."""
     if name == "fetch_base_model":
         return "weights" in job.params.keys()
+    if name == "fetch_weights":
+        return bool(job.params.get("begins_at"))
     return job.rule.name.startswith("extract_")
 
 
@@ -293,8 +295,13 @@ def to_fetch():
     """The targets that the jobs of this run need and whose files are not there."""
     dag = getattr(workflow, "_dag", None)
     jobs = [] if dag is None else list(dag.needrun_jobs(exclude_finished=False))
-    missing = [name for name, marker in MARKERS.items() if marker and not os.path.exists(marker)]
+    missing = [name for name in MARKERS if lacking(name)]
     return [name for name in missing if any(reads(job, name) for job in jobs)]
+
+
+def lacking(name):
+    """The files that a target is to fetch and that are not there."""
+    return [marker for marker in MARKERS[name] if not os.path.exists(marker)]
 
 
 def fetch():
@@ -306,4 +313,6 @@ def fetch():
 
 
 if workflow.is_main_process and workflow.output_settings.dryrun:
-    atexit.register(lambda: print(end="".join(f"before that: {name}, no {MARKERS[name]}\n" for name in to_fetch())))
+    atexit.register(
+        lambda: print(end="".join(f"before that: {name}, no {', '.join(lacking(name))}\n" for name in to_fetch()))
+    )

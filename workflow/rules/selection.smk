@@ -25,12 +25,13 @@ rule train_judge:
     params:
         options=lambda w: judge_options(w),
         shards=lambda w, input: listed(input.shards),
+        begins_at=begins_at,
         code=provenance.code("scripts.selection_train"),
         benchmark=f"{OUT}/benchmarks/train_judge/{{fold}}.tsv",
     message:
         "Train the judge that has not seen the real images of fold {wildcards.fold}"
     shell:
-        "python -m scripts.selection_train --shards {params.shards:q} --options {params.options:q}"
+        "python -m scripts.selection_train --shards {params.shards:q} --weights {params.begins_at:q} --options {params.options:q}"
         " --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 

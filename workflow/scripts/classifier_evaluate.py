@@ -26,6 +26,7 @@ def main() -> None:
     }
     kept = {name: made[name] for name in ("training_set", "parts", "classes")}
     inputs = {"classifier": files.sha256(args.classifier), "test": test.attributes["checksum"]}
+    kept |= storage.reference(made)
     about = {"step": "evaluate", "seed": made["options"]["seed"], "inputs": inputs, **kept, naming.KEY: known}
     about |= grouping.carried(test.attributes)
     shards.write(args.out, "predictions", arrays, about)

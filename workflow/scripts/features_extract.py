@@ -28,7 +28,7 @@ def main() -> None:
     device = devices.pick(options)
     if options.extractor == "classifier":
         model, made = storage.classifier(args.network)
-        name, dtype = made["options"]["architecture"], devices.pick_dtype(options.precision, device)
+        name, dtype = made["options"]["architecture"].replace("/", "_"), devices.pick_dtype(options.precision, device)
         extract = partial(extractors.penultimate, model, dtype=dtype)
     else:
         name = options.extractor

@@ -6,6 +6,7 @@ from realgap.data import training_sets
 from realgap.run import steps
 from realgap.store import shards
 from scripts import selection_train
+from scripts.classifier_train import WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -15,10 +16,10 @@ class Options(selection_train.Options):
 
 
 def main() -> None:
-    args, options = steps.parse(__doc__, Options, shards={"nargs": "+"}, out={})
+    args, options = steps.parse(__doc__, Options, shards={"nargs": "+"}, weights=WEIGHTS, out={})
     real = shards.read_all(args.shards, "images")
     drawn = training_sets.drawn(real, options.per_class, options.draw, options.seed)
-    selection_train.train("judge_draw", real, options, args.out, drawn)
+    selection_train.train("judge_draw", real, options, args.out, args.weights, drawn)
 
 
 if __name__ == "__main__":

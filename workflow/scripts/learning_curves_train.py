@@ -17,11 +17,11 @@ class Options(train.Options):
 
 def main() -> None:
     files = {"real": {"nargs": "+"}, "shards": {"nargs": "+"}}
-    args, options = steps.parse(__doc__, Options, **files, training_set={}, test={}, out={})
+    args, options = steps.parse(__doc__, Options, **files, training_set={}, test={}, weights=train.WEIGHTS, out={})
     real, parts = shards.read_all(args.real, "images"), shards.read_all(args.shards, "images")
     drawn = training_sets.drawn(real, options.per_class, options.draw, options.draw_seed)
     data = training_sets.of_images(parts, drawn, args.training_set)
-    train.train_and_predict("train_on_draw", data, shards.read(args.test, "images"), options, args.out)
+    train.train_and_predict("train_on_draw", data, shards.read(args.test, "images"), options, args.out, args.weights)
 
 
 if __name__ == "__main__":

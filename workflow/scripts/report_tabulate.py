@@ -30,7 +30,7 @@ def main() -> None:
     of_classes = metrics.table(predictions)
     for path, frame in (
         (args.accuracies, accuracies),
-        (args.table, tables.table(accuracies)),
+        (args.table, tables.table(accuracies, tables.references(predictions))),
         (args.verdicts, tables.verdicts(predictions, margin)),
         (args.pairs, tables.pairs(predictions, margin)),
         (args.metrics, of_classes),

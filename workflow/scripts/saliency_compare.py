@@ -26,9 +26,9 @@ def main() -> None:
         panels=pair,
         section={},
     )
-    runs = shards.read_all(args.saliency, "saliency")
-    observed = analysis.observations(runs)
-    compared, state = analysis.comparison(observed), analysis.models(observed)
+    runs = opened = shards.read_all(args.saliency, "saliency")
+    observed, references = analysis.observations(runs), tables.references(run.attributes for run in runs)
+    compared, state = analysis.comparison(observed, references), analysis.models(observed, references)
     answered = analysis.answer(compared)
     for path, frame in (
         (args.comparison, answered),
@@ -38,11 +38,14 @@ def main() -> None:
     ):
         tables.save(path, frame)
     style.save(drawing.focus(compared), *args.differences)
-    shown = analysis.shown_images(observed, SHOWN)
-    classes = naming.names({path: run.attributes for path, run in zip(args.saliency, runs, strict=True)})
+    # of one classifier: others look at other layers
+    runs = [run for run in runs if references[run.attributes["training_set"]] == "real"]
+    shown = analysis.shown_images(observed[observed.training_set.map(references) == "real"], SHOWN)
+    classes = naming.names({path: run.attributes for path, run in zip(args.saliency, opened, strict=True)})
     style.save(drawing.panels(*_panels(runs, shards.read(args.test, "images"), shown, classes)), *args.panels)
-    made = runs[0].attributes["options"]
-    about = f"{REFERENCE_METHODS.get(made['method'], 'Grad-CAM')} at {made['layer']}"
+    made = opened[0].attributes["options"]
+    layers = dict.fromkeys(run.attributes.get("layer", made["layer"]) for run in opened)
+    about = f"{REFERENCE_METHODS.get(made['method'], 'Grad-CAM')} at {', '.join(layers)}"
     sections.save(args.section, analysis.section(answered, compared, state, about))
 
 

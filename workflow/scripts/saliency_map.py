@@ -7,7 +7,7 @@ import torch
 
 from realgap import devices
 from realgap.analyses.saliency import grad_cam
-from realgap.classifier import storage, training
+from realgap.classifier import families, storage, training
 from realgap.data import training_sets
 from realgap.run import steps
 from realgap.store import naming, shards
@@ -33,9 +33,9 @@ def main() -> None:
     rows = _choose(targets, test["image_ids"], options.images_per_class, options.seed)
     targets, image_ids = targets[rows], test["image_ids"][rows]
     pixel_values = training.to_pixel_values(torch.from_numpy(test["images"][rows]))
-    result = grad_cam.attend(
-        model, pixel_values, torch.from_numpy(targets), options.layer, options.method, options.batch_size
-    )
+    layer = families.layer(model, options.layer, pixel_values.shape[-1])
+    batch_size = training.side_by_side(model, options.batch_size)
+    result = grad_cam.attend(model, pixel_values, torch.from_numpy(targets), layer, options.method, batch_size)
     faithfulness = np.full(len(rows), np.nan, np.float32)
     if options.faithfulness_images_per_class:
         subset = _choose(targets, image_ids, options.faithfulness_images_per_class, options.seed)
@@ -49,8 +49,13 @@ def main() -> None:
         "labels": targets,
         "image_ids": image_ids,
     }
-    about = {"training_set": made["training_set"], "seed": made["options"]["seed"], "classes": made["classes"]}
-    about |= naming.carried(made, test.attributes)
+    about = {
+        "layer": layer,
+        "training_set": made["training_set"],
+        "seed": made["options"]["seed"],
+        "classes": made["classes"],
+    }
+    about |= {**naming.carried(made, test.attributes), **storage.reference(made)}
     shards.write(args.out, "saliency", arrays, {"step": "map_saliency", "options": asdict(options), **about})
 
 

@@ -14,9 +14,9 @@ class Options(train.Options):
 
 
 def main() -> None:
-    args, options = steps.parse(__doc__, Options, training_set={}, test={}, out={})
+    args, options = steps.parse(__doc__, Options, training_set={}, test={}, weights=train.WEIGHTS, out={})
     data = training_sets.first_variants(shards.read(args.training_set, "images"), options.multiple)
-    train.train_and_predict("train_scaling", data, shards.read(args.test, "images"), options, args.out)
+    train.train_and_predict("train_scaling", data, shards.read(args.test, "images"), options, args.out, args.weights)
 
 
 if __name__ == "__main__":

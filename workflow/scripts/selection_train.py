@@ -19,13 +19,18 @@ class Options(classifier_train.Options):
 
 
 def main() -> None:
-    args, options = steps.parse(__doc__, Options, shards={"nargs": "+"}, out={})
+    args, options = steps.parse(__doc__, Options, shards={"nargs": "+"}, weights=classifier_train.WEIGHTS, out={})
     opened = shards.read_all(args.shards, "images")
-    train("train_judge", opened, options, args.out)
+    train("train_judge", opened, options, args.out, args.weights)
 
 
 def train(
-    step: str, real: Sequence[shards.Shard], options: Options, out: str, image_ids: np.ndarray | None = None
+    step: str,
+    real: Sequence[shards.Shard],
+    options: Options,
+    out: str,
+    weights: Sequence[str],
+    image_ids: np.ndarray | None = None,
 ) -> None:
     """Write the judge that has not seen one fold of these real images, or of those of these ids."""
     arrays = {name: np.concatenate([one[name] for one in real]) for name in shards.LAYOUT["images"]}
@@ -40,7 +45,7 @@ def train(
     seen = {name: array[trained] for name, array in arrays.items()}
     data = shards.Shard(seen, {"parts": [("real", int(trained.sum()))], **about})
     checkpoint = checkpoints.Checkpoint(out, of_run)
-    model, losses = classifier_train.fit(data, options, checkpoint=checkpoint)
+    model, losses = classifier_train.fit(data, options, checkpoint=checkpoint, weights=weights)
     made = {
         **of_run,
         **about,

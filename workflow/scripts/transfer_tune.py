@@ -8,7 +8,7 @@ import pandas as pd
 
 from realgap import devices
 from realgap.analyses.transfer.hits import packed
-from realgap.classifier import networks, storage, training
+from realgap.classifier import families, storage, training
 from realgap.data import training_sets
 from realgap.run import steps
 from realgap.store import files, naming, shards
@@ -23,7 +23,9 @@ class Options(train.Options):
 
 
 def main() -> None:
-    args, options = steps.parse(__doc__, Options, classifier={"nargs": "*"}, real={}, test={}, out={})
+    args, options = steps.parse(
+        __doc__, Options, classifier={"nargs": "*"}, real={}, test={}, weights=train.WEIGHTS, out={}
+    )
     real, test = shards.read_all([args.real, args.test], "images")
     start, made = storage.classifier(args.classifier[0]) if args.classifier else (None, {})
     naming.joint({args.real: real.attributes, **dict.fromkeys(args.classifier, made)})
@@ -32,8 +34,8 @@ def main() -> None:
         for fraction in options.fractions:
             data = training_sets.first_share(real, fraction)
             model = copy.deepcopy(start)
-            fixed = [module for stage in networks.stages(model)[:frozen] for module in stage] if model else []
-            model, _ = train.fit(data, options, model, fixed)
+            fixed = [item for stage in families.stages(model)[:frozen] for item in stage] if model else []
+            model, _ = train.fit(data, options, model, fixed, weights=args.weights)
             right = _right(model, test, np.unique(real["labels"]), options)
             setting = options.pretrained, options.seed, frozen, fraction, len(data)
             rows.append((*setting, right.mean(), len(test), packed(right)))

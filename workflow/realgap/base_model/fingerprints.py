@@ -26,6 +26,14 @@ def of_weights(path: str | Path, state: Path = STATE) -> str:
     return _joint(path, path.rglob("*") if path.is_dir() else [path], state)
 
 
+def of_published(path: str | Path, sha256: str, state: Path = STATE) -> str:
+    """The first digits of the SHA-256 of a file that is fetched by these: of what is there, where something is."""
+    if not Path(path).is_file():
+        return sha256
+    with digests.remembered(state) as of:
+        return of(path)[: len(sha256)]
+
+
 def identity(base_model: str | Path, revision: str | None, state: Path = STATE) -> str:
     """What a base model is called in a rule's params: its revision as long as it is what was fetched, else its digest.
 

@@ -46,10 +46,16 @@ def classifier(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     """The trained network of a file, in eval mode on the CPU, and its attributes. Raises as `load` does."""
     state, made = load(path)
     options = made["options"]
-    stem = options.get("stem", "auto")  # files of versions before 2026-12 have none
-    model = networks.build(options["architecture"], len(made["classes"]), made["image_size"], stem)
+    stem, expects = options.get("stem", "auto"), options.get("expects")  # files of versions before 2026-12 have none
+    model = networks.build(options["architecture"], len(made["classes"]), made["image_size"], stem, expects)
     model.load_state_dict(state)
     return model.eval(), made
+
+
+def reference(made: dict[str, Any]) -> dict[str, str]:
+    """What a file made with a classifier says of the row that it is compared with; nothing where that is `real`."""
+    own = made["options"].get("reference")
+    return {"reference": own} if own else {}
 
 
 def _digest(state: dict[str, torch.Tensor], attributes: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ kept: nothing is chosen by looking at test images.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -15,8 +16,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from realgap import devices, streams
-from realgap.classifier import augmentation
-from realgap.study import sources
+from realgap.classifier import augmentation, networks
+from realgap.study import limits, sources
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ class Settings:
     epochs: float | None = None  # passes over the training set, instead of `steps`
     augmentation: list[str] = field(default_factory=list)  # of realgap.classifier.augmentation, besides crop and flip
     class_balance: str = "natural"  # images are drawn as often as there are; balanced: each class as often as another
+    backbone_lr: float | None = (
+        None  # the highest, of all but the last linear layer; None: lr; 0: they stay as they are
+    )
 
 
 def train(
@@ -55,7 +59,7 @@ def train(
     seed: int,
     device: torch.device,
     dtype: torch.dtype,
-    frozen: Sequence[nn.Module] = (),
+    frozen: Sequence[nn.Module | nn.Parameter] = (),
     state: State | None = None,
     offer: Callable[[Callable[[], State]], None] = lambda _: None,
 ) -> Iterator[torch.Tensor]:
@@ -63,34 +67,42 @@ def train(
 
     parts: (images uint8 (n, h, w, 3), labels int64 (n,)) of each source, e.g. real and generated; shares:
     the share of every batch drawn from each, adding to 1. SGD with Nesterov momentum, linear warm-up for
-    the given share of the steps, then cosine to zero. frozen: modules whose weights and running statistics
-    stay as they are. state: where to go on from; the losses up to there are yielded first. offer: given a
+    the given share of the steps, then cosine to zero. frozen: parameters, and modules whose weights and running
+    statistics stay as they are. state: where to go on from; the losses up to there are yielded first. offer: given a
     function that makes the state after each step, for a checkpoint.
     """
     model.to(device, memory_format=_memory_format(dtype)).train()
-    for module in frozen:
-        module.eval().requires_grad_(False)
+    for item in frozen:
+        _freeze(item)
+    if settings.backbone_lr == 0:
+        _freeze(model)
+        networks.inner(model).get_submodule(networks.head(model)).requires_grad_(True)
     resident = [_to_device(images, labels, device) for images, labels in parts]
     counts = sources.batch_counts(shares, settings.batch_size)
     classes = 1 + max(int(labels.max()) for _, labels in parts)
     drawn = [
         _by_class(labels) if settings.class_balance == "balanced" else [np.arange(len(labels))] for _, labels in parts
     ]
-    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.SGD(
-        learned, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay, nesterov=True
+        _learned(model, settings),
+        lr=settings.lr,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        nesterov=True,
     )
+    highest = [group["lr"] for group in optimiser.param_groups]
     losses = [] if state is None else _restore(model, optimiser, state, device)
     yield from losses
     for step in range(len(losses), settings.steps):
-        optimiser.param_groups[0]["lr"] = settings.lr * _lr_factor(step, settings.steps, settings.warmup)
+        for group, lr in zip(optimiser.param_groups, highest, strict=True):
+            group["lr"] = lr * _lr_factor(step, settings.steps, settings.warmup)
         pixels, targets = [], []
         for part, ((images, labels), own, count) in enumerate(zip(resident, drawn, counts, strict=True)):
             rows = devices.put(_rows(step * count, count, own, seed, part), device)
             pixels.append(images[rows])
             targets.append(labels[rows])
         x, wanted = _augmented(torch.cat(pixels), torch.cat(targets), settings, classes, seed, step)
-        with devices.autocast(device, dtype):
+        with devices.autocast(device, dtype), _own_draws(model, device, seed, step):
             logits = model(x.contiguous(memory_format=_memory_format(dtype)))
         loss = F.cross_entropy(logits.float(), wanted, label_smoothing=settings.label_smoothing)
         optimiser.zero_grad(set_to_none=True)
@@ -99,6 +111,43 @@ def train(
         losses.append(loss.detach())
         yield losses[-1]
         offer(lambda: _state(model, optimiser, losses))
+
+
+@contextmanager
+def _own_draws(model: nn.Module, device: torch.device, seed: int, step: int) -> Iterator[None]:
+    """What layers drop in a step depends on the step alone, and not on where a training was stopped."""
+    drops = [module for module in model.modules() if module.training and _drops(module)]
+    if not drops:
+        yield
+        return
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(int(streams.stream(seed, "drop", step).integers(2**62)))
+        yield
+
+
+def _drops(module: nn.Module) -> bool:
+    """torch's dropout and torchvision's stochastic depth have a rate p, timm's a drop_prob."""
+    rates = getattr(module, "p", None), getattr(module, "drop_prob", None)
+    return any(isinstance(rate, float) and rate > 0 for rate in rates)
+
+
+def _freeze(item: nn.Module | nn.Parameter) -> None:
+    item.requires_grad_(False)
+    if isinstance(item, nn.Module):
+        item.eval()
+
+
+def _learned(model: nn.Module, settings: Settings) -> list[dict]:
+    """The parameters that learn, as groups of the optimiser: one, or the backbone's and the new head's."""
+    learned = {name: own for name, own in networks.inner(model).named_parameters() if own.requires_grad}
+    if settings.backbone_lr is None:
+        return [{"params": list(learned.values())}]
+    head = f"{networks.head(model)}."
+    groups = [
+        {"params": [own for name, own in learned.items() if name.startswith(head) == is_head], "lr": lr}
+        for is_head, lr in ((False, settings.backbone_lr), (True, settings.lr))
+    ]
+    return [group for group in groups if group["params"]]
 
 
 def steps_of(settings: Settings, images: int) -> int:
@@ -121,7 +170,7 @@ def _augmented(
 
 
 def _state(model: nn.Module, optimiser: torch.optim.Optimizer, losses: Sequence[torch.Tensor]) -> State:
-    momenta = [optimiser.state[parameter]["momentum_buffer"] for parameter in optimiser.param_groups[0]["params"]]
+    momenta = [optimiser.state[parameter]["momentum_buffer"] for parameter in _parameters(optimiser)]
     return State(*(_flat(tensors) for tensors in (losses, model.state_dict().values(), momenta)))
 
 
@@ -134,13 +183,17 @@ def _restore(
     model: nn.Module, optimiser: torch.optim.Optimizer, state: State, device: torch.device
 ) -> list[torch.Tensor]:
     """Put the state into model and optimiser; the losses so far."""
-    learned = optimiser.param_groups[0]["params"]
+    learned = _parameters(optimiser)
     with torch.no_grad():
         for tensor, values in _parts(model.state_dict().values(), state.weights):
             tensor.copy_(values)
         for parameter, values in _parts(learned, state.momenta):
             optimiser.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(values)
     return list(torch.from_numpy(state.losses).to(device))
+
+
+def _parameters(optimiser: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimiser.param_groups for parameter in group["params"]]
 
 
 def _parts(tensors: Iterable[torch.Tensor], flat: np.ndarray) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -161,12 +214,17 @@ def predict(
 ) -> np.ndarray:
     """Logits float32 (n, classes) for uint8 NHWC images."""
     model.to(device, memory_format=_memory_format(dtype)).eval()
-    logits = []
+    logits, batch_size = [], side_by_side(model, batch_size)
     for first in range(0, len(images), batch_size):
         x = to_pixel_values(torch.from_numpy(images[first : first + batch_size]).to(device))
         with devices.autocast(device, dtype):
             logits.append(model(x.contiguous(memory_format=_memory_format(dtype))).float().cpu())
     return torch.cat(logits).numpy()
+
+
+def side_by_side(model: nn.Module, batch_size: int) -> int:
+    """At most so many images, and fewer where they are made large for the network."""
+    return limits.side_by_side(getattr(model, "size", None), batch_size)
 
 
 def _memory_format(dtype: torch.dtype) -> torch.memory_format:

@@ -7,8 +7,8 @@ generated images of 32 px, 18 classifiers; workflow/docs/results.md).
 from collections.abc import Iterable
 from dataclasses import replace
 
-from realgap.cost.plan import UNKNOWN_FLOPS, Plan, Work
-from realgap.study import sources
+from realgap.cost.plan import Plan, Work
+from realgap.study import limits, sources
 
 _PAIR_S = 4.3e-7  # of two images whose distance is measured by features and by pixels
 _FIDELITY_PAIR_S = 4.5e-8  # and for each resample
@@ -20,7 +20,6 @@ _RENDERED_S = 2.0  # of a scene
 _ROW_S = 1e-5  # of a prediction that is tabulated
 # forward FLOPs of an image (multiply-add 2) and features of the other extractors: Inception v3, ViT-B/14, ViT-L/14
 _EXTRACTORS = {"inception": (11.4e9, 2048), "dinov2": (46e9, 768), "clip": (162e9, 768)}
-_FEATURES = {"resnet18": 512, "resnet34": 512}
 
 
 class Analyses:
@@ -30,10 +29,8 @@ class Analyses:
         self.plan, self.config, self.sets = plan, plan.config, list(sets)
         self.real, self.tested = plan.real, max(plan.test_images(), plan.classes)
         self.classifiers = len(self.config["training_sets"]) * len(self.config["seeds"])
-        self.forward = plan.classify or UNKNOWN_FLOPS
-        extractor = self.config["features"]["extractor"]
-        own = self.forward, _FEATURES.get(self.config["classifier"]["architecture"], 2048)
-        self.extract, self.features = _EXTRACTORS.get(extractor, own)
+        self.forward, _, features, self.size, _ = plan.classifier()
+        self.extract, self.features = _EXTRACTORS.get(self.config["features"]["extractor"], (self.forward, features))
         self.image_bytes = plan.image_bytes + 4 * self.features  # with its features
 
     def images(self, image_set: str) -> int:
@@ -81,14 +78,14 @@ class Analyses:
         both = {key: getattr(coded, key) + getattr(sampled, key) for key in ("flops", "fp32_flops", "tf32_flops")}
         return replace(sampled, host_s=sampled.host_s + 60 + 1e-2 * images, disk_bytes=0, **both)
 
-    def map_saliency(self) -> Work:
+    def map_saliency(self, training_set: str = sources.REAL) -> Work:
         """Of one classifier: a pass forwards and backwards an image, and a hundred passes for faithfulness."""
-        own = self.config["saliency"]
+        own, (forward, parameters, _, size, _) = self.config["saliency"], self.plan.classifier(training_set)
         images = own["images_per_class"] * self.plan.classes
         passes = 4 * images + 100 * own["faithfulness_images_per_class"] * self.plan.classes
-        batch = min(images, own["batch_size"]) * self.forward * 1e-2
-        kept = self._memory(self.tested)["memory_bytes"]
-        return Work(images, memory_bytes=kept + batch, node_bytes=kept, **self._fp32(passes * self.forward))
+        batch = limits.side_by_side(size, min(images, own["batch_size"])) * forward * 1e-2
+        kept = self._memory(self.tested)["memory_bytes"] + 8 * parameters
+        return Work(images, memory_bytes=kept + batch, node_bytes=kept, **self._fp32(passes * forward))
 
     def score_shard(self, images: int, source: str, of_class: int) -> Work:
         """Candidates and real images of the class, three passes each and maps; lines where a criterion wants them."""
@@ -102,7 +99,8 @@ class Analyses:
         )
         pixels = self.config["dataset"]["image_size"] ** 2 * seen * wants_lines
         kept = self._memory(seen)["memory_bytes"]
-        batch = min(seen, self.config["saliency"]["batch_size"]) * self.forward * 1e-2
+        batch_size = limits.side_by_side(self.size, min(seen, self.config["saliency"]["batch_size"]))
+        batch = batch_size * self.forward * 1e-2
         rated = self._fp32(5 * seen * self.forward)
         rated["host_s"] = rated.get("host_s", 0.0) + _LINES_PIXEL_S * pixels
         return Work(candidates, memory_bytes=kept + batch, node_bytes=kept, **rated)
@@ -186,17 +184,19 @@ class Analyses:
     def train_and_predict(self, training_set: str) -> Work:
         """A training of a row, and its test."""
         once = self.plan.train(training_set)
-        return self._with_tests(1, once, once.images)
+        return self._with_tests(1, once, once.images, self.plan.classifier(training_set)[0])
 
     def tune_transfer(self) -> Work:
         """A tuning for each number of frozen stages and share of the real images."""
         own = self.config["transfer"]
         seen = self.config["classifier"]["batch_size"] * own["steps"]
-        return self._with_tests(len(own["frozen_stages"]) * len(own["fractions"]), self.plan.train("real"), seen)
+        return self._with_tests(
+            len(own["frozen_stages"]) * len(own["fractions"]), self.plan.train("real"), seen, self.forward
+        )
 
-    def _with_tests(self, trainings: int, once: Work, seen: int) -> Work:
+    def _with_tests(self, trainings: int, once: Work, seen: int, forward: float) -> Work:
         """So many trainings that see so many images each, in the memory of one, and their tests."""
-        rated = self.plan.rated(trainings * (3 * seen + self.tested) * self.forward, trained=True)
+        rated = self.plan.rated(trainings * (3 * seen + self.tested) * forward, trained=True)
         tests = self._memory(self.tested)["memory_bytes"]
         kept = {"memory_bytes": once.memory_bytes + tests, "node_bytes": (once.node_bytes or 0) + tests}
         return Work(trainings * seen, **kept, **rated)

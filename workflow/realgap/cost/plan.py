@@ -19,7 +19,7 @@ from realgap.study.sources import Source
 
 # parameters of the UNet and the VAE, for models that are not there yet
 _PARAMETERS = {"stable-diffusion-1": 859_520_964 + 83_653_863, "stable-diffusion-2": 865_910_724 + 83_653_863}
-UNKNOWN_FLOPS = 4e9  # forward, of a classifier that realgap.cost.flops does not count
+_FEATURES = {"resnet18": 512, "resnet34": 512, "resnet20": 64}
 _INTERPRETER_MB = 2000  # Python with torch and diffusers
 
 
@@ -69,11 +69,7 @@ class Plan:
         self.latents_bytes, self.denoise, self.denoise_backward, self.encoder, self.decoder = self._network(model)
         self.weights_bytes = 4 * _parameters(model)
         self.vae_batch = limits.vae_batch(model["resolution"])
-        stem = config["classifier"]["stem"]
-        cifar_stem = dataset["image_size"] < limits.CIFAR_STEM_BELOW if stem == "auto" else stem == "cifar"
-        self.classify = flops.resnet(
-            config["classifier"]["architecture"], dataset["image_size"], self.classes, cifar_stem=cifar_stem
-        )
+        self._counted: dict[tuple, tuple[float, int, int, int | None, float]] = {}
 
     def extract_shard(self, images: int) -> Work:
         """Some real images, read and made small."""
@@ -124,26 +120,39 @@ class Plan:
         disk = images * self.image_bytes
         return self._of_model(images, images * self.decoder, disk, sizes.VAE_BYTES * self.decoder, self.vae_batch)
 
-    def train(self, training_set: str) -> Work:
-        """One classifier of a row; without FLOPs where the architecture is none that realgap.cost.flops counts."""
+    def classifier(self, training_set: str = sources.REAL) -> tuple[float, int, int, int | None, float]:
+        """Of a row's: FLOPs of an image, parameters (0: few), features, px it is resized to, bytes saved of one."""
         own = recipes.classifier(self.config, training_set)
+        key = tuple(own[name] for name in ("architecture", "weights", "input_size", "stem"))
+        if key not in self._counted:
+            self._counted[key] = _classifier(own, self.config["dataset"]["image_size"], self.classes)
+        return self._counted[key]
+
+    def train(self, training_set: str) -> Work:
+        """One classifier of a row."""
+        own = recipes.classifier(self.config, training_set)
+        forward, parameters, *_, saved = self.classifier(training_set)
         images = self.training_images(training_set)
         seen = own["steps"] * own["batch_size"] if own["epochs"] is None else round(own["epochs"] * images)
-        kept, batch = 3 * images * self.image_bytes, own["batch_size"] * (self.classify or UNKNOWN_FLOPS) * 1e-2
+        # weights, gradients, momenta, and the file that they begin at
+        kept, batch = 3 * images * self.image_bytes + 16 * parameters, own["batch_size"] * saved
+        passes = 1 if own["backbone_lr"] == 0 else 3
         return Work(
             seen,
+            disk_bytes=12 * parameters,
             memory_bytes=kept + batch,
             node_bytes=kept,
             card_bytes=sizes.on_card(0.0, kept + batch),
-            **self.rated(3 * seen * (self.classify or 0.0), trained=True),
+            **self.rated(passes * seen * forward, trained=True),
         )
 
-    def evaluate(self) -> Work:
+    def evaluate(self, training_set: str = sources.REAL) -> Work:
         """One classifier on the test images, as far as their number is known beforehand."""
         tested = self.test_images()
         disk = tested * 4 * (self.classes + 4)
-        read = 3 * tested * self.image_bytes
-        return Work(tested, disk_bytes=disk, memory_bytes=read, **self.rated(tested * (self.classify or 0.0)))
+        forward, parameters, *_ = self.classifier(training_set)
+        read = 3 * tested * self.image_bytes + 8 * parameters
+        return Work(tested, disk_bytes=disk, memory_bytes=read, **self.rated(tested * forward))
 
     def training_images(self, training_set: str) -> int:
         """Images of a training set, real and generated."""
@@ -197,6 +206,19 @@ class Plan:
             card_bytes=sizes.on_card(weights, sizes.batch_bytes(compute, in_batches)),
             **self.rated(work),
         )
+
+
+def _classifier(own: Mapping[str, Any], image_size: int, classes: int) -> tuple[float, int, int, int | None, float]:
+    """What Plan.classifier says; ResNets on images as they are need no torch for it."""
+    architecture, stem = own["architecture"], own["stem"]
+    size = own["input_size"] or image_size
+    cifar_stem = size < limits.CIFAR_STEM_BELOW if stem == "auto" else stem == "cifar"
+    known = flops.resnet(architecture, size, classes, cifar_stem=cifar_stem) if own["weights"] is None else None
+    if known is not None:
+        return known, 0, _FEATURES.get(architecture, 2048), own["input_size"], known * 1e-2
+    from realgap.classifier import counting  # torch
+
+    return tuple(counting.count(own, image_size, classes))
 
 
 def _architecture(model: Mapping[str, Any], part: str) -> dict[str, Any]:

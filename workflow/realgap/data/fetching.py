@@ -11,17 +11,19 @@ from pathlib import Path
 _BLOCK = 1 << 20  # bytes
 
 
-def download(url: str, path: str | Path, md5: str) -> None:
+def download(url: str, path: str | Path, checksum: str, algorithm: str = "md5") -> None:
     """Download `url` to `path`, going on from `path`.partial if there is one.
 
-    Nothing is done when `path` has that checksum already; a file with another one is never replaced. Raises
-    OSError when the server cannot be reached and ValueError when what came has another checksum (it is
-    deleted), or when the file that is there has; all say what to do.
+    checksum: hex digits by the algorithm (md5 or sha256), or the first of them. Nothing is done when `path` has it
+    already; a file with another one is never replaced. Raises OSError when the server cannot be reached and ValueError
+    when what came has another checksum (it is deleted), or when the file that is there has; all say what to do.
     """
     path = Path(path)
     if path.exists():
-        if (got := md5_of(path)) != md5:
-            raise ValueError(f"{path}: must have the md5 checksum {md5}, got {got}; move it away and run this again")
+        if not (got := digest_of(path, algorithm)).startswith(checksum):
+            raise ValueError(
+                f"{path}: must have the {algorithm} checksum {checksum}, got {got}; move it away and run this again"
+            )
         return
     partial = path.with_name(f"{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,9 +35,11 @@ def download(url: str, path: str | Path, md5: str) -> None:
             f"{url}: could not be fetched ({error}); run this again where there is internet, "
             f"or put the file there yourself as {path}",
         ) from error
-    if (got := md5_of(partial)) != md5:
+    if not (got := digest_of(partial, algorithm)).startswith(checksum):
         partial.unlink()
-        raise ValueError(f"{url}: must have the md5 checksum {md5}, got {got}; nothing was kept, run this again")
+        raise ValueError(
+            f"{url}: must have the {algorithm} checksum {checksum}, got {got}; nothing was kept, run this again"
+        )
     os.replace(partial, path)
 
 
@@ -62,10 +66,10 @@ def unpack(archive: str | Path, folder: str | Path) -> None:
         shutil.rmtree(beside)
 
 
-def md5_of(path: str | Path) -> str:
+def digest_of(path: str | Path, algorithm: str) -> str:
     """Hex digest of a file's bytes."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def _append(url: str, partial: Path) -> None:

@@ -126,8 +126,7 @@ def _in_percent(joined: pd.DataFrame) -> pd.DataFrame:
     shown = joined.assign(**{column: (100 * joined[column]).round(1) for column in fractions})
     shown["units_needed"] = joined.units_needed.map(lambda n: "more test images" if n == float("inf") else n)
     shown["judged"] = [
-        "–" if row.training_set == "real" else mark(row.verdict, row.margin, row.within_margin)
-        for row in joined.itertuples()
+        "–" if pd.isna(row.verdict) else mark(row.verdict, row.margin, row.within_margin) for row in joined.itertuples()
     ]
     return shown
 

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from realgap.report.style import COLOURS, OTHER, name
 from realgap.report.wording import seeds
+from realgap.study import recipes
 
 
 def accuracy(table: pd.DataFrame, accuracies: pd.DataFrame) -> plt.Figure:
@@ -66,7 +67,7 @@ def gallery(columns: dict[str, np.ndarray], row_names: list[str]) -> plt.Figure:
 def comparison(joined: pd.DataFrame) -> plt.Figure:
     """Difference to real of each training set in several studies; joined: tables with a column study."""
     sns.set_theme(style="whitegrid", context="notebook")
-    shown = joined[joined.training_set != "real"]
+    shown = joined[joined.difference_to_real.notna()]
     training_sets, studies = (list(dict.fromkeys(shown[column])) for column in ("training_set", "study"))
     figure, axes = plt.subplots(figsize=(8, 0.22 * len(training_sets) * (len(studies) + 1) + 1.4))
     for number, (study, group) in enumerate(shown.groupby("study", sort=False)):
@@ -145,7 +146,7 @@ def overview(
 def _draw_accuracy(axes: plt.Axes, table: pd.DataFrame, accuracies: pd.DataFrame) -> None:
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     for row, entry in enumerate(table.itertuples()):
-        colour = COLOURS.get(entry.training_set, OTHER)
+        colour = COLOURS.get(recipes.sources_sum(entry.training_set), OTHER)
         each = 100 * accuracies.loc[accuracies.training_set == entry.training_set, "accuracy"]
         axes.plot(each, np.full(len(each), row - 0.18), "o", color=colour, alpha=0.5, markersize=4)
         low, mean, high = 100 * entry.accuracy_low, 100 * entry.accuracy_mean, 100 * entry.accuracy_high

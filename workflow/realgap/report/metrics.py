@@ -38,10 +38,10 @@ def table(predictions: Sequence[Mapping]) -> pd.DataFrame:
     over seeds alone. Columns: training_set, metric, class ("" for all together), n_images, n_seeds, mean, low, high,
     difference, difference_low, difference_high.
     """
-    class_names = naming.names(dict(enumerate(predictions)))
+    class_names, compared = naming.names(dict(enumerate(predictions))), tables.references(predictions)
     right = _right(predictions, class_names)
-    of_class = tables.over_seeds(right, "right", ["class"]).assign(metric=SENSITIVITY)
-    weighted = tables.over_seeds(right, "weighted").assign(metric="balanced_accuracy")
+    of_class = tables.over_seeds(right, "right", ["class"], compared).assign(metric=SENSITIVITY)
+    weighted = tables.over_seeds(right, "weighted", (), compared).assign(metric="balanced_accuracy")
     weighted[["low", "high"]] = weighted[["low", "high"]].clip(0, 1)
     rows = [
         {"training_set": one["training_set"], "seed": one["seed"], "metric": metric, "value": value}
@@ -49,7 +49,7 @@ def table(predictions: Sequence[Mapping]) -> pd.DataFrame:
         for metric, value in by_seed(one).items()
         if metric != "balanced_accuracy"
     ]
-    others = tables.over_seeds(pd.DataFrame(rows), "value", ["metric"])
+    others = tables.over_seeds(pd.DataFrame(rows), "value", ["metric"], compared)
     found = pd.concat([weighted, others, of_class], ignore_index=True)
     # all of these measures lie in [0, 1]
     found[["difference_low", "difference_high"]] = found[["difference_low", "difference_high"]].clip(-1, 1)

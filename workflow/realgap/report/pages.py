@@ -16,7 +16,7 @@ from PIL import Image
 
 from realgap.report import advice, sections, summary, wording
 from realgap.report.style import name
-from realgap.study import sources
+from realgap.study import recipes, sources
 
 # a picture whose lossless form is larger than this is embedded with a loss that no eye sees
 LOSSLESS_BYTES = 150_000
@@ -42,13 +42,15 @@ def render(
     name -> SVG, those that the template asks for. gallery: class -> PNG of its images. analyses: in the order of the
     page, their paths relative to `folder`.
     """
+    own = verdicts[[recipes.real_of(config, key) == recipes.REAL for key in verdicts.training_set]]
     ends = [("limits", "What the numbers are not"), ("config", "All settings")]
     used = dict.fromkeys(part for training_set in verdicts.training_set for part in sources.parts_of(training_set))
     return page(
         template,
         study=config["study"],
-        sentences=summary.answer(verdicts, pairs),
+        sentences=summary.answer(own, pairs),
         rows=verdicts.to_dict("records"),
+        tables=of_classifiers(verdicts, config),
         n_test=int(verdicts.n_test.iloc[0]),
         n_classes=n_classes,
         seeds=sorted(seeds),
@@ -59,11 +61,28 @@ def render(
         analyses=[shown(section, folder) for section in analyses],
         links=[("images", "The images"), *((section.name, section.title) for section in analyses), *ends],
         budget=summary.budget(config, int(verdicts[verdicts.training_set == "real"].n_real.iloc[0]), n_classes),
-        steps=advice.next_steps(verdicts, metrics),
-        limits=summary.limits(verdicts, config),
+        steps=advice.next_steps(own, metrics),
+        limits=summary.limits(own, config),
         settings=config,
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
     )
+
+
+def of_classifiers(verdicts: pd.DataFrame, config: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """What a table's caption says of its classifier, and its rows: "" and all of them where there is one."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in verdicts.to_dict("records"):
+        found.setdefault(recipes.real_of(config, row["training_set"]), []).append(row)
+    if len(found) == 1:
+        return {"": next(iter(found.values()))}
+    return {f" of {_classifier(config, real)}": rows for real, rows in found.items()}
+
+
+def _classifier(config: Mapping[str, Any], real: str) -> str:
+    """ "resnet18", "vit (vit_b_16, weights DEFAULT)"."""
+    own, called = recipes.classifier(config, real), recipes.recipe(real).replace("_", " ")
+    said = own["architecture"] + (f", weights {own['weights']}" if own["weights"] else "")
+    return f"{called} ({said})" if called else said
 
 
 def page(template: str | Path, **values: Any) -> str:

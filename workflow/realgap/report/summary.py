@@ -52,8 +52,12 @@ def budget(config: Mapping[str, Any], n_real: int, n_classes: int) -> list[str]:
         f"Every row trains the same {usual['architecture']} {_length(usual)}, to tell {n_classes} classes apart. "
         f"{_augmented(usual)} The real images are {n_real:,}, {n_real / n_classes:.4g} of each class.",
     ]
-    used = dict.fromkeys(recipe for name in config["training_sets"] if (recipe := recipes.recipe(name)))
-    return said + [_of_recipe(name, config["recipes"][name]) for name in used]
+    used = {recipe: name for name in config["training_sets"] if (recipe := recipes.recipe(name))}
+    for recipe, row in used.items():
+        said.append(_of_recipe(recipe, config["recipes"][recipe]))
+        if recipes.real_of(config, row) != recipes.REAL:
+            said[-1] += f" They are compared with real ({recipe.replace('_', ' ')})."
+    return said
 
 
 def _length(settings: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """From predictions to the study's tables: seeds are the unit, differences are paired by seed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,16 +38,26 @@ def accuracies(predictions: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def table(accuracies: pd.DataFrame, reference: str = "real") -> pd.DataFrame:
-    """A row per training set: mean accuracy and the paired difference to `reference`, with 95 % intervals.
+def references(made: Iterable[Mapping]) -> dict[str, str]:
+    """training set -> the row that it is compared with, as its predictions say: real images, of its own classifier.
+
+    made: predictions as `accuracies` takes them, or the attributes of files of an analysis.
+    """
+    return {one["training_set"]: one.get("reference") or "real" for one in made}
+
+
+def table(accuracies: pd.DataFrame, compared_with: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """A row per training set: mean accuracy and the paired difference to real images, with 95 % intervals.
+
+    compared_with: as `references` gives it; without it every row is compared with `real`.
 
     Student t intervals over seeds, each row by itself and without the test images: `verdicts` has what a page says.
     Fractions, not percent. With one seed the bounds are empty.
     """
-    baseline = accuracies[accuracies.training_set == reference].sort_values("seed")
     rows = []
     for training_set, group in accuracies.groupby("training_set", sort=False):
-        group = group.sort_values("seed")
+        group, reference = group.sort_values("seed"), (compared_with or {}).get(training_set, "real")
+        baseline = accuracies[accuracies.training_set == reference].sort_values("seed")
         mean, low, high = statistics.mean_interval(group.accuracy)
         difference = statistics.paired_difference(group.accuracy, baseline.accuracy)
         rows.append(
@@ -89,21 +99,23 @@ def of_items(values: np.ndarray, prediction: Mapping) -> np.ndarray:
     return crossed.of_groups(values, prediction["groups"]) if prediction.get("groups") else values
 
 
-def verdicts(predictions: Sequence[dict], margin: float, reference: str = "real") -> pd.DataFrame:
-    """A row per training set, as statistics.rows.study_rows judges it, test images included; what a page shows.
+def verdicts(predictions: Sequence[dict], margin: float) -> pd.DataFrame:
+    """A row per training set, classifier by classifier, as statistics.rows.study_rows judges it; what a page shows.
 
-    predictions: as `accuracies` takes them. margin: of accuracy. Columns: those of `table`, with n_units in place of
-    n_seeds, then verdict, within_margin, detectable, units_needed, n_test and margin; n_groups where test images
-    stand in groups. Fractions.
+    predictions: as `accuracies` takes them; test images are in the intervals. margin: of accuracy. Columns: those of
+    `table`, with n_units in place of n_seeds, then verdict, within_margin, detectable, units_needed, n_test and margin;
+    n_groups where test images stand in groups. Fractions.
     """
-    correct = hits(predictions)
+    correct, compared_with = hits(predictions), references(predictions)
     counts = accuracies(predictions).drop_duplicates("training_set").set_index("training_set")
-    each = np.stack(list(correct.values()))
-    n_test = len(predictions[0]["labels"])
-    found = judging.study_rows(each.mean(axis=2), list(correct), n_test, reference, each, margin)
+    found, n_test = [], len(predictions[0]["labels"])
+    for reference in dict.fromkeys(compared_with.values()):
+        names = [name for name in correct if compared_with[name] == reference]
+        each = np.stack([correct[name] for name in names])
+        found += judging.study_rows(each.mean(axis=2), names, n_test, reference, each, margin)
     frame = pd.DataFrame(found, columns=_NAMES).assign(n_test=n_test, margin=margin)
-    if each.shape[2] != n_test:
-        frame["n_groups"] = each.shape[2]
+    if (items := next(iter(correct.values())).shape[1]) != n_test:
+        frame["n_groups"] = items
     for place, column in enumerate(("n_real", "n_generated"), start=1):
         frame.insert(place, column, frame.training_set.map(counts[column]))
     return frame
@@ -177,9 +189,14 @@ def as_csv(frame: pd.DataFrame) -> str:
 
 
 def over_seeds(
-    observations: pd.DataFrame, value: str, within: Sequence[str] = (), reference: str = "real"
+    observations: pd.DataFrame,
+    value: str,
+    within: Sequence[str] = (),
+    compared_with: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """Mean of `value` over seeds and its difference to `reference`, a row per training set and group.
+    """Mean of `value` over seeds and its difference to real images, a row per training set and group.
+
+    compared_with: training set -> the row that it is compared with, else `real`.
 
     observations: training_set, seed, value and the columns `within`, which name a group (a class, a bin). Several rows
     of a seed and group are items, e.g. images, the same ones in the same order for all seeds and training sets: their
@@ -192,6 +209,7 @@ def over_seeds(
     groups = {key: _by_seed(group, value) for key, group in observations.groupby(keys, sort=False, dropna=False)}
     rows = []
     for key, (seeds, values) in groups.items():
+        reference = (compared_with or {}).get(key[0], "real")
         other = groups.get((reference, *key[1:])) if key[0] != reference else None
         if other is not None and other[0] != seeds:
             raise ValueError(f"seeds: must be those of the reference, {other[0]}, got {seeds}")

@@ -96,7 +96,9 @@ class Study:
 
 TABLES = {
     "accuracies.csv": lambda predictions, margin: tables.accuracies(predictions),
-    "table.csv": lambda predictions, margin: tables.table(tables.accuracies(predictions)),
+    "table.csv": lambda predictions, margin: tables.table(
+        tables.accuracies(predictions), tables.references(predictions)
+    ),
     "verdicts.csv": tables.verdicts,
     "pairs.csv": tables.pairs,
     "metrics.csv": lambda predictions, margin: metrics.table(predictions),

@@ -16,7 +16,7 @@ from realgap.base_model import check as base_model_check
 from realgap.cost import sizes
 from realgap.data import catalog, grouping
 from realgap.privacy import checks as privacy
-from realgap.study import counts, limits, names, paths, renamed, sources
+from realgap.study import counts, limits, names, paths, recipes, renamed, sources
 
 # folders of results/ with a use
 RESERVED = ("comparisons", "downloads", "pretraining", "privacy", "published", "reported")
@@ -41,10 +41,8 @@ def schema() -> dict[str, Any]:
     made = yaml.safe_load(SCHEMA.read_text())
     made["properties"]["sources"] = sources.schema()
     made["properties"]["dataset"]["properties"]["name"]["enum"] += list(catalog.OWN)
-    # the network of every row is the study's: analyses look at one layer of it
     trained = made["properties"]["classifier"]["properties"]
-    own = {key: setting for key, setting in trained.items() if key != "architecture"}
-    recipe = {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": own}
+    recipe = {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": trained}
     made["properties"]["recipes"]["additionalProperties"] = recipe
     made["properties"]["analyses"]["items"] = {"enum": list(analyses.ORDER)}
     for name, analysis in analyses.registered().items():
@@ -67,6 +65,7 @@ def check(config: Mapping[str, Any]) -> None:
     """
     renamed.check(config)
     check_schema(config, SCHEMA)
+    config = recipes.crossed(config)
     _check_across_keys(config)
     if not counts.is_open(config):
         check_counts(counts.settled(config, {} if config["dataset"]["name"] in catalog.OWN else None))
@@ -274,16 +273,32 @@ def check_tested(config: Mapping[str, Any], tested: Mapping[str, int]) -> None:
 
 
 def _check_classifier(config: Mapping[str, Any]) -> None:
-    """That it takes the images and has the layer, before anything is made; of ResNets both are known."""
-    architecture, layer = config["classifier"]["architecture"], config["saliency"]["layer"]
-    if layer in limits.LAYERS.get(architecture, ()):
+    """That each takes the images and has the layer, before anything is made; of ResNets both are known."""
+    keys = ("architecture", "stem", "weights", "backbone_lr", "input_size")
+    known: dict[tuple, str] = {}
+    for row in config["training_sets"]:
+        own = recipes.classifier(config, row)
+        known.setdefault(tuple(own[key] for key in keys), row)
+    for row in known.values():
+        settings = recipes.classifier(config, row)
+        try:
+            _check_network(config, settings)
+        except ValueError as error:
+            raise ValueError(f"{error} (recipe {name})" if (name := recipes.recipe(row)) else str(error)) from error
+
+
+def _check_network(config: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    weights, layer, size = settings["weights"], config["saliency"]["layer"], config["dataset"]["image_size"]
+    if weights is not None and weights.endswith(limits.WEIGHTS):
+        paths.must_be("a file of weights", "classifier.weights", weights)
+    if weights is None and limits.has_map(settings, layer, size):
         return
     from realgap.classifier import check as classifier_check
 
     features = config["features"]["extractor"] == "classifier" and {"fidelity", "detection", "memorisation"}
     classifier_check.check(
-        architecture,
-        config["dataset"]["image_size"],
+        settings,
+        size,
         len(config["dataset"]["classes"]),
         layer if "saliency" in config["analyses"] else None,
         bool(features and features & set(config["analyses"])),

@@ -72,6 +72,9 @@ def _named(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     groups = config["dataset"]["groups"]  # else a pattern of names
     if groups is not None and groups.lower().endswith(".csv"):
         yield "dataset.groups", groups
+    for settings in (config["classifier"], *config["recipes"].values()):
+        if (weights := settings.get("weights")) is not None:
+            yield "classifier.weights", weights
     for source, settings in config["sources"].items():
         for key in ("root", "basis"):
             if (path := settings.get(key)) is not None:

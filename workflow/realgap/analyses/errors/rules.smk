@@ -3,7 +3,7 @@ counts("diagnose_errors", lambda w: MEASURING.diagnose_errors())
 
 rule diagnose_errors:
     input:
-        predictions=of_every_classifier(f"{OUT}/predictions/{{training_set}}/seed-{{seed}}.h5"),
+        predictions=of_own_classifier(f"{OUT}/predictions/{{training_set}}/seed-{{seed}}.h5"),
         test=f"{OUT}/features/test.h5",
         train=f"{OUT}/features/real.h5",
     output:

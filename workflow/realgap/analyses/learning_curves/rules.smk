@@ -107,12 +107,13 @@ rule judge_draw:
     params:
         options=lambda w: options(json.loads(judge_options(w)), per_class=int(w.per_class), draw=int(w.draw)),
         real=lambda w, input: listed(input.real),
+        begins_at=begins_at,
         code=provenance.code("scripts.learning_curves_judge"),
         benchmark=f"{OUT}/benchmarks/judge_draw/{{per_class}}-{{draw}}-{{fold}}.tsv",
     message:
         "Train a judge on {wildcards.per_class} real images of each class, draw {wildcards.draw}, without fold {wildcards.fold}"
     shell:
-        "python -m scripts.learning_curves_judge --shards {params.real:q} --options {params.options:q} --out {output:q}"
+        "python -m scripts.learning_curves_judge --shards {params.real:q} --weights {params.begins_at:q} --options {params.options:q} --out {output:q}"
         " --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
@@ -178,13 +179,14 @@ rule train_on_draw:
         ),
         real=lambda w, input: listed(input.real),
         shards=lambda w, input: listed(input.shards),
+        begins_at=begins_at,
         code=provenance.code("scripts.learning_curves_train"),
         benchmark=f"{OUT}/benchmarks/train_on_draw/{{training_set}}-{{per_class}}-{{draw}}.tsv",
     message:
         "Train on {wildcards.training_set} with {wildcards.per_class} real images of each class, draw {wildcards.draw}"
     shell:
         "python -m scripts.learning_curves_train --real {params.real:q} --shards {params.shards:q} --test {input.test:q}"
-        " --training-set {wildcards.training_set:q} --options {params.options:q} --out {output:q}"
+        " --training-set {wildcards.training_set:q} --weights {params.begins_at:q} --options {params.options:q} --out {output:q}"
         " --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 

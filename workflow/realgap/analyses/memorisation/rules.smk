@@ -4,8 +4,8 @@ counts("audit_memorisation", lambda w: MEASURING.audit_memorisation())
 
 rule infer_membership:
     input:
-        classifiers=of_every_classifier(f"{OUT}/classifiers/{{training_set}}/seed-{{seed}}.safetensors"),
-        predictions=of_every_classifier(f"{OUT}/predictions/{{training_set}}/seed-{{seed}}.h5"),
+        classifiers=of_own_classifier(f"{OUT}/classifiers/{{training_set}}/seed-{{seed}}.safetensors"),
+        predictions=of_own_classifier(f"{OUT}/predictions/{{training_set}}/seed-{{seed}}.h5"),
         train=image_shards_of("real"),
     output:
         tabled("memorisation/membership_seeds.csv"),

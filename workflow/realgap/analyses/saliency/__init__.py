@@ -3,7 +3,7 @@
 TITLE = "Where do the classifiers look?"
 SETTINGS = {
     "layer": {
-        "description": "must be the name of a module of the classifier, such as layer4",
+        "description": "must be auto, or the name of a module of the classifier, such as layer4",
         "type": "string",
         "pattern": r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$(?!\n)",
     },

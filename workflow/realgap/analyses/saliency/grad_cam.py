@@ -6,7 +6,7 @@ divided out, twice, which makes a nearly flat map and a peaked one of equal heig
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
@@ -16,7 +16,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from realgap.classifier import networks
+from realgap.classifier import families, networks
 from realgap.streams import stream
 
 # name here -> class in pytorch_grad_cam; "grad_cam" itself has a fast form of our own
@@ -50,12 +50,13 @@ def attend(
 ) -> Saliency:
     """Logits and raw maps of `model` at `layer` for pixel_values (n, 3, H, W) and labels (n,) int64.
 
-    model: in eval mode, on any device; it is left as it was (no gradients, no hooks). layer: a name of
-    `model.named_modules()`; the CIFAR stem leaves 8x8 at layer3 and 4x4 at layer4 of 32 px images. method:
-    one of METHODS. ValueError if an argument doesn't fit. Source: Selvaraju et al. 2017, arXiv 1610.02391.
-    CPU seconds for both targets of 100 images of 32 px, one thread, ResNet-18: layer4 1.3, layer3 1.9,
+    model: in eval mode, on any device; it is left as it was (no gradients, no hooks). layer: a name of a module of the
+    network, or auto; tokens become maps (families.as_map). The CIFAR stem leaves 8x8 at layer3 and 4x4 at layer4 of
+    32 px images. method: one of METHODS. ValueError if an argument doesn't fit. Source: Selvaraju et al. 2017, arXiv
+    1610.02391. CPU seconds for both targets of 100 images of 32 px, one thread, ResNet-18: layer4 1.3, layer3 1.9,
     pytorch-grad-cam 7.5 to 7.9; the forward pass alone 1.1.
     """
+    layer = families.layer(model, layer, pixel_values.shape[-1])
     _check(model, pixel_values, labels, layer, method)
     if method == "grad_cam":
         attend_batch = partial(_grad_cam, model, layer)
@@ -111,52 +112,64 @@ def _grad_cam(model: nn.Module, layer: str, pixel_values: Tensor, labels: Tensor
     with torch.set_grad_enabled(not closed), _captured(model, layer) as captured:
         logits = model(pixel_values)
     (activations,) = captured
-    maps = []
+    as_map, maps = families.as_map(model, layer), []
     for target in (labels, logits.argmax(dim=1)):
-        weights = _last_weights if closed else _gradient_weights
-        alpha = weights(model, activations, logits, target)
+        alpha = (
+            _last_weights(model, activations, target)
+            if closed
+            else _mean_gradients(as_map, activations, logits, target)
+        )
         # hundreds of terms of both signs nearly cancel: summed in double
-        maps.append(torch.einsum("nk,nkhw->nhw", alpha.double(), activations.detach().double()).relu())
+        maps.append(torch.einsum("nk,nkhw->nhw", alpha.double(), as_map(activations.detach()).double()).relu())
     return tuple(result.detach().float().cpu() for result in (logits, *maps))
 
 
 def _is_last_block(model: nn.Module, layer: str) -> bool:
     """Only average pooling and one linear layer follow: the gradient is a row of its weights."""
-    return type(model) is torchvision.models.ResNet and layer == "layer4" and isinstance(model.fc, nn.Linear)
+    network = networks.inner(model)
+    return type(network) is torchvision.models.ResNet and layer == "layer4" and isinstance(network.fc, nn.Linear)
 
 
 @contextmanager
 def _captured(model: nn.Module, layer: str) -> Iterator[list[Tensor]]:
     """The output of `layer` in the pass to come, cut loose from what precedes it: backward stops there."""
     captured: list[Tensor] = []
+    as_map = families.as_map(model, layer)
 
     def cut(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
-        if wrong := networks.no_map(output):
+        if wrong := networks.no_map(as_map(output)):
             raise ValueError(f"layer: must give channels of a map; got '{layer}', {wrong}")
         captured.append(output.detach().requires_grad_(torch.is_grad_enabled()))
         return captured[-1].clone()  # a following in-place ReLU must not change what was captured
 
-    handle = model.get_submodule(layer).register_forward_hook(cut)
+    # without gradients of weights, which nobody asks for, nothing before the layer is kept
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    handle = networks.inner(model).get_submodule(layer).register_forward_hook(cut)
     try:
+        for parameter in learned:
+            parameter.requires_grad_(False)
         yield captured
     finally:
+        for parameter in learned:
+            parameter.requires_grad_(True)
         handle.remove()
 
 
-def _last_weights(model: nn.Module, activations: Tensor, logits: Tensor, target: Tensor) -> Tensor:
-    return model.fc.weight[target].detach() / activations[0, 0].numel()
+def _last_weights(model: nn.Module, activations: Tensor, target: Tensor) -> Tensor:
+    return networks.inner(model).fc.weight[target].detach() / activations[0, 0].numel()
 
 
-def _gradient_weights(model: nn.Module, activations: Tensor, logits: Tensor, target: Tensor) -> Tensor:
+def _mean_gradients(as_map: Callable, activations: Tensor, logits: Tensor, target: Tensor) -> Tensor:
     score = logits.gather(1, target[:, None]).sum()
-    return torch.autograd.grad(score, activations, retain_graph=True)[0].mean(dim=(2, 3))
+    return as_map(torch.autograd.grad(score, activations, retain_graph=True)[0]).mean(dim=(2, 3))
 
 
 def _reference(model: nn.Module, layer: str, method: str, pixel_values: Tensor, labels: Tensor):
     """The same by pytorch_grad_cam, up to where it starts to scale the maps."""
     import pytorch_grad_cam
 
-    cam = getattr(pytorch_grad_cam, REFERENCE_METHODS[method])(model, [model.get_submodule(layer)])
+    layers, as_map = [networks.inner(model).get_submodule(layer)], families.as_map(model, layer)
+    cam = getattr(pytorch_grad_cam, REFERENCE_METHODS[method])(model, layers, reshape_transform=as_map)
     try:
         logits, true_maps = _reference_maps(cam, layer, pixel_values, labels)
         _, predicted_maps = _reference_maps(cam, layer, pixel_values, logits.argmax(dim=1))
@@ -192,7 +205,7 @@ def _check(model: nn.Module, pixel_values: Tensor, labels: Tensor, layer: str, m
     _check_lengths(pixel_values, labels=labels)
     if method not in METHODS:
         raise ValueError(f"method: must be one of {', '.join(METHODS)}, got '{method}'")
-    if layer not in dict(model.named_modules()):
+    if layer not in dict(networks.inner(model).named_modules()):
         raise ValueError(f"layer: must be a module of the classifier such as 'layer4', got '{layer}'")
 
 

@@ -1,4 +1,4 @@
-counts("map_saliency", lambda w: MEASURING.map_saliency())
+counts("map_saliency", lambda w: MEASURING.map_saliency(w.training_set))
 counts("compare_saliency", lambda w: MEASURING.compare_saliency())
 
 

@@ -1,6 +1,7 @@
 """Where classifiers look: one observation per map, the comparison with `real`, its sentences, its panels."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -44,13 +45,18 @@ def observations(runs: Sequence[Shard]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def comparison(observed: pd.DataFrame, reference: str = "real") -> pd.DataFrame:
+def comparison(observed: pd.DataFrame, compared_with: Mapping[str, str] | None = None) -> pd.DataFrame:
     """focus.compare for every target and metric: a row per training set, target, metric and stratum.
+
+    compared_with: training set -> the row that it is compared with (tables.references), else `real`: maps of another
+    classifier are of another layer.
 
     family_p: p of the difference among the metrics of the same maps (Holm); the verdict needs it.
     """
     rows = []
-    for target, maps in observed.groupby("target", sort=False):
+    known = {key: (compared_with or {}).get(key, "real") for key in observed.training_set.unique()}
+    for target, reference in itertools.product(observed.target.unique(), dict.fromkeys(known.values())):
+        maps = observed[(observed.target == target) & (observed.training_set.map(known) == reference)]
         correct = _per_image(maps, "correct")
         for metric in focus.METRICS:
             compared = focus.compare(metric, _per_image(maps, metric), correct, reference)
@@ -68,10 +74,10 @@ def answer(compared: pd.DataFrame) -> pd.DataFrame:
     return compared[chosen].drop(columns=["target", "stratum"]).reset_index(drop=True)
 
 
-def models(observed: pd.DataFrame) -> pd.DataFrame:
+def models(observed: pd.DataFrame, compared_with: Mapping[str, str] | None = None) -> pd.DataFrame:
     """What must be known of the maps themselves: accuracy on these images, share of empty maps, faithfulness.
 
-    tables.over_seeds of each, with the column `metric`.
+    tables.over_seeds of each, with the column `metric`; compared_with: as `comparison` takes it.
     """
     true, predicted = (observed[observed.target == target] for target in TARGETS)
     # on a subset, of which empty maps have none: images differ by seed, so a seed counts once
@@ -83,7 +89,9 @@ def models(observed: pd.DataFrame) -> pd.DataFrame:
         "faithfulness": (faithful, "faithfulness"),
     }
     measured = {metric: (rows, column) for metric, (rows, column) in measured.items() if rows[column].notna().any()}
-    frames = [tables.over_seeds(rows.astype({column: float}), column) for rows, column in measured.values()]
+    frames = [
+        tables.over_seeds(rows.astype({column: float}), column, (), compared_with) for rows, column in measured.values()
+    ]
     for metric, frame in zip(measured, frames, strict=True):
         frame.insert(1, "metric", metric)
     return pd.concat(frames, ignore_index=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from realgap.study import sources
+from realgap.study import recipes, sources
 
 TITLE = "Does more generated data help?"
 SETTINGS = {
@@ -20,7 +20,7 @@ SETTINGS = {
 def growing(config: Mapping[str, Any]) -> list[str]:
     """Training sets that can grow: those with several images generated for each real one."""
     several = {name for name, source in sources.used(config).items() if source.samples_per_image(2) > 1}
-    return [name for name in config["training_sets"] if several & set(sources.parts_of(name))]
+    return [name for name in recipes.of_own_classifier(config) if several & set(sources.parts_of(name))]
 
 
 def multiples(config: Mapping[str, Any]) -> list[int]:

@@ -32,13 +32,14 @@ rule train_scaling:
         runtime=minutes_for("train_scaling"),
     params:
         options=lambda w: options(json.loads(training_options(w)), multiple=int(w.multiple)),
+        begins_at=begins_at,
         code=provenance.code("scripts.scaling_train"),
         benchmark=f"{OUT}/benchmarks/train_scaling/{{training_set}}-{{multiple}}x-{{seed}}.tsv",
     message:
         "Train on {wildcards.training_set} with {wildcards.multiple} generated images per real one, seed {wildcards.seed}"
     shell:
         "python -m scripts.scaling_train --training-set {input.training_set:q} --test {input.test:q}"
-        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
+        " --weights {params.begins_at:q} --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule compare_scaling:

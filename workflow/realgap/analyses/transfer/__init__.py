@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from realgap.study import limits, sources
+from realgap.study import limits, recipes, sources
 
 TITLE = "Which layers lose what generated images lack?"
 SETTINGS = {
@@ -27,17 +27,18 @@ SETTINGS = {
 
 def pretrained(config: Mapping[str, Any]) -> list[str]:
     """Training sets without a real image: what is tuned is a classifier that has never seen one."""
-    return [name for name in config["training_sets"] if sources.REAL not in sources.parts_of(name)]
+    return [name for name in recipes.of_own_classifier(config) if sources.REAL not in sources.parts_of(name)]
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Stages are those of a ResNet, and something must have been trained without real images."""
-    architecture = config["classifier"]["architecture"]
-    if architecture not in limits.RESNETS:
-        raise ValueError(
-            "config: analyses: must leave out transfer unless the classifier is a ResNet of torchvision's; "
-            f"got {architecture!r}"
-        )
+    """Its stages are known, and something must have been trained without real images."""
+    own = recipes.classifier(config, sources.REAL)
+    if own["architecture"] not in limits.RESNETS:
+        from realgap.classifier import check as classifier_check  # torch
+
+        classifier_check.check_stages(own, config["dataset"]["image_size"])
+    if own["backbone_lr"] == 0:
+        raise ValueError("config: analyses: must leave out transfer where classifier.backbone_lr is 0; got transfer")
     if not pretrained(config):
         raise ValueError(
             "config: analyses: must leave out transfer where every training set has real images; "

@@ -13,7 +13,7 @@ def tuning_options(wildcards):
     """The classifier's settings on real images alone, and the cells of the heat map."""
     return options(
         config["compute"],
-        {**config["classifier"], "epochs": None, **config["transfer"]},
+        {**classifier_options(recipes.classifier(config, sources.REAL)), "epochs": None, **config["transfer"]},
         real_share=1.0,
         seed=int(wildcards.seed),
         pretrained=wildcards.pretrained,
@@ -44,13 +44,14 @@ rule tune_transfer:
         runtime=minutes_for("tune_transfer"),
     params:
         options=tuning_options,
+        begins_at=begins_at,
         code=provenance.code("scripts.transfer_tune"),
         benchmark=f"{OUT}/benchmarks/tune_transfer/{{pretrained}}-{{seed}}.tsv",
     message:
         "Tune the classifier of {wildcards.pretrained}, seed {wildcards.seed} on parts of the real images"
     shell:
         "python -m scripts.transfer_tune --classifier {input.classifier:q} --real {input.real:q} --test {input.test:q}"
-        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
+        " --weights {params.begins_at:q} --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule compare_transfer:
