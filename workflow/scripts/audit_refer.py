@@ -41,6 +41,7 @@ def main() -> None:
         "embeddings": several,
         "basis": several,
         "base_model": steps.BASE_MODEL,
+        "weights": train.WEIGHTS,
     }
     args, options = steps.parse(__doc__, Options, **files, templates={}, out={})
     parts, test = shards.read_all(args.real, "images"), shards.read(args.test, "images")
@@ -51,7 +52,7 @@ def main() -> None:
         data = training_sets.of_images(parts, ids[member], options.source)
     else:
         data = _sampled(args, options, ids[member], naming.carried(*(one.attributes for one in parts)))
-    model, _ = train.fit(data, settings)
+    model, _ = train.fit(data, settings, weights=args.weights)
     device = devices.pick(settings)
     dtype = devices.pick_dtype(settings.precision, device)
     seen = np.concatenate([images, test["images"]])

@@ -143,8 +143,7 @@ class Analyses:
 
     def refer_audit(self, row: str) -> Work:
         """The pipeline of a row on half of the real images, and what its classifier says of all."""
-        trained = self._with_tests(1, self.plan.train(row), self.plan.train(row).images)
-        trained = replace(trained, images=self.real + self.tested)
+        trained = replace(self.train_and_predict(row), images=self.real + self.tested)
         if row == sources.REAL:
             return trained
         drawn = self.plan.sample_shard(max(1, self.real // 2), sources.of(self.config)[row])

@@ -68,6 +68,7 @@ rule refer_audit:
         basis=lambda w, input: listed(public_embeddings(w.row) if w.row in RELEASED else []),
         code=provenance.code("scripts.audit_refer"),
         base_model=base_model,
+        begins_at=begins_at,
         templates=templates,
         weights=BASE_MODEL_FINGERPRINT,
         benchmark=f"{OUT}/benchmarks/refer_audit/{{row}}-{{run}}.tsv",
@@ -76,7 +77,8 @@ rule refer_audit:
     shell:
         "python -m scripts.audit_refer --real {params.real:q} --test {input.test:q} --embeddings {params.embeddings:q}"
         " --basis {params.basis:q} --base-model {params.base_model:q}/model_index.json --templates {params.templates:q}"
-        " --options {params.options:q} --out {output:q} --gpus {resources.gpu} --benchmark {params.benchmark:q} > {log:q} 2>&1"
+        " --weights {params.begins_at:q} --options {params.options:q} --out {output:q} --gpus {resources.gpu}"
+        " --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
 rule plant_audit:
