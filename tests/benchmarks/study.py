@@ -19,6 +19,7 @@ from realgap import devices, streams
 from realgap.analyses.fidelity import distances as fidelity
 from realgap.base_model import autoencoder, denoiser, prompting, schedules
 from realgap.classifier import networks, training
+from realgap.cost import sizes
 from realgap.data import catalog, loaders, splits
 from realgap.diffusion import conditioning, inversion, sampling
 from realgap.features import extractors
@@ -303,4 +304,4 @@ def _config(study: str | None = None) -> dict[str, Any]:
     merged = yaml.safe_load((checkout.ROOT / "config.yaml").read_text())
     if study:
         update_config(merged, yaml.safe_load((checkout.ROOT / f"resources/studies/{study}.yaml").read_text()))
-    return merged
+    return sizes.settled(merged)
