@@ -21,6 +21,13 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/fetching.smk"
 include: "workflow/rules/inversion.smk"
+
+
+if AMORTISED:
+
+    include: "workflow/rules/amortised.smk"
+
+
 include: "workflow/rules/sampling.smk"
 include: "workflow/rules/released.smk"
 include: "workflow/rules/privacy.smk"

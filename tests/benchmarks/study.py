@@ -19,11 +19,12 @@ from realgap import devices, streams
 from realgap.analyses.fidelity import distances as fidelity
 from realgap.base_model import autoencoder, denoiser, prompting, schedules
 from realgap.classifier import networks, training
+from realgap.cost import sizes
 from realgap.data import catalog, loaders, splits
 from realgap.diffusion import conditioning, inversion, sampling
 from realgap.features import extractors
 from realgap.pretraining import captions
-from realgap.study import config
+from realgap.study import counts
 from tests import checkout, given
 from tests.benchmarks.subjects import digits
 
@@ -119,7 +120,7 @@ class Study:
         if name == "prompt":
             return self.prompts[images["labels"]]
         if name == "looks":
-            names = config.classes(self.config)
+            names = list(counts.per_class(self.config))
             own = zip(images["images"], images["labels"], strict=True)
             return self._embed([captions.looks(image[None], names[label])[0] for image, label in own])
         if name == "class mean":
@@ -243,13 +244,13 @@ class Study:
 
     @property
     def labels(self) -> range:
-        return range(len(config.classes(self.config)))
+        return range(len(counts.per_class(self.config)))
 
     @cached_property
     def prompts(self) -> np.ndarray:
         """The first tokens of each class's prompt, (classes, tokens, width)."""
         templates = checkout.ROOT / self.config["prompts"]["templates"]
-        texts = [prompting.of_class(str(templates), name)[0] for name in config.classes(self.config)]
+        texts = [prompting.of_class(str(templates), name)[0] for name in counts.per_class(self.config)]
         return self._embed(texts)
 
     def _embed(self, texts: Sequence[str]) -> np.ndarray:
@@ -303,4 +304,4 @@ def _config(study: str | None = None) -> dict[str, Any]:
     merged = yaml.safe_load((checkout.ROOT / "config.yaml").read_text())
     if study:
         update_config(merged, yaml.safe_load((checkout.ROOT / f"resources/studies/{study}.yaml").read_text()))
-    return merged
+    return sizes.settled(merged)

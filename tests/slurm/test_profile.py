@@ -70,22 +70,21 @@ def test_nor_does_it_for_images_of_ones_own(tmp_path):
     assert not imported(folder) & (HEAVY - {"h5py"})  # they lie in an HDF5 file
 
 
+def listed(folder, **changes):
+    """The rules of a study."""
+    command = [sys.executable, "-m", "snakemake", "--list-rules", "--configfile", checkout.changed(folder, **changes)]
+    given = {"cwd": folder, "env": checkout.environment(), "capture_output": True, "text": True}
+    return set(subprocess.run(command, **given).stdout.split())
+
+
 def test_every_rule_of_the_profile_exists(folder):
     profile = yaml.safe_load((folder / "slurm/config.yaml").read_text())
     many = {"kind": "prompts", "samples_per_image": 8}
     kept = {"kind": "selection", "of": "many"}
     rows = [*yaml.safe_load((folder / "config.yaml").read_text())["training_sets"], "real+kept"]
     changes = {"sources": {"many": many, "kept": kept}, "training_sets": rows}
-    study = checkout.changed(folder, analyses=list(analyses.ORDER), **changes)
-    rules = set(
-        subprocess.run(
-            [sys.executable, "-m", "snakemake", "--list-rules", "--configfile", study],
-            cwd=folder,
-            env=checkout.environment(),
-            capture_output=True,
-            text=True,
-        ).stdout.split()
-    )
+    amortised = {"inversion": {"amortise": 0.5}, "analyses": []}
+    rules = listed(folder, analyses=list(analyses.ORDER), **changes) | listed(folder, **amortised)
     assert {*profile["set-resources"], *profile["groups"]} <= rules
     assert set(profile["group-components"]) == set(profile["groups"].values())
 

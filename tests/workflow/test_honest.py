@@ -14,6 +14,7 @@ STUDIES = sorted((ROOT / "resources/studies").glob("*.yaml"))
 # rules whose outputs are images, embeddings, scores or the table's classifiers: test images must not reach them.
 # (Those of some analyses train and test in one step.)
 MAKES = {"extract_shard", "encode_shard", "invert_shard", "invert_class", "sample_shard", "reconstruct_shard"}
+MAKES |= {"fit_encoder", "invert_rest"}
 MAKES |= {
     "import_shard",
     "render_shard",
@@ -67,16 +68,32 @@ def test_no_shipped_study_makes_images_or_classifiers_of_what_is_made_of_test_im
     assert not after_test & MAKES
 
 
+# an encoder, and images that start from what it predicts
+AMORTISED = {
+    "study": "amortised",
+    "inversion": {"amortise": 0.3},
+    "training_sets": ["real", "diffusion_inversion"],
+    "analyses": [],
+}
+
+
 @pytest.fixture
 def copy(tmp_path):
     folder = checkout.copy(tmp_path / "checkout")
     (folder / "chosen.yaml").write_text(yaml.safe_dump(SELECTION))
+    (folder / "amortised.yaml").write_text(yaml.safe_dump(AMORTISED))
     return folder
 
 
 def test_nor_does_a_study_that_selects(copy):
     rules, after_test = reached(copy, "chosen.yaml")
     assert {"train_judge", "score_shard", "select_shard", "judge_draw", "select_draw"} <= rules
+    assert not after_test & MAKES
+
+
+def test_nor_does_a_study_that_amortises_its_inversion(copy):
+    rules, after_test = reached(copy, "amortised.yaml")
+    assert {"invert_shard", "fit_encoder", "invert_rest"} <= rules
     assert not after_test & MAKES
 
 

@@ -65,6 +65,18 @@ def test_changing_the_inversions_learning_rate_spares_the_prompts_samples(study)
     assert not any("stable_diffusion-" in item for rule, item in plan if rule == "sample_shard")
 
 
+def test_amortising_fits_an_encoder_inverts_the_rest_and_spares_the_prompts_samples(study):
+    plan = checkout.plan(study, checkout.changed(study, inversion={"amortise": 0.5, "amortised_steps": 2}))
+    # of two shards of two images the first one holds the first share
+    inverted = {"invert_shard": 2, "fit_encoder": 1, "invert_rest": 4}
+    assert checkout.rules(plan) == {**inverted, "sample_shard": 4, **AFTER_EMBEDDINGS}
+    assert not any("stable_diffusion-" in item for rule, item in plan if rule == "sample_shard")
+
+
+def test_the_steps_of_the_rest_are_none_of_a_study_that_amortises_nothing(study):
+    assert after(study, inversion={"amortised_steps": 3}).keys() == {"account", "report"}
+
+
 def test_changing_a_control_of_geometry_measures_real_images_again(study):
     plan = checkout.plan(study, checkout.changed(study, geometry={"controls": {"resample": 0.25}}))
     assert checkout.rules(plan) == {"measure_geometry": 1, "judge_geometry": 1, "account": 1, "report": 1}
@@ -206,6 +218,7 @@ def test_what_no_step_of_the_study_reaches_runs_nothing(study):
         "pretraining/captions.py": ('    "purple": (', '    "violet": (130, 60, 200),\n    "purple": ('),
         "data/loaders.py": ('    "hdf5": hdf5,', '    "hdf5": hdf5,\n    "mnist": hdf5,'),
         "diffusion/inversion.py": ("PARTS = 50", "# a remark\nPARTS = 50"),
+        "diffusion/encoder.py": ("CLASS_WEIGHT = 10.0", "CLASS_WEIGHT = 1.0"),
         "pretraining/typeset.py": ("FONTS =", "_NEW = True\nFONTS ="),
     }
     with ExitStack() as stack:

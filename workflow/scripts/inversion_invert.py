@@ -1,6 +1,7 @@
 """Invert a shard of real images: one conditioning embedding per image, found by gradient descent."""
 
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,30 +24,52 @@ class Options(inversion.Settings, devices.Compute):
     start_scale: float
     max_failed_share: float
     seed: int
+    first: int | None = None  # so many images of the shard, from its first one on; None: all
 
 
 def main() -> None:
     args, options = steps.parse(
         __doc__, Options, images={}, moments={}, base_model=steps.BASE_MODEL, templates={}, out={}
     )
-    device = devices.pick(options)
     moments = shards.read(args.moments, "moments")
+    chosen = {name: array[: options.first] for name, array in moments.arrays.items()}
+    made = {"step": "invert", "options": _said(options), "inputs": {"moments": moments.attributes["checksum"]}}
+    made |= naming.carried(moments.attributes)
+    checkpoint = checkpoints.Checkpoint(args.out, made)
+
+    def start(unet: Any, device: torch.device) -> np.ndarray:
+        return STARTS[options.start](args, options, chosen["image_ids"], unet, device)
+
+    arrays, failed = invert(args, options, chosen, start, checkpoint)
+    made |= {"failed": failed, "versions": provenance.versions("torch", "diffusers")}
+    shards.write(args.out, "embeddings", arrays, made)
+    checkpoint.remove()
+
+
+def invert(
+    args: Any,
+    options: Any,
+    moments: Mapping[str, np.ndarray],
+    start: Callable[[Any, torch.device], np.ndarray],
+    checkpoint: checkpoints.Checkpoint,
+) -> tuple[dict[str, np.ndarray], list[int]]:
+    """What a shard of embeddings holds of these images, and the ids of those that failed and are left out.
+
+    options: of this step or of another that inverts; start: from the UNet and its device to where embeddings begin.
+    """
+    device = devices.pick(options)
     unet = denoiser.load(args.base_model, device, devices.pick_dtype(options.precision, device))
     devices.arrange(unet, options, device)
     alphas_cumprod, prediction_type = schedules.noise(args.base_model)
-    made = {"step": "invert", "options": asdict(options), "inputs": {"moments": moments.attributes["checksum"]}}
-    made |= naming.carried(moments.attributes)
-
-    checkpoint = checkpoints.Checkpoint(args.out, made)
     state = checkpoint.load(inversion.State)
     if state is None:
-        start = STARTS[options.start](args, options, moments["image_ids"], unet, device)
-        state = inversion.begin(start, options.steps_per_image, options.stops_early)
+        state = inversion.begin(start(unet, device), options.steps_per_image, options.stops_early)
+    image_ids = moments["image_ids"]
     run = inversion.invert(
         state,
         moments["mean"],
         moments["std"],
-        moments["image_ids"],
+        image_ids,
         denoiser.predictor(unet),
         alphas_cumprod,
         options,
@@ -55,13 +78,13 @@ def main() -> None:
         seed=options.seed,
         device=device,
     )
-    batches = -(-len(moments) // options.batch_size)
+    batches = -(-len(image_ids) // options.batch_size)
     for current in steps.progress(run, state.losses.shape[1] * batches, "inverting"):
         checkpoint.offer(lambda: state)
         if current.failed.mean() > options.max_failed_share:
             checkpoint.remove()
-            raise ValueError(_failure(args.moments, moments["image_ids"], state.failed, options.max_failed_share))
-    kept, failed = ~state.failed, moments["image_ids"][state.failed].tolist()
+            raise ValueError(_failure(args.moments, image_ids, state.failed, options.max_failed_share))
+    kept, failed = ~state.failed, image_ids[state.failed].tolist()
     for image_id in failed:
         print(f"warning: image {image_id} of {args.moments} failed: NaN or infinity arose; left out", file=sys.stderr)
     arrays = {
@@ -69,11 +92,15 @@ def main() -> None:
         "losses": state.losses[kept],
         "visits": state.visits(options.steps_per_image)[kept],
         "labels": moments["labels"][kept],
-        "image_ids": moments["image_ids"][kept],
+        "image_ids": image_ids[kept],
     }
-    made |= {"failed": failed, "versions": provenance.versions("torch", "diffusers")}
-    shards.write(args.out, "embeddings", arrays, made)
-    checkpoint.remove()
+    return arrays, failed
+
+
+def _said(options: Options) -> dict[str, Any]:
+    """Options as the file says them: of all images of a shard it says nothing of its first ones."""
+    said = asdict(options)
+    return said if options.first is not None else {key: value for key, value in said.items() if key != "first"}
 
 
 def _failure(path: str, image_ids: np.ndarray, failed: np.ndarray, share: float) -> str:
@@ -91,9 +118,10 @@ def _random(args: Any, options: Options, image_ids: np.ndarray, unet: Any, devic
 
 def _looks(args: Any, options: Options, image_ids: np.ndarray, unet: Any, device: torch.device) -> np.ndarray:
     real = shards.read(args.images, "images")
-    if real["image_ids"].tolist() != image_ids.tolist():
+    if real["image_ids"][: options.first].tolist() != image_ids.tolist():
         raise ValueError(f"{args.moments}: must be of the images of {args.images}, in their order")
-    return _embedded(args, options, captions.looks(real["images"], options.class_name), len(image_ids), device)
+    looks = captions.looks(real["images"][: options.first], options.class_name)
+    return _embedded(args, options, looks, len(image_ids), device)
 
 
 def _prompt(args: Any, options: Options, image_ids: np.ndarray, unet: Any, device: torch.device) -> np.ndarray:

@@ -5,7 +5,7 @@ need and `snakemake plan` can print the plan before anything is started.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from realgap.study.sources import Source
 # parameters of the UNet and the VAE, for models that are not there yet
 _PARAMETERS = {"stable-diffusion-1": 859_520_964 + 83_653_863, "stable-diffusion-2": 865_910_724 + 83_653_863}
 _FEATURES = {"resnet18": 512, "resnet34": 512, "resnet20": 64}
+_CORE_FLOPS = 5e9  # a second, of one core in double precision
+_PENALTIES = 15  # that the encoder of an amortised inversion tries
 _INTERPRETER_MB = 2000  # Python with torch and diffusers
 
 
@@ -80,14 +82,27 @@ class Plan:
         disk = 2 * images * self.latents_bytes
         return self._of_model(images, images * self.encoder, disk, sizes.VAE_BYTES * self.encoder, self.vae_batch)
 
-    def invert_shard(self, images: int) -> Work:
-        """Embeddings of some real images; with early stopping this is the most that can be."""
+    def invert_shard(self, images: int, steps: int | None = None) -> Work:
+        """Embeddings of some real images, by so many steps; with early stopping this is the most that can be."""
         inversion = self.config["inversion"]
-        width = self.unet["cross_attention_dim"]
+        steps = inversion["steps_per_image"] if steps is None else steps
         visit = self.denoise + self.denoise_backward
-        disk = images * inversion["num_tokens"] * width * 4
         saved, batch = sizes.SAVED_BYTES * self.denoise, inversion["batch_size"]
-        return self._of_model(images, images * inversion["steps_per_image"] * visit, disk, saved, batch)
+        return self._of_model(images, images * steps * visit, self._embeddings_bytes(images), saved, batch)
+
+    def fit_encoder(self, images: int) -> Work:
+        """The encoder of an amortised inversion: a singular value decomposition, and products for each penalty."""
+        features = self.latents_bytes // 4 + self.classes + 1
+        found = self.config["inversion"]["num_tokens"] * self.unet["cross_attention_dim"]
+        rank = min(images, features)
+        products = 20 * images * features * rank + 2 * (_PENALTIES + 2) * images * rank * found
+        held = 8 * (3 * images * features + 3 * images * found + features * found)
+        return Work(images, disk_bytes=4 * features * found, memory_bytes=held, host_s=products / _CORE_FLOPS)
+
+    def invert_rest(self, images: int, first: int) -> Work:
+        """Embeddings of the images of a shard that were not inverted first: few steps from an encoder's predictions."""
+        inverted = self.invert_shard(images - first, self.config["inversion"]["amortised_steps"])
+        return replace(inverted, images=images - first, disk_bytes=self._embeddings_bytes(images))
 
     def invert_class(self, images: int) -> Work:
         """One embedding for all real images of a class."""
@@ -182,6 +197,9 @@ class Plan:
         forward, backward = flops.unet(self.unet, side, self.config["inversion"]["num_tokens"])
         latents_bytes = 4 * vae["latent_channels"] * side * side
         return latents_bytes, forward, backward, flops.vae_encoder(vae, resolution), flops.vae_decoder(vae, resolution)
+
+    def _embeddings_bytes(self, images: int) -> int:
+        return images * self.config["inversion"]["num_tokens"] * self.unet["cross_attention_dim"] * 4
 
     def rated(self, work: float, trained: bool = False) -> dict[str, float]:
         """FLOPs as Work has them, at the rate of the study's precision."""

@@ -1,0 +1,118 @@
+"""Amortised inversion on the digits study, at its cost in steps: `python -m tests.benchmarks.amortised`.
+
+A hundred images stand for those of a study that are not inverted first, ninety more of each class for the others. An
+image costs the steps of all that precedes it too, as in a study of so many images of each class (--of). The reference
+is the default without an encoder. An arm that is finished is kept (--out) and not run again.
+
+"fitted" is the workflow's encoder: a ridge regression to the embeddings of the first images. "taught" is a network that
+takes gradient steps on the loss of inversion itself, each image in turn. It is not part of the workflow.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from realgap.report import text_tables
+from realgap.statistics import mean_interval, paired_difference
+from tests.benchmarks import arms
+
+SEEDS = 10
+SAMPLES = 3  # of an image
+THERE = 100  # images of each class
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Where images start, and how they are inverted from there."""
+
+    name: str
+    steps: int
+    lr: float = 0.1
+    first: int = 0  # images of each class to which a ridge regression is fitted
+    first_steps: int = 0
+    first_lr: float = 0.2
+    taught: int = 0  # gradient steps for each image that a network takes
+    hidden: int = 0  # its width; 0: a linear one
+    published: bool = False  # from a random start, at a constant rate and uniform timesteps
+
+    def cost(self, of: int) -> float:
+        """Steps an image, where each class has `of` images."""
+        return self.taught + (self.first * self.first_steps + (of - self.first) * self.steps) / of
+
+
+REFERENCE = "all images, 320 steps"
+ARMS = [
+    Arm("published, 3,000 steps", 3_000, 0.03, published=True),
+    Arm(REFERENCE, 320, 0.2),
+    Arm("taught 14 steps, no more", 0, taught=14, hidden=512),
+    Arm("taught 14 steps; 16 more", 16, taught=14, hidden=512),
+    Arm("fitted to 10 of 320 steps at 0.1; 16 more", 16, first=10, first_steps=320, first_lr=0.1),
+    Arm("no encoder, 30 steps", 30, 0.2),
+    Arm("taught 28 steps, no more", 0, taught=28, hidden=512),
+    Arm("fitted to 10 of 320 steps at 0.1, no more", 0, first=10, first_steps=320, first_lr=0.1),
+    Arm("fitted to 10 of 320 steps at 0.2; 16 more", 16, first=10, first_steps=320),
+    Arm("taught 14 steps, linear; 16 more", 16, taught=14),
+]
+
+
+def main() -> None:
+    parser = arms.parser(__doc__, "results/amortised", per_class=10, classifier="small")
+    parser.add_argument("--of", type=int, default=100, help="images of each class, for the cost (default: %(default)s)")
+    args = parser.parse_args()
+    out = args.out / f"{args.classifier}-{args.per_class}"
+    if not args.table:
+        run([arm for arm in ARMS if not args.arms or arm.name in args.arms], out, args.per_class, args.classifier)
+    print(table(out, args.of))
+
+
+def run(chosen: list[Arm], out: Path, per_class: int, classifier: str) -> None:
+    """Every arm that is not finished yet; the modules imported here take seconds that --table does not need."""
+    from tests.benchmarks import encoders
+
+    digits = encoders.of_digits(per_class, THERE, classifier)
+    for arm in chosen:
+        path = _path(out, arm)
+        if path.exists():
+            continue
+        begun = time.process_time()
+        found = encoders.invert(digits, digits.images, encoders.start(digits, arm), arm)
+        generated = digits.generate(found, samples_per_image=SAMPLES)
+        kept = {
+            "losses": digits.fixed_loss(found, digits.images),
+            "accuracies": digits.accuracies([generated], range(SEEDS)),
+            **digits.distances(generated["images"]),
+        }
+        arms.keep(path, kept)
+        said = f"loss {kept['losses'].mean():.4f}, {kept['accuracies'].mean():.1f} %"
+        print(f"{arm.name}: {said}, {time.process_time() - begun:.0f} CPU s", flush=True)
+
+
+def table(out: Path, of: int) -> str:
+    """Markdown, a row for each finished arm; differences to the reference, paired by image and by seed."""
+    header = ["setting", "steps an image", "loss on the fixed set", "difference, % of it", "accuracy, %"]
+    header += ["difference, points", "covered, %"]
+    done = {arm: np.load(_path(out, arm)) for arm in ARMS if _path(out, arm).exists()}
+    reference = next((found for arm, found in done.items() if arm.name == REFERENCE), None)
+    rows = []
+    for arm, found in sorted(done.items(), key=lambda one: -one[0].cost(of)):
+        loss = accuracy = "–"
+        if reference is not None and arm.name != REFERENCE:
+            scale = 100 / reference["losses"].mean()
+            loss = arms.spread(paired_difference(found["losses"], reference["losses"]), 0, "+", scale)
+            accuracy = arms.spread(paired_difference(found["accuracies"], reference["accuracies"]), 1, "+")
+        row = [arm.name, f"{arm.cost(of):,.0f}", f"{found['losses'].mean():.4f}", loss]
+        rows.append(
+            [*row, arms.spread(mean_interval(found["accuracies"])), accuracy, f"{float(found['coverage']):.0f}"]
+        )
+    return text_tables.markdown(header, rows)
+
+
+def _path(out: Path, arm: Arm) -> Path:
+    name = "-".join(str(value) for key, value in vars(arm).items() if key != "name")
+    return out / f"{name}.npz"
+
+
+if __name__ == "__main__":
+    main()
