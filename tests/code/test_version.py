@@ -78,7 +78,7 @@ HARMLESS = {
     "a source": ('DEFECTS = ("bent_lines", "second_light", "broken_camera"', ', "no_shadow"'),
     "a colour": ('"purple": (110, 75, 130),', '"violet": (130, 60, 200),'),
     "a package in the job log": ('PACKAGES = ("diffusers", "numpy"', ', "scipy"'),
-    "a column of the job log": ('    host: str\n', '    rack: str\n'),
+    "a column of the job log": ('    host: str\n    processor: str\n', '    rack: str\n'),
     "a word of the job log": ('MARK = "realgap job: "', ' + "done "'),
     "a column of the benchmarks": ('"cpu_time": f"{cpu_s:.2f}",', '"threads": "1",'),
     "a word of a progress bar": ('state.losses.shape[1] * batches, "inverting', ' embeddings'),

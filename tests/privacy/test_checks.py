@@ -38,6 +38,10 @@ WRONG = [
     ({"inversion": {"start": "random"}}, "inversion.start: must be prompt for a source of kind dp_inversion, which is"),
     ({"inversion": {"start": "looks"}}, "inversion.start: must be prompt"),
     ({"inversion": {"early_stopping_patience": 3}}, "inversion.early_stopping_patience: must be null for a source of"),
+    (
+        {"inversion": {"amortise": 0.1}},
+        "inversion.amortise: must be null for a source of kind dp_inversion, for an enc",
+    ),
     ({"dataset": {"images_per_class": dict.fromkeys(DEFAULT["dataset"]["classes"], 10)}}, "must be a number for a"),
     ({"privacy": {"epsilon": None}}, "privacy.epsilon: must be the budget of the data set, for private is released of"),
     ({"privacy": {"delta": 0.009}, "dataset": {"images_per_class": 12}}, "privacy.delta: must be below 1 / 120, the i"),
