@@ -49,8 +49,8 @@ def budget(config: Mapping[str, Any], n_real: int, n_classes: int) -> list[str]:
     """
     usual = config["classifier"]
     said = [
-        f"Every row trains the same {usual['architecture']} {_begun(usual)}{_length(usual)}, to tell {n_classes} classes "
-        f"apart. {_augmented(usual)} The real images are {n_real:,}, {n_real / n_classes:.4g} of each class.",
+        f"Every row trains the same {usual['architecture']} {_begun(usual)}{_length(usual)}, to tell {n_classes} "
+        f"classes apart. {_augmented(usual)} The real images are {n_real:,}, {n_real / n_classes:.4g} of each class.",
     ]
     used = {recipe: name for name in config["training_sets"] if (recipe := recipes.recipe(name))}
     for recipe, row in used.items():
