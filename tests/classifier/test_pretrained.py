@@ -235,6 +235,16 @@ def test_what_is_dropped_at_random_is_the_same_after_a_stop(rate):
     torch.testing.assert_close(again.state_dict(), whole.state_dict(), rtol=0, atol=0)
 
 
+def test_a_weight_that_the_network_does_not_use_stops_no_checkpoint():
+    model, states = networks.begin("resnet20", 3, 8, "auto", None, 0), []
+    model.unused = nn.Parameter(torch.ones(2))
+    list(given.train(model, [easy()], [1.0], **SETTINGS, offer=lambda state: states.append(state())))
+    going_on = networks.begin("resnet20", 3, 8, "auto", None, 0)
+    going_on.unused = nn.Parameter(torch.ones(2))
+    list(given.train(going_on, [easy()], [1.0], **SETTINGS, state=states[0]))
+    torch.testing.assert_close(going_on.state_dict(), model.state_dict(), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("architecture", ["convnext_tiny", "resnet18"])
 def test_what_a_network_begins_at_follows_the_seed_alone(architecture):
     first, again, other = (

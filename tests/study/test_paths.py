@@ -17,6 +17,7 @@ ODD = ["~/a", "~", "@a", "-a", "{a}", "a{", "a}b", "a\tb", "a\n", "\x1b[2Ja", "a
 # keys of any text, by what they hold instead of a path
 TEXTS = {"dataset.groups": "a path where it ends in .csv", "prompts.words.*": "words"}
 TEXTS |= {"privacy.base_model_saw.*": "names of data sets", "privacy.release.*": "rows of training_sets"}
+TEXTS |= {"classifiers.*": "names of recipes"}
 
 
 def with_path(key, path):

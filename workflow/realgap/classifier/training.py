@@ -170,7 +170,8 @@ def _augmented(
 
 
 def _state(model: nn.Module, optimiser: torch.optim.Optimizer, losses: Sequence[torch.Tensor]) -> State:
-    momenta = [optimiser.state[parameter]["momentum_buffer"] for parameter in _parameters(optimiser)]
+    # a weight that the network does not use has none
+    momenta = [optimiser.state[own].get("momentum_buffer", torch.zeros_like(own)) for own in _parameters(optimiser)]
     return State(*(_flat(tensors) for tensors in (losses, model.state_dict().values(), momenta)))
 
 

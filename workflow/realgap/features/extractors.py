@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from realgap.base_model import families
-from realgap.classifier import training
+from realgap.classifier import networks, training
 from realgap.store import files
 
 
@@ -24,7 +24,7 @@ def penultimate(
 
     images: uint8 (n, h, w, 3). Features of two classifiers don't compare: use one for all training sets.
     """
-    last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+    last = networks.inner(model).get_submodule(networks.head(model))
     batches: list[Tensor] = []
     handle = last.register_forward_pre_hook(lambda _module, inputs: batches.append(inputs[0].float().cpu()))
     try:

@@ -49,8 +49,8 @@ def budget(config: Mapping[str, Any], n_real: int, n_classes: int) -> list[str]:
     """
     usual = config["classifier"]
     said = [
-        f"Every row trains the same {usual['architecture']} {_length(usual)}, to tell {n_classes} classes apart. "
-        f"{_augmented(usual)} The real images are {n_real:,}, {n_real / n_classes:.4g} of each class.",
+        f"Every row trains the same {usual['architecture']} {_begun(usual)}{_length(usual)}, to tell {n_classes} "
+        f"classes apart. {_augmented(usual)} The real images are {n_real:,}, {n_real / n_classes:.4g} of each class.",
     ]
     used = {recipe: name for name in config["training_sets"] if (recipe := recipes.recipe(name))}
     for recipe, row in used.items():
@@ -58,6 +58,10 @@ def budget(config: Mapping[str, Any], n_real: int, n_classes: int) -> list[str]:
         if recipes.real_of(config, row) != recipes.REAL:
             said[-1] += f" They are compared with real ({recipe.replace('_', ' ')})."
     return said
+
+
+def _begun(settings: Mapping[str, Any]) -> str:
+    return f"from the weights {settings['weights']} on " if settings["weights"] else ""
 
 
 def _length(settings: Mapping[str, Any]) -> str:
