@@ -3,6 +3,7 @@
 Imported only for networks that are not known to do: it takes seconds, because torch does.
 """
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def check_stages(settings: Mapping[str, Any], image_size: int) -> None:
 def without_memory(architecture: str, *built: Any) -> nn.Module:
     """networks.build on torch's device without memory."""
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), warnings.catch_warnings(action="ignore"):  # GoogLeNet's, of how it draws weights
             return networks.build(architecture, *built)
     except NotImplementedError:  # a RegNet computes its widths with tensors, and reads them
         return networks.build(architecture, *built).to("meta")
