@@ -46,10 +46,10 @@ REFERENCE = "all images, 320 steps"
 ARMS = [
     Arm("published, 3,000 steps", 3_000, 0.03, published=True),
     Arm(REFERENCE, 320, 0.2),
-    Arm("taught 14 steps, no more", 0, taught=14, hidden=512),
     Arm("taught 14 steps; 16 more", 16, taught=14, hidden=512),
     Arm("fitted to 10 of 320 steps at 0.1; 16 more", 16, first=10, first_steps=320, first_lr=0.1),
     Arm("no encoder, 30 steps", 30, 0.2),
+    Arm("taught 14 steps, no more", 0, taught=14, hidden=512),
     Arm("taught 28 steps, no more", 0, taught=28, hidden=512),
     Arm("fitted to 10 of 320 steps at 0.1, no more", 0, first=10, first_steps=320, first_lr=0.1),
     Arm("fitted to 10 of 320 steps at 0.2; 16 more", 16, first=10, first_steps=320),

@@ -10,7 +10,7 @@ import torch
 from realgap.cost.plan import ARCHITECTURES
 from realgap.data.images import resampled
 from tests import checkout
-from tests.benchmarks import harness, photographs, report, visits
+from tests.benchmarks import amortised, harness, photographs, report, visits
 from tests.benchmarks.study import warped
 
 PUBLISHED = checkout.ROOT / "results/published/benchmarks"
@@ -166,6 +166,14 @@ def test_the_ablation_pairs_images_and_seeds(tmp_path):
     assert len(lines) == 4
     assert "| 3,000 | 100 | 0.2000 | – | 92.0 (87.0 to 97.0) | – |" in lines[2]
     assert "| 300 | 100 | 0.2100 | +5.00 (+5.00 to +5.00) | 91.0 (86.0 to 96.0) | -1.0 (-1.0 to -1.0) |" in lines[3]
+
+
+def test_an_amortised_arm_costs_the_steps_of_all_that_precedes_it(tmp_path):
+    assert amortised.Arm("fitted", 16, first=10, first_steps=320).cost(100) == pytest.approx(0.1 * 320 + 0.9 * 16)
+    assert amortised.Arm("fitted", 16, first=10, first_steps=320).cost(500) == pytest.approx(0.02 * 320 + 0.98 * 16)
+    assert amortised.Arm("taught", 16, taught=14, hidden=512).cost(100) == 30
+    paths = [amortised._path(tmp_path, arm) for arm in amortised.ARMS]
+    assert len(set(paths)) == len(paths)
 
 
 def test_every_stage_has_a_module():

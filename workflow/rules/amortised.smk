@@ -30,12 +30,6 @@ rule fit_encoder:
         " --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
-def inverted_before(wildcards):
-    """The embeddings of those of a shard's images that were inverted first, where there are such."""
-    there = inverted_first(wildcards) > 0
-    return [f"{OUT}/{INVERTED}/{wildcards.class_name}/{wildcards.shard}.h5"] if there else []
-
-
 rule invert_rest:
     input:
         moments=f"{OUT}/moments/{{class_name}}/{{shard}}.h5",

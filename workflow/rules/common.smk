@@ -262,6 +262,12 @@ def first_shards(pattern):
     ]
 
 
+def inverted_before(wildcards):
+    """The embeddings of those of a shard's images that were inverted first, where there are such."""
+    there = inverted_first(wildcards) > 0
+    return [f"{OUT}/{INVERTED}/{wildcards.class_name}/{wildcards.shard}.h5"] if there else []
+
+
 def class_files(pattern, class_names=CLASSES, **wildcards):
     """A file per class; the pattern has {class_name}."""
     return expand(pattern, class_name=[FOLDERS[name] for name in class_names], **wildcards)

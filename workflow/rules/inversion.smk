@@ -64,9 +64,7 @@ rule invert_shard:
             **({"first": inverted_first(w)} if inverted_first(w) < images_of(w) else {}),
         ),
         computing=computing,
-        code=provenance.code(
-            "scripts.inversion_invert", {"scripts.inversion_invert.STARTS": INVERSION["start"]}
-        ),
+        code=provenance.code("scripts.inversion_invert", {"scripts.inversion_invert.STARTS": INVERSION["start"]}),
         benchmark=f"{OUT}/benchmarks/invert_shard/{{class_name}}-{{shard}}.tsv",
         base_model=base_model,
         templates=templates,
