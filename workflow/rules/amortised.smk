@@ -1,71 +1,86 @@
-# Of an amortised inversion (inversion.amortise): the encoder, fitted to the embeddings of the first images, and the others.
+# Of an amortised inversion (inversion.encoder_steps): the encoder, taught on all real images, and what it predicts. These
+# rules make what invert_shard makes of other studies.
 
 
-counts("fit_encoder", lambda w: PLAN.fit_encoder(sum(FIRST.values())))
-counts("invert_rest", lambda w: PLAN.invert_rest(images_of(w), inverted_first(w)))
+ruleorder: predict_shard > invert_shard
 
 
-rule fit_encoder:
+counts("teach_encoder", lambda w: PLAN.teach_encoder())
+counts("predict_shard", lambda w: PLAN.predict_shard(images_of(w)))
+
+
+rule teach_encoder:
     input:
-        moments=first_shards(f"{OUT}/moments/{{class_name}}/{{shard}}.h5"),
-        embeddings=first_shards(f"{OUT}/{INVERTED}/{{class_name}}/{{shard}}.h5"),
+        moments=class_shards(f"{OUT}/moments/{{class_name}}/{{shard}}.h5", CLASSES),
     output:
         f"{OUT}/encoder.h5",
     log:
-        f"{OUT}/logs/fit_encoder.log",
+        f"{OUT}/logs/teach_encoder.log",
     conda:
         "../../envs/realgap.yaml"
     resources:
-        mem_mb=memory_for("fit_encoder"),
-        runtime=minutes_for("fit_encoder"),
+        gpu=GPU,
+        mem_mb=memory_for("teach_encoder", GPU),
+        runtime=minutes_for("teach_encoder"),
+        disk_mb=disk_for("teach_encoder"),
     params:
+        options=options(
+            config["compute"],
+            words={name: config["prompts"]["words"].get(name, name) for name in CLASSES},
+            num_tokens=config["inversion"]["num_tokens"],
+            rounds=config["inversion"]["encoder_steps"],
+            batch_size=config["inversion"]["batch_size"],
+            seed=config["seed"],
+        ),
         moments=lambda w, input: listed(input.moments),
-        embeddings=lambda w, input: listed(input.embeddings),
-        code=provenance.code("scripts.inversion_fit_encoder"),
-        benchmark=f"{OUT}/benchmarks/fit_encoder.tsv",
+        code=provenance.code("scripts.inversion_teach"),
+        base_model=base_model,
+        templates=templates,
+        prompts=PROMPTS,
+        weights=BASE_MODEL_FINGERPRINT,
+        benchmark=f"{OUT}/benchmarks/teach_encoder.tsv",
     message:
-        "Fit the encoder that predicts where embeddings start"
+        "Teach the encoder that predicts embeddings"
     shell:
-        "python -m scripts.inversion_fit_encoder --moments {params.moments:q} --embeddings {params.embeddings:q} --out {output:q}"
+        "python -m scripts.inversion_teach --moments {params.moments:q} --base-model {params.base_model:q}/model_index.json"
+        " --templates {params.templates:q} --options {params.options:q} --out {output:q} --gpus {resources.gpu}"
         " --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 
-rule invert_rest:
+rule predict_shard:
     input:
         moments=f"{OUT}/moments/{{class_name}}/{{shard}}.h5",
-        encoder=rules.fit_encoder.output,
-        first=inverted_before,
+        encoder=rules.teach_encoder.output,
     output:
         f"{OUT}/embeddings/{{class_name}}/{{shard}}.h5",
     log:
-        f"{OUT}/logs/invert_rest/{{class_name}}-{{shard}}.log",
+        f"{OUT}/logs/predict_shard/{{class_name}}-{{shard}}.log",
     conda:
         "../../envs/realgap.yaml"
     threads: DRAWING
     resources:
         gpu=GPU,
-        mem_mb=memory_for("invert_rest", GPU),
-        runtime=minutes_for("invert_rest"),
-        disk_mb=disk_for("invert_rest"),
+        mem_mb=memory_for("predict_shard", GPU),
+        runtime=minutes_for("predict_shard"),
+        disk_mb=disk_for("predict_shard"),
     params:
         # where they start follows from the encoder, and all of them get the few steps
-        options=lambda w: options(
+        options=options(
             config["compute"],
             without(INVERSION, "num_tokens", "start", "start_scale"),
-            steps_per_image=config["inversion"]["amortised_steps"],
+            steps_per_image=config["inversion"]["refining_steps"],
             early_stopping_patience=None,
-            first=inverted_first(w),
             seed=config["seed"],
         ),
         computing=computing,
-        code=provenance.code("scripts.inversion_invert_rest"),
+        code=provenance.code("scripts.inversion_predict"),
         base_model=base_model,
         weights=BASE_MODEL_FINGERPRINT,
-        benchmark=f"{OUT}/benchmarks/invert_rest/{{class_name}}-{{shard}}.tsv",
+        benchmark=f"{OUT}/benchmarks/predict_shard/{{class_name}}-{{shard}}.tsv",
     message:
-        "Invert the rest of class {wildcards.class_name}, shard {wildcards.shard}"
+        "Predict the embeddings of class {wildcards.class_name}, shard {wildcards.shard}"
     shell:
-        "export OMP_NUM_THREADS={params.computing} MKL_NUM_THREADS={params.computing}; python -m scripts.inversion_invert_rest --moments {input.moments:q}"
-        " --encoder {input.encoder:q} --first {input.first:q} --base-model {params.base_model:q}/model_index.json"
+        "export OMP_NUM_THREADS={params.computing} MKL_NUM_THREADS={params.computing}; python -m scripts.inversion_predict --moments {input.moments:q}"
+        " --encoder {input.encoder:q} --base-model {params.base_model:q}/model_index.json"
         " --options {params.options:q} --out {output:q}"
         " --benchmark {params.benchmark:q} --gpus {resources.gpu} > {log:q} 2>&1"

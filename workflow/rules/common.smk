@@ -102,11 +102,8 @@ DATASET = config["dataset"]
 CLASSES = DATASET["classes"]
 # real images that are trained on
 PER_CLASS = counting.per_class(config)
-# those that are inverted before an encoder is fitted, all of them where the study fits none: which images these are
-# depends on their order in the class alone
-FIRST = counting.inverted_first(config)
-AMORTISED = config["inversion"]["amortise"] is not None
-INVERTED = "first_embeddings" if AMORTISED else "embeddings"
+# whether an encoder predicts embeddings
+AMORTISED = config["inversion"]["encoder_steps"] is not None
 # what the files of each class are called
 FOLDERS = {name: naming.folder(name) for name in CLASSES}
 CLASS_OF = {folder: name for name, folder in FOLDERS.items()}
@@ -227,12 +224,6 @@ def images_of(wildcards):
     return stop - start
 
 
-def inverted_first(wildcards):
-    """Those of a shard that are inverted before there is an encoder: all of them where the study has none."""
-    start, stop = span(wildcards)
-    return max(0, min(FIRST[CLASS_OF[wildcards.class_name]], stop) - start)
-
-
 def made_of(wildcards):
     """Images that a source makes of a shard's real ones."""
     if SOURCES[wildcards.source].one_each:
@@ -249,23 +240,6 @@ def class_shards(pattern, class_names, **wildcards):
         for name in class_names
         for file in expand(pattern, class_name=FOLDERS[name], shard=range(shard_count(name)), **wildcards)
     ]
-
-
-def first_shards(pattern):
-    """Of each class the shards that hold images which are inverted before there is an encoder."""
-    return [
-        file
-        for name in CLASSES
-        for file in expand(
-            pattern, class_name=FOLDERS[name], shard=range(-(-FIRST[name] // DATASET["images_per_shard"]))
-        )
-    ]
-
-
-def inverted_before(wildcards):
-    """The embeddings of those of a shard's images that were inverted first, where there are such."""
-    there = inverted_first(wildcards) > 0
-    return [f"{OUT}/{INVERTED}/{wildcards.class_name}/{wildcards.shard}.h5"] if there else []
 
 
 def class_files(pattern, class_names=CLASSES, **wildcards):
@@ -289,8 +263,8 @@ def without(section, *keys):
     return {key: value for key, value in section.items() if key not in keys}
 
 
-# of the images that are inverted one by one; amortise says which, and amortised.smk has the settings of the others
-INVERSION = without(config["inversion"], "amortise", "amortised_steps")
+# of images that are inverted one by one; amortised.smk has the settings of an encoder
+INVERSION = without(config["inversion"], "encoder_steps", "refining_steps")
 
 
 def no_files(wildcards):
@@ -575,7 +549,9 @@ REPORT_PARTS = [f"workflow/report/{name}" for name in ("macros.html.j2", "page.c
 def rules_before(source):
     """The rules that work on real images before a source's own does."""
     after = SOURCES[source].after
-    return (*after, "fit_encoder", "invert_rest") if AMORTISED and "invert_shard" in after else after
+    if not AMORTISED or "invert_shard" not in after:
+        return after
+    return (*(rule for rule in after if rule != "invert_shard"), "teach_encoder", "predict_shard")
 
 
 def account_options():
@@ -585,9 +561,6 @@ def account_options():
     stages = {name: [*rules_before(name), f"{SOURCES[name].rule} {name}"] for name in GENERATED}
     n = PLAN.real
     images = {"extract_shard": n, **dict.fromkeys((rule for name in GENERATED for rule in rules_before(name)), n)}
-    if "fit_encoder" in images:
-        first = sum(FIRST.values())
-        images |= {"invert_shard": first, "fit_encoder": first, "invert_rest": n - first}
     return options(
         images=images | {stages[name][-1]: PLAN.images(name) for name in GENERATED if counted_by_real(name)},
         stages=stages,
@@ -654,7 +627,7 @@ def under_table():
         if step in before:
             files += class_shards(f"{OUT}/{folder}/{{class_name}}/{{shard}}.h5", CLASSES)
     if AMORTISED and "invert_shard" in before:
-        files += [*first_shards(f"{OUT}/{INVERTED}/{{class_name}}/{{shard}}.h5"), f"{OUT}/encoder.h5"]
+        files.append(f"{OUT}/encoder.h5")
     if "invert_class" in before:
         files += class_files(f"{OUT}/class_embeddings/{{class_name}}.h5")
     files += [f"{OUT}/releases/{source}.h5" for source in GENERATED if "release_source" in SOURCES[source].after]

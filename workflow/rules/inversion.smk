@@ -2,7 +2,7 @@
 
 
 counts("encode_shard", lambda w: PLAN.encode_shard(images_of(w)))
-counts("invert_shard", lambda w: PLAN.invert_shard(inverted_first(w)))
+counts("invert_shard", lambda w: PLAN.invert_shard(images_of(w)))
 counts("invert_class", lambda w: PLAN.invert_class(PER_CLASS[CLASS_OF[w.class_name]]))
 
 
@@ -42,7 +42,7 @@ rule invert_shard:
         images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
         moments=f"{OUT}/moments/{{class_name}}/{{shard}}.h5",
     output:
-        f"{OUT}/{INVERTED}/{{class_name}}/{{shard}}.h5",
+        f"{OUT}/embeddings/{{class_name}}/{{shard}}.h5",
     log:
         f"{OUT}/logs/invert_shard/{{class_name}}-{{shard}}.log",
     cache: True
@@ -60,8 +60,6 @@ rule invert_shard:
             INVERSION,
             class_name=CLASS_OF[w.class_name] if INVERSION["start"] == "random" else words_of(w),
             seed=config["seed"],
-            # where it is all of them, the shard is as any other
-            **({"first": inverted_first(w)} if inverted_first(w) < images_of(w) else {}),
         ),
         computing=computing,
         code=provenance.code("scripts.inversion_invert", {"scripts.inversion_invert.STARTS": INVERSION["start"]}),

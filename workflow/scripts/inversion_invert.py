@@ -24,7 +24,6 @@ class Options(inversion.Settings, devices.Compute):
     start_scale: float
     max_failed_share: float
     seed: int
-    first: int | None = None  # so many images of the shard, from its first one on; None: all
 
 
 def main() -> None:
@@ -32,15 +31,14 @@ def main() -> None:
         __doc__, Options, images={}, moments={}, base_model=steps.BASE_MODEL, templates={}, out={}
     )
     moments = shards.read(args.moments, "moments")
-    chosen = {name: array[: options.first] for name, array in moments.arrays.items()}
     made = {"step": "invert", "options": _said(options), "inputs": {"moments": moments.attributes["checksum"]}}
     made |= naming.carried(moments.attributes)
     checkpoint = checkpoints.Checkpoint(args.out, made)
 
     def start(unet: Any, device: torch.device) -> np.ndarray:
-        return STARTS[options.start](args, options, chosen["image_ids"], unet, device)
+        return STARTS[options.start](args, options, moments["image_ids"], unet, device)
 
-    arrays, failed = invert(args, options, chosen, start, checkpoint)
+    arrays, failed = invert(args, options, moments.arrays, start, checkpoint)
     made |= {"failed": failed, "versions": provenance.versions("torch", "diffusers")}
     shards.write(args.out, "embeddings", arrays, made)
     checkpoint.remove()
@@ -118,9 +116,9 @@ def _random(args: Any, options: Options, image_ids: np.ndarray, unet: Any, devic
 
 def _looks(args: Any, options: Options, image_ids: np.ndarray, unet: Any, device: torch.device) -> np.ndarray:
     real = shards.read(args.images, "images")
-    if real["image_ids"][: options.first].tolist() != image_ids.tolist():
+    if real["image_ids"].tolist() != image_ids.tolist():
         raise ValueError(f"{args.moments}: must be of the images of {args.images}, in their order")
-    looks = captions.looks(real["images"][: options.first], options.class_name)
+    looks = captions.looks(real["images"], options.class_name)
     return _embedded(args, options, looks, len(image_ids), device)
 
 

@@ -20,8 +20,7 @@ from realgap.study.sources import Source
 # parameters of the UNet and the VAE, for models that are not there yet
 _PARAMETERS = {"stable-diffusion-1": 859_520_964 + 83_653_863, "stable-diffusion-2": 865_910_724 + 83_653_863}
 _FEATURES = {"resnet18": 512, "resnet34": 512, "resnet20": 64}
-_CORE_FLOPS = 5e9  # a second, of one core in double precision
-_PENALTIES = 15  # that the encoder of an amortised inversion tries
+HIDDEN = 512  # of realgap.diffusion.encoder, which imports torch
 _INTERPRETER_MB = 2000  # Python with torch and diffusers
 
 
@@ -90,19 +89,16 @@ class Plan:
         saved, batch = sizes.SAVED_BYTES * self.denoise, inversion["batch_size"]
         return self._of_model(images, images * steps * visit, self._embeddings_bytes(images), saved, batch)
 
-    def fit_encoder(self, images: int) -> Work:
-        """The encoder of an amortised inversion: a singular value decomposition, and products for each penalty."""
-        features = self.latents_bytes // 4 + self.classes + 1
-        found = self.config["inversion"]["num_tokens"] * self.unet["cross_attention_dim"]
-        rank = min(images, features)
-        products = 20 * images * features * rank + 2 * (_PENALTIES + 2) * images * rank * found
-        held = 8 * (3 * images * features + 3 * images * found + features * found)
-        return Work(images, disk_bytes=4 * features * found, memory_bytes=held, host_s=products / _CORE_FLOPS)
+    def teach_encoder(self) -> Work:
+        """The encoder of an amortised inversion: all real images, a step each in every round."""
+        work = self.invert_shard(self.real, self.config["inversion"]["encoder_steps"])
+        held = 2.0 * self.real * self.latents_bytes
+        kept = {"memory_bytes": work.memory_bytes + held, "node_bytes": (work.node_bytes or 0.0) + held}
+        return replace(work, disk_bytes=4 * HIDDEN * self.latents_bytes, **kept)
 
-    def invert_rest(self, images: int, first: int) -> Work:
-        """Embeddings of the images of a shard that were not inverted first: few steps from an encoder's predictions."""
-        inverted = self.invert_shard(images - first, self.config["inversion"]["amortised_steps"])
-        return replace(inverted, images=images - first, disk_bytes=self._embeddings_bytes(images))
+    def predict_shard(self, images: int) -> Work:
+        """Embeddings that an encoder predicts, and the steps that each image takes from there."""
+        return self.invert_shard(images, self.config["inversion"]["refining_steps"])
 
     def invert_class(self, images: int) -> Work:
         """One embedding for all real images of a class."""

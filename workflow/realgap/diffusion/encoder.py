@@ -1,94 +1,179 @@
-"""The encoder of an amortised inversion: ridge regression from an image's latents and class to its embedding.
+"""Amortised inversion: a network that is taught to predict each image's embedding by the loss of inversion itself.
 
-It is fitted in closed form to images whose embeddings were found by gradient descent, and predicts where those of the
-other images start. The penalty is the one with the least error on images left out one at a time (Allen 1974, PRESS).
+What it predicts is the embedding of the class's prompt, and what a network of one hidden layer adds to it, from the
+image's latents and class. Each image takes a gradient step on the network in each round, where inversion would take it
+on an embedding of the image's own.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
 
-PENALTIES = np.logspace(-2, 5, 15)  # of latents whose root mean square is 1
-CLASS_WEIGHT = 10.0  # of the class beside such latents: its mean is hardly penalised, and shrinks where images are few
+from realgap import streams
+from realgap.base_model.denoiser import Predict
+from realgap.diffusion import inversion
+
+HIDDEN = 512
+IMAGES_PER_STEP = 50  # of the optimiser
+LR = 1e-3  # of Adam, at first; falls to zero by a half cosine
 
 
-@dataclass(frozen=True)
-class Encoder:
-    """What predicts embeddings.
+class Encoder(nn.Module):
+    """Latents and classes to embeddings; says the prompt's embedding before it is taught."""
 
-    weights: float32 (features, tokens, width), a row for each number of an image's latents, one for each of `labels`,
-    and one for all images.
+    def __init__(self, numbers: int, prompts: torch.Tensor) -> None:
+        """numbers: of an image's latents; prompts: float32 (classes, tokens, width), where the embeddings start."""
+        super().__init__()
+        self.register_buffer("prompts", prompts)
+        self.register_buffer("middle", torch.zeros(numbers))  # of the latents
+        self.register_buffer("scale", torch.ones(1))
+        self.hidden = nn.Linear(numbers + len(prompts), HIDDEN)
+        self.last = nn.Linear(HIDDEN, prompts[0].numel())
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, mean: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        """Embeddings float32 (n, tokens, width); mean: (n, c, h, w) of the VAE's posterior; classes: int64 (n,)."""
+        seen = [(mean.flatten(1) - self.middle) * self.scale, F.one_hot(classes, len(self.prompts)).float()]
+        added = self.last(F.gelu(self.hidden(torch.cat(seen, dim=1))))
+        return self.prompts[classes] + added.view(-1, *self.prompts.shape[1:])
+
+
+@dataclass
+class State:
+    """Where a teaching stands: going on from here ends in the same bits as never having stopped."""
+
+    weights: np.ndarray  # float32 (n,), the network's parameters, one tensor after another
+    exp_avg: np.ndarray  # Adam's moments, likewise
+    exp_avg_sq: np.ndarray
+    steps: np.ndarray  # int64 (1,), of the optimiser so far
+    losses: np.ndarray  # float32 (rounds so far,), mean loss of each
+
+
+def begin(mean: np.ndarray, prompts: np.ndarray, seed: int) -> Encoder:
+    """An encoder to teach. mean: float32 (n, c, h, w) of its images; prompts: float32 (classes, tokens, width)."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(streams.stream(seed, "encoder").integers(2**62)))
+        encoder = Encoder(mean[0].size, torch.from_numpy(prompts))
+    latents = mean.reshape(len(mean), -1).astype(np.float64)
+    middle = latents.mean(axis=0)
+    encoder.middle.copy_(torch.from_numpy(middle))
+    encoder.scale.fill_(1 / max(float((latents - middle).std()), 1e-12))
+    return encoder
+
+
+def teach(
+    encoder: Encoder,
+    mean: np.ndarray,
+    std: np.ndarray,
+    image_ids: np.ndarray,
+    classes: np.ndarray,
+    predict: Predict,
+    alphas_cumprod: torch.Tensor,
+    *,
+    rounds: int,
+    batch_size: int,
+    prediction_type: str,
+    scaling_factor: float,
+    seed: int,
+    device: torch.device,
+    state: State | None = None,
+) -> Iterator[State]:
+    """Teach in place, one gradient step of each image a round; yields the state after each round.
+
+    mean, std: VAE posterior moments, float32 (n, c, h, w), unscaled; image_ids, classes: int64 (n,). batch_size: images
+    worked on side by side; it changes speed and memory only. The order of images counts for nothing.
     """
+    order = np.argsort(image_ids, kind="stable")
+    encoder.to(device)
+    optimiser = torch.optim.Adam(encoder.parameters(), lr=LR)
+    losses = [] if state is None else _restore(encoder, optimiser, state)
+    of_round = -(-len(order) // IMAGES_PER_STEP)
+    for number in range(len(losses), rounds):
+        shuffled = streams.stream(seed, "teaching", number).permutation(order)
+        total = 0.0
+        for place, rows in enumerate(np.array_split(shuffled, of_round)):
+            done = (number * of_round + place) / (rounds * of_round)
+            optimiser.param_groups[0]["lr"] = LR * 0.5 * (1 + math.cos(math.pi * done))
+            optimiser.zero_grad(set_to_none=True)
+            for part in np.array_split(rows, -(-len(rows) // batch_size)):
+                about = alphas_cumprod, scaling_factor, prediction_type, seed, device
+                batch = inversion.Batch(mean[part], std[part], image_ids[part], *about, purpose="taught")
+                noised = batch.noised(*batch.draw(number, "stratified"))
+                total += _learn(encoder, batch.mean, classes[part], noised, predict, len(rows))
+            optimiser.step()
+        losses.append(total / len(order))
+        yield _state(encoder, optimiser, losses)
 
-    weights: np.ndarray
-    labels: np.ndarray  # int64 (classes,), ascending
 
+@torch.no_grad()
+def predicted(encoder: Encoder, mean: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Embeddings float32 (n, tokens, width), each computed by itself: its bits do not depend on the other images.
 
-@dataclass(frozen=True)
-class Fit:
-    """An encoder, the penalty chosen, and the share of the embeddings' variance explained in images left out."""
-
-    encoder: Encoder
-    penalty: float
-    explained: float
-
-
-def fit(mean: np.ndarray, labels: np.ndarray, embeddings: np.ndarray) -> Fit:
-    """The encoder of some images, at least two.
-
-    mean: float32 (n, c, h, w), of the VAE's posterior; labels: int64 (n,); embeddings: float32 (n, tokens, width).
-    The order of the images counts for the last digits alone.
+    Raises ValueError for latents of another size than those it was taught on.
     """
-    latents, found = mean.reshape(len(mean), -1).astype(np.float64), embeddings.reshape(len(mean), -1)
-    classes = np.unique(labels)
-    scale = 1 / max(float((latents - latents.mean(axis=0)).std()), 1e-12)
-    seen = np.hstack([scale * latents, CLASS_WEIGHT * (labels[:, None] == classes)])
-    middle, target = seen.mean(axis=0), found.mean(axis=0, dtype=np.float64)
-    coefficients, penalty, error = ridge(seen - middle, found - target)
-    rows = [scale * coefficients[: latents.shape[1]], CLASS_WEIGHT * coefficients[latents.shape[1] :]]
-    weights = np.vstack([*rows, target - middle @ coefficients]).astype(np.float32)
-    variance = float(np.square(found - target).mean())
-    explained = 1 - error / variance if variance else 0.0
-    return Fit(Encoder(weights.reshape(-1, *embeddings.shape[1:]), classes), penalty, explained)
+    if mean[0].size != len(encoder.middle):
+        raise ValueError(f"encoder: must be of latents of {mean[0].size} numbers, is of {len(encoder.middle)}")
+    rows = zip(torch.from_numpy(mean), torch.from_numpy(classes), strict=True)
+    return torch.cat([encoder(latents[None], label[None]) for latents, label in rows]).numpy()
 
 
-def predict(encoder: Encoder, mean: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Embeddings, float32 (n, tokens, width), each computed by itself: its bits do not depend on the others.
-
-    mean, labels: as `fit` takes them. Raises ValueError for latents of another size and for a class it has not seen.
-    """
-    weights = encoder.weights.reshape(len(encoder.weights), -1).astype(np.float64)
-    sizes = len(weights) - len(encoder.labels) - 1, int(np.prod(mean.shape[1:]))
-    if sizes[0] != sizes[1]:
-        raise ValueError(f"encoder: must be of latents of {sizes[1]} numbers, is of {sizes[0]}")
-    if strange := set(np.unique(labels).tolist()) - set(encoder.labels.tolist()):
-        raise ValueError(f"encoder: must know all classes, label {min(strange)} is new to it")
-    found = [row @ weights for row in _features(encoder, mean, labels)]
-    return np.array(found, np.float32).reshape(len(mean), *encoder.weights.shape[1:])
+def pack(encoder: Encoder) -> np.ndarray:
+    """All that an encoder holds, float32 (n,)."""
+    return torch.cat([tensor.flatten().float() for tensor in encoder.cpu().state_dict().values()]).numpy()
 
 
-def ridge(seen: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """Ridge regression of centred `target` (n, m) on centred `seen` (n, d).
-
-    Returns coefficients (d, m), the penalty among PENALTIES with the least mean square error on rows left out one at a
-    time, and that error.
-    """
-    left, sizes, right = np.linalg.svd(seen, full_matrices=False)
-    turned = left.T @ target
-    errors = [_left_out(left, sizes, turned, target, penalty) for penalty in PENALTIES]
-    penalty = float(PENALTIES[int(np.argmin(errors))])
-    return right.T @ ((sizes / (sizes**2 + penalty))[:, None] * turned), penalty, float(min(errors))
+def unpack(packed: np.ndarray, numbers: int, prompts: tuple[int, int, int]) -> Encoder:
+    """The encoder of `pack`; prompts: (classes, tokens, width). ValueError where there is more or less."""
+    encoder = Encoder(numbers, torch.zeros(prompts))
+    state = encoder.state_dict()
+    if (held := sum(tensor.numel() for tensor in state.values())) != len(packed):
+        raise ValueError(f"encoder: must hold {held} numbers, holds {len(packed)}")
+    parts = torch.from_numpy(packed).split([tensor.numel() for tensor in state.values()])
+    encoder.load_state_dict({key: part.view_as(state[key]) for key, part in zip(state, parts, strict=True)})
+    return encoder
 
 
-def _left_out(left: np.ndarray, sizes: np.ndarray, turned: np.ndarray, target: np.ndarray, penalty: float) -> float:
-    """Mean square error of rows left out one at a time; the mean, which centred the columns, leaves each out too."""
-    shrunk = sizes**2 / (sizes**2 + penalty)
-    own = np.square(left) @ shrunk + 1 / len(left)  # how much of a row's own target its prediction holds
-    residuals = target - left @ (shrunk[:, None] * turned)
-    return float(np.square(residuals / (1 - own)[:, None]).mean())
+def _learn(
+    encoder: Encoder,
+    mean: torch.Tensor,
+    classes: np.ndarray,
+    noised: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    predict: Predict,
+    of: int,
+) -> float:
+    """Add the gradient of these images' loss, the mean over `of` images, to the encoder's; the sum of their losses."""
+    latents, target, t = noised
+    embeddings = encoder(mean, torch.from_numpy(classes).to(mean.device))
+    given = embeddings.detach().requires_grad_()
+    losses = (predict(latents, t, given) - target).square().flatten(1).mean(1)
+    gradient = torch.autograd.grad(inversion.GRADIENT_SCALE * losses.sum(), given)[0]
+    embeddings.backward(gradient / (inversion.GRADIENT_SCALE * of))
+    return float(losses.detach().sum())
 
 
-def _features(encoder: Encoder, mean: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
-    for latents, label in zip(mean, labels, strict=True):
-        yield np.concatenate([latents.ravel().astype(np.float64), encoder.labels == label, [1.0]])
+def _state(encoder: Encoder, optimiser: torch.optim.Adam, losses: list[float]) -> State:
+    own = list(encoder.parameters())
+    moments = [[optimiser.state[one][name] for one in own] for name in ("exp_avg", "exp_avg_sq")]
+    flat = [torch.cat([one.detach().flatten() for one in tensors]).cpu().numpy() for tensors in (own, *moments)]
+    steps = int(optimiser.state[own[0]]["step"])
+    return State(*flat, np.array([steps]), np.array(losses, np.float32))
+
+
+def _restore(encoder: Encoder, optimiser: torch.optim.Adam, state: State) -> list[float]:
+    """Put the state into encoder and optimiser; the losses so far."""
+    own = list(encoder.parameters())
+    sizes = [one.numel() for one in own]
+    held = [torch.from_numpy(values).split(sizes) for values in (state.weights, state.exp_avg, state.exp_avg_sq)]
+    with torch.no_grad():
+        for one, weights, *moments in zip(own, *held, strict=True):
+            one.copy_(weights.view_as(one))
+            first, second = (moment.view_as(one).to(one.device) for moment in moments)
+            step = torch.tensor(float(state.steps[0]))
+            optimiser.state[one] = {"step": step, "exp_avg": first.clone(), "exp_avg_sq": second.clone()}
+    return state.losses.tolist()

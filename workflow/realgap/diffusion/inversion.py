@@ -127,7 +127,7 @@ def invert(
         part = int(state.parts_done[rows[0]])
         span = range(_begin_of(part, parts, visits), _begin_of(part + 1, parts, visits))
         rates = [settings.lr * _lr_factor(settings.lr_schedule, visit, visits) for visit in span]
-        batch = _Batch(
+        batch = Batch(
             mean[rows], std[rows], image_ids[rows], alphas_cumprod, scaling_factor, prediction_type, seed, device
         )
         embeddings = torch.nn.Parameter(torch.tensor(state.embeddings[rows], device=device))
@@ -179,7 +179,7 @@ def _optimise(
     return (total / len(rates)).cpu().numpy()
 
 
-class _Batch:
+class Batch:
     """The images of one batch on the device, and what a visit draws for them."""
 
     def __init__(
@@ -192,7 +192,9 @@ class _Batch:
         prediction_type: str,
         seed: int,
         device: torch.device,
+        purpose: str = "visit",
     ) -> None:
+        self.purpose = purpose  # of the streams that it draws from
         self.mean, self.std = torch.tensor(mean, device=device), torch.tensor(std, device=device)
         self.image_ids, self.scaling_factor, self.device = image_ids, scaling_factor, device
         self.alphas_cumprod, self.prediction_type, self.seed = alphas_cumprod.to(device), prediction_type, seed
@@ -203,7 +205,7 @@ class _Batch:
 
         On the host, and next to all that a step needs of it besides launching (workflow/docs/speed.md).
         """
-        drawn = [streams.stream(self.seed, "visit", i, visit) for i in self.image_ids]
+        drawn = [streams.stream(self.seed, self.purpose, i, visit) for i in self.image_ids]
         u = np.array([s.random() for s in drawn])
         if timesteps == "stratified":
             u = (self._strata(visit) + u) / STRATA

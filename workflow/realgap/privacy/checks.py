@@ -65,10 +65,10 @@ def _flowing(config: Mapping[str, Any]) -> Iterator[str]:
             f"inversion.early_stopping_patience: must be null for a source of kind {KIND}, for images that stop change "
             f"the batches of others; got {patience}"
         )
-    if (share := inversion["amortise"]) is not None:
+    if (taught := inversion["encoder_steps"]) is not None:
         yield (
-            f"inversion.amortise: must be null for a source of kind {KIND}, for an encoder is fitted to other images; "
-            f"got {share}"
+            f"inversion.encoder_steps: must be null for a source of kind {KIND}, for an encoder sees other images; "
+            f"got {taught}"
         )
     if (groups := dataset["groups"]) is not None:
         yield f"dataset.groups: must be null for a source of kind {KIND}, which hides one image alone; got {groups!r}"

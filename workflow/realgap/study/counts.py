@@ -4,7 +4,6 @@
 there are it is settled: a number where all classes have the same, else a number for each class.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,13 +63,6 @@ def per_class(config: Mapping[str, Any]) -> dict[str, int]:
 def smallest(config: Mapping[str, Any]) -> int:
     """Images of the smallest class."""
     return min(per_class(config).values())
-
-
-def inverted_first(config: Mapping[str, Any]) -> dict[str, int]:
-    """class -> images that an amortised inversion inverts as any other does, the first of each; else all there are."""
-    share, there = config["inversion"]["amortise"], per_class(config)
-    # 0.07 * 100 is 7.000000000000001
-    return there if share is None else {name: math.ceil(round(share * n, 6)) for name, n in there.items()}
 
 
 def variants(
