@@ -1,11 +1,11 @@
 """Amortised inversion on the digits study, at its cost in steps: `python -m tests.benchmarks.amortised`.
 
-A hundred images stand for those of a study that are not inverted first, ninety more of each class for the others. An
-image costs the steps of all that precedes it too, as in a study of so many images of each class (--of). The reference
-is the default without an encoder. An arm that is finished is kept (--out) and not run again.
+A hundred images are judged, ninety more of each class are there beside them. An image costs the steps of all that precedes
+it too, as in a study of so many images of each class (--of). The reference is the default without an encoder. An arm that
+is finished is kept (--out) and not run again.
 
-"fitted" is the workflow's encoder: a ridge regression to the embeddings of the first images. "taught" is a network that
-takes gradient steps on the loss of inversion itself, each image in turn. It is not part of the workflow.
+"taught" is the workflow's encoder: it takes gradient steps on the loss of inversion itself, each image in turn. "fitted" is a
+ridge regression to the embeddings of images that were inverted before.
 """
 
 import time
@@ -33,8 +33,7 @@ class Arm:
     first: int = 0  # images of each class to which a ridge regression is fitted
     first_steps: int = 0
     first_lr: float = 0.2
-    taught: int = 0  # gradient steps for each image that a network takes
-    hidden: int = 0  # its width; 0: a linear one
+    taught: int = 0  # gradient steps of each image on the encoder
     published: bool = False  # from a random start, at a constant rate and uniform timesteps
 
     def cost(self, of: int) -> float:
@@ -46,14 +45,13 @@ REFERENCE = "all images, 320 steps"
 ARMS = [
     Arm("published, 3,000 steps", 3_000, 0.03, published=True),
     Arm(REFERENCE, 320, 0.2),
-    Arm("taught 14 steps; 16 more", 16, taught=14, hidden=512),
+    Arm("taught 14 steps; 16 more", 16, taught=14),
     Arm("fitted to 10 of 320 steps at 0.1; 16 more", 16, first=10, first_steps=320, first_lr=0.1),
     Arm("no encoder, 30 steps", 30, 0.2),
-    Arm("taught 14 steps, no more", 0, taught=14, hidden=512),
-    Arm("taught 28 steps, no more", 0, taught=28, hidden=512),
+    Arm("taught 14 steps, no more", 0, taught=14),
+    Arm("taught 28 steps, no more", 0, taught=28),
     Arm("fitted to 10 of 320 steps at 0.1, no more", 0, first=10, first_steps=320, first_lr=0.1),
     Arm("fitted to 10 of 320 steps at 0.2; 16 more", 16, first=10, first_steps=320),
-    Arm("taught 14 steps, linear; 16 more", 16, taught=14),
 ]
 
 

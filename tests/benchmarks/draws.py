@@ -32,7 +32,7 @@ def _step_ms(batch: int, timesteps: str) -> float:
     """CPU milliseconds of this thread for a visit of each image, over a part of a run."""
     moments = np.zeros((batch, CHANNELS, SIDE, SIDE), np.float32)
     schedule = torch.linspace(0.999, 0.001, 1000)
-    drawing = inversion._Batch(
+    drawing = inversion.Batch(
         moments, moments, np.arange(batch), schedule, 1.0, "epsilon", seed=0, device=torch.device("cpu")
     )
     begin = time.thread_time()

@@ -11,7 +11,8 @@ import yaml
 from torchvision import models
 
 from realgap.cost import plan, plan_table, sizes
-from realgap.study import counts, sources
+from realgap.diffusion import encoder
+from realgap.study import sources
 from tests import checkout
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,32 +96,21 @@ def test_one_embedding_a_class_costs_its_own_steps():
     assert counted.invert_class(3).flops == pytest.approx(7 * 3 * visit)
 
 
-def test_an_amortised_inversion_costs_the_steps_of_the_first_images_and_the_few_of_the_others():
-    counted = plan.Plan(study("cifar10", inversion={"amortise": 0.1, "amortised_steps": 16}))
-    first = counts.inverted_first(counted.config)
-    assert set(first.values()) == {500}
+def test_an_encoder_costs_the_steps_that_teach_it_and_each_image_what_it_takes_from_there():
+    counted = plan.Plan(study("cifar10", inversion={"encoder_steps": 28, "refining_steps": 2}))
     visit = counted.denoise + counted.denoise_backward
-    rest = counted.invert_rest(500, 50)
-    assert rest.flops == pytest.approx(450 * 16 * visit)
-    assert (rest.images, rest.disk_bytes) == (450, 500 * 15_360)
-    assert counted.invert_rest(500, 500).flops == 0
-    whole = plan.total([counted.invert_shard(5_000), *(counted.invert_rest(5_000, 500) for _ in range(10))])
-    assert whole.flops / counted.invert_shard(50_000).flops == pytest.approx(0.1 + 0.9 * 16 / 3_000)
-    # the encoder is one matrix, and takes seconds of a core
-    fitted = counted.fit_encoder(5_000)
-    assert fitted.disk_bytes == (4 * 16 * 16 + 10 + 1) * 15_360
-    assert 1 < fitted.host_s < 600
-    assert fitted.flops == 0
+    taught = counted.teach_encoder()
+    assert taught.images == 50_000
+    assert taught.flops == pytest.approx(50_000 * 28 * visit)
+    assert taught.memory_bytes > 2 * 50_000 * counted.latents_bytes
+    predicted = counted.predict_shard(500)
+    assert predicted.flops == pytest.approx(500 * 2 * visit)
+    assert (predicted.images, predicted.disk_bytes) == (500, 500 * 15_360)
+    assert (taught.flops + 100 * predicted.flops) / counted.invert_shard(50_000).flops == pytest.approx(30 / 3_000)
 
 
-@pytest.mark.parametrize(
-    ("share", "n", "first"), [(0.07, 100, 7), (0.1, 25, 3), (0.01, 3, 1), (0.5, 1, 1), (0.99, 10, 10)]
-)
-def test_the_first_images_are_the_share_of_a_class_and_at_least_one(share, n, first):
-    config = study(dataset={"classes": ["one", "two"], "images_per_class": {"one": n, "two": 40}})
-    assert counts.inverted_first(config) == {"one": n, "two": 40}
-    config["inversion"]["amortise"] = share
-    assert counts.inverted_first(config)["one"] == first
+def test_the_width_of_the_encoder_is_the_networks_own():
+    assert plan.HIDDEN == encoder.HIDDEN
 
 
 def test_guidance_of_1_halves_the_work_of_the_denoiser():

@@ -160,27 +160,18 @@ def step_arguments(tmp_path, base_model, invert_arguments, run_step):
         **{"real_share": 1.0, **compute},
     }
 
+    teaching = {"classes": {"zero": 0}, "words": {"zero": "zero"}, "num_tokens": 2, "rounds": 12, "batch_size": 2}
+    teaching |= compute
+
     def line(files, options=None):
         given = [text for name, path in files.items() for text in (f"--{name}", *map(str, np.atleast_1d(path)))]
         return lambda out: [*given, *(["--options", json.dumps(options)] if options else []), "--out", str(out)]
-
-    # of an amortised inversion: two images inverted first, an encoder, the third image
-    inverting = invert_arguments(tmp_path / "first.h5")
-    at = inverting.index("--options") + 1
-    first = {**json.loads(inverting[at]), "first": 2}
-    run_step("scripts.inversion_invert", *inverting[:at], json.dumps(first), *inverting[at + 1 :])
-    fitting = line({"moments": tmp_path / "moments.h5", "embeddings": tmp_path / "first.h5"})
-    run_step("scripts.inversion_fit_encoder", *fitting(tmp_path / "encoder.h5"))
-    others = {name: tmp_path / f"{name}.h5" for name in ("moments", "encoder", "first")}
-    others["base-model"] = base_model / "model_index.json"
-    own = {key: first[key] for key in first.keys() - {"class_name", "num_tokens", "start", "start_scale"}}
 
     model = {"base-model": base_model / "model_index.json", "templates": tmp_path / "templates.txt"}
     shards_of_sampling = {"images": tmp_path / "real.h5", "embeddings": tmp_path / "embeddings.h5"}
     return {
         "invert": ("scripts.inversion_invert", invert_arguments),
-        "fit": ("scripts.inversion_fit_encoder", fitting),
-        "rest": ("scripts.inversion_invert_rest", line(others, own)),
+        "teach": ("scripts.inversion_teach", line({"moments": tmp_path / "moments.h5", **model}, teaching)),
         "sample": ("scripts.sampling_sample", line({**shards_of_sampling, **model}, sampling)),
         "train": ("scripts.classifier_train", line({"training-set": tmp_path / "set.h5"}, training)),
         "assemble": ("scripts.classifier_assemble", line({"shards": many, "training-set": "real"})),

@@ -12,7 +12,7 @@ import pytest
 
 from tests import checkout
 
-SHARE = {"invert": 0.25, "fit": 0.1, "rest": 0.15, "sample": 0.2, "train": 0.2, "assemble": 0.1}  # of all kills
+SHARE = {"invert": 0.25, "teach": 0.25, "sample": 0.2, "train": 0.2, "assemble": 0.1}  # of all kills
 
 
 @pytest.mark.parametrize("name", SHARE)

@@ -39,8 +39,8 @@ WRONG = [
     ({"inversion": {"start": "looks"}}, "inversion.start: must be prompt"),
     ({"inversion": {"early_stopping_patience": 3}}, "inversion.early_stopping_patience: must be null for a source of"),
     (
-        {"inversion": {"amortise": 0.1}},
-        "inversion.amortise: must be null for a source of kind dp_inversion, for an enc",
+        {"inversion": {"encoder_steps": 5}},
+        "inversion.encoder_steps: must be null for a source of kind dp_inversion, for an enc",
     ),
     ({"dataset": {"images_per_class": dict.fromkeys(DEFAULT["dataset"]["classes"], 10)}}, "must be a number for a"),
     ({"privacy": {"epsilon": None}}, "privacy.epsilon: must be the budget of the data set, for private is released of"),

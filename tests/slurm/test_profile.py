@@ -83,7 +83,7 @@ def test_every_rule_of_the_profile_exists(folder):
     kept = {"kind": "selection", "of": "many"}
     rows = [*yaml.safe_load((folder / "config.yaml").read_text())["training_sets"], "real+kept"]
     changes = {"sources": {"many": many, "kept": kept}, "training_sets": rows}
-    amortised = {"inversion": {"amortise": 0.5}, "analyses": []}
+    amortised = {"inversion": {"encoder_steps": 5}, "analyses": []}
     rules = listed(folder, analyses=list(analyses.ORDER), **changes) | listed(folder, **amortised)
     assert {*profile["set-resources"], *profile["groups"]} <= rules
     assert set(profile["group-components"]) == set(profile["groups"].values())

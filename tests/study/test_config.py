@@ -21,7 +21,7 @@ PRETRAINING = yaml.safe_load((ROOT / "workflow" / "pretraining" / "config.schema
 # (key, value that is put there, what the message says)
 WRONG = [
     ("colour", "red", "config: top level: unknown key 'colour'; allowed: "),
-    ("inversion.step", 3, "config: inversion: unknown key 'step'; allowed: amortise, amortised_steps, batch_size, "),
+    ("inversion.step", 3, "config: inversion: unknown key 'step'; allowed: batch_size, early_stopping_pairs, "),
     ("sources.stable_diffusion.embedding_noise", 0.1, "config: sources.stable_diffusion: unknown key"),
     ("seeds", ..., "config: top level: missing key 'seeds'"),
     ("classifier.lr", ..., "config: classifier: missing key 'lr'"),

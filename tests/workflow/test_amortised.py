@@ -1,4 +1,4 @@
-"""An amortised inversion through Snakemake: some digits of each class, an encoder, the others from what it predicts."""
+"""An amortised inversion through Snakemake: an encoder is taught on all digits and predicts their embeddings."""
 
 import json
 import re
@@ -14,12 +14,11 @@ from realgap.store import shards
 from tests import checkout
 
 RESULTS = "results/amortised"
-# three of six images are inverted first: shards that hold these alone, both kinds, and the others alone
 STUDY = {
     **checkout.REDUCED,
     "study": "amortised",
     "dataset": {**checkout.REDUCED["dataset"], "images_per_class": 6},
-    "inversion": {"steps_per_image": 6, "amortise": 0.5, "amortised_steps": 2},
+    "inversion": {"encoder_steps": 3, "refining_steps": 2},
     "training_sets": ["real", "stable_diffusion", "diffusion_inversion"],
     "seeds": [0],
     "analyses": [],
@@ -77,13 +76,12 @@ def after(folder, **sections):
     return checkout.rules(checkout.plan(folder, "changed.yaml"))
 
 
-def test_the_plan_counts_the_steps_of_the_first_images_of_the_others_and_the_encoder(finished):
+def test_the_plan_counts_the_steps_that_teach_the_encoder_and_those_of_each_image(finished):
     rows = finished[1]
-    jobs = {rule: (rows[rule]["jobs"], rows[rule]["work"]["images"]) for rule in ("invert_shard", "invert_rest")}
-    assert jobs == {"invert_shard": (4, 6), "invert_rest": (6, 6)}
-    assert rows["invert_shard"]["work"]["flops"] == pytest.approx(6 / 2 * rows["invert_rest"]["work"]["flops"])
-    assert (rows["fit_encoder"]["jobs"], rows["fit_encoder"]["work"]["images"]) == (1, 6)
-    assert 0 < rows["fit_encoder"]["work"]["host_s"] < 1
+    jobs = {rule: (rows[rule]["jobs"], rows[rule]["work"]["images"]) for rule in ("teach_encoder", "predict_shard")}
+    assert jobs == {"teach_encoder": (1, 12), "predict_shard": (6, 12)}
+    assert rows["teach_encoder"]["work"]["flops"] == pytest.approx(3 / 2 * rows["predict_shard"]["work"]["flops"])
+    assert "invert_shard" not in rows
 
 
 def test_the_study_reaches_its_table_and_every_file_is_whole_and_of_this_study(finished):
@@ -99,28 +97,20 @@ def test_the_study_reaches_its_table_and_every_file_is_whole_and_of_this_study(f
     assert not checkout.plan(folder)
 
 
-def test_each_image_is_inverted_once_first_or_from_what_the_encoder_predicts(finished):
+def test_each_image_is_refined_from_what_the_encoder_predicts(finished):
     folder, _ = finished
-    made, first = embeddings(folder), embeddings(folder, of="first_embeddings")
+    made = embeddings(folder)
     real = [shards.read(folder / RESULTS / f"real/one/{number}.h5", "images")["image_ids"] for number in range(3)]
     np.testing.assert_array_equal(made["image_ids"], np.concatenate(real))
-    np.testing.assert_array_equal(made["visits"], [6, 6, 6, 2, 2, 2])
-    np.testing.assert_array_equal(made["embeddings"][:3], first["embeddings"])
-    fitted = shards.read(folder / RESULTS / "encoder.h5", "encoder")
-    assert fitted.attributes["labels"] == [0, 1]
-    assert fitted["weights"].shape[1:] == made["embeddings"].shape[1:]
+    np.testing.assert_array_equal(made["visits"], 2)
+    taught = shards.read(folder / RESULTS / "encoder.h5", "encoder")
+    assert taught.attributes["classes"] == {"zero": 0, "one": 1}
     moments = [shards.read(folder / RESULTS / f"moments/one/{number}.h5", "moments") for number in range(3)]
-    mean, labels = (np.concatenate([one[name] for one in moments])[3:] for name in ("mean", "labels"))
-    start = encoder.predict(encoder.Encoder(fitted["weights"], np.array([0, 1])), mean, labels)
-    moved = np.abs(made["embeddings"][3:] - start)
+    mean = np.concatenate([one["mean"] for one in moments])
+    network = encoder.unpack(taught["weights"], mean[0].size, tuple(taught.attributes["prompts"]))
+    start = encoder.predicted(network, mean, np.ones(len(mean), np.int64))
+    moved = np.abs(made["embeddings"] - start)
     assert 0 < moved.mean() < 2 * 0.2  # two steps of Adam at a rate of 0.2
-
-
-def test_the_first_images_embeddings_are_those_of_a_study_that_amortises_nothing(finished, finished_results):
-    """The bytes of a shard that holds them alone."""
-    for name in ("zero", "one"):
-        amortised = finished[0] / RESULTS / f"first_embeddings/{name}/0.h5"
-        assert amortised.read_bytes() == (finished_results / f"embeddings/{name}/0.h5").read_bytes()
 
 
 def test_other_shards_give_the_same_embeddings(finished, tmp_path):
@@ -136,41 +126,37 @@ def test_other_shards_give_the_same_embeddings(finished, tmp_path):
     np.testing.assert_allclose(here["embeddings"], there["embeddings"], atol=1e-4)
 
 
-def test_other_steps_of_the_rest_invert_the_rest_alone_and_what_follows(finished):
+def test_other_refining_steps_leave_the_encoder_as_it_is(finished):
     folder, _ = finished
-    assert after(folder, inversion={"amortised_steps": 3}) == {"invert_rest": 6, **SAMPLED}
+    assert after(folder, inversion={"refining_steps": 3}) == {"predict_shard": 6, **SAMPLED}
 
 
-def test_other_steps_of_the_first_images_invert_all(finished):
+def test_other_steps_of_the_encoder_teach_it_again(finished):
     folder, _ = finished
-    inverted = {"invert_shard": 4, "fit_encoder": 1, "invert_rest": 6}
-    assert after(folder, inversion={"steps_per_image": 7}) == {**inverted, **SAMPLED}
+    assert after(folder, inversion={"encoder_steps": 4}) == {"teach_encoder": 1, "predict_shard": 6, **SAMPLED}
 
 
-def test_another_share_inverts_the_shards_whose_first_images_are_others(finished):
+def test_what_only_inversion_one_by_one_knows_changes_nothing(finished):
     folder, _ = finished
-    # three of six again
-    assert after(folder, inversion={"amortise": 0.42}).keys() == {"account", "report"}
-    # four of six: the shards of both kinds become shards of the first ones alone
-    jobs = after(folder, inversion={"amortise": 0.6})
-    assert jobs == {"invert_shard": 2, "fit_encoder": 1, "invert_rest": 6, **SAMPLED}
+    changed = after(folder, inversion={"steps_per_image": 7, "start": "random"})
+    assert changed.keys() == {"account", "report"}
 
 
-def test_amortising_nothing_inverts_all_and_spares_the_prompts_samples(finished):
+def test_without_an_encoder_all_are_inverted_and_the_prompts_samples_stay(finished):
     folder, _ = finished
-    assert after(folder, inversion={"amortise": None}) == {"invert_shard": 6, **SAMPLED}
+    assert after(folder, inversion={"encoder_steps": None}) == {"invert_shard": 6, **SAMPLED}
 
 
-def test_an_edit_of_the_encoder_fits_it_again_and_inverts_the_rest(finished):
+def test_an_edit_of_the_encoder_teaches_it_again(finished):
     folder, _ = finished
     path = folder / "workflow/realgap/diffusion/encoder.py"
     text = path.read_text()
-    path.write_text(text.replace("CLASS_WEIGHT = 10.0", "CLASS_WEIGHT = 9.0"))
+    path.write_text(text.replace("LR = 1e-3", "LR = 2e-3"))
     try:
         jobs = checkout.rules(checkout.plan(folder))
     finally:
         path.write_text(text)
-    assert jobs == {"fit_encoder": 1, "invert_rest": 6, **SAMPLED}
+    assert jobs == {"teach_encoder": 1, "predict_shard": 6, **SAMPLED}
 
 
 def test_a_damaged_encoder_is_named_with_the_rule_that_makes_it_again(finished):
@@ -185,4 +171,4 @@ def test_a_damaged_encoder_is_named_with_the_rule_that_makes_it_again(finished):
         shards.os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert run.returncode == 1
     said = run.stdout + run.stderr
-    assert re.search(rf"{RESULTS}/encoder.h5: .*just this file is made again \(rule fit_encoder\)", said)
+    assert re.search(rf"{RESULTS}/encoder.h5: .*just this file is made again \(rule teach_encoder\)", said)

@@ -14,7 +14,7 @@ STUDIES = sorted((ROOT / "resources/studies").glob("*.yaml"))
 # rules whose outputs are images, embeddings, scores or the table's classifiers: test images must not reach them.
 # (Those of some analyses train and test in one step.)
 MAKES = {"extract_shard", "encode_shard", "invert_shard", "invert_class", "sample_shard", "reconstruct_shard"}
-MAKES |= {"fit_encoder", "invert_rest"}
+MAKES |= {"teach_encoder", "predict_shard"}
 MAKES |= {
     "import_shard",
     "render_shard",
@@ -71,7 +71,7 @@ def test_no_shipped_study_makes_images_or_classifiers_of_what_is_made_of_test_im
 # an encoder, and images that start from what it predicts
 AMORTISED = {
     "study": "amortised",
-    "inversion": {"amortise": 0.3},
+    "inversion": {"encoder_steps": 3},
     "training_sets": ["real", "diffusion_inversion"],
     "analyses": [],
 }
@@ -93,7 +93,7 @@ def test_nor_does_a_study_that_selects(copy):
 
 def test_nor_does_a_study_that_amortises_its_inversion(copy):
     rules, after_test = reached(copy, "amortised.yaml")
-    assert {"invert_shard", "fit_encoder", "invert_rest"} <= rules
+    assert {"teach_encoder", "predict_shard"} <= rules
     assert not after_test & MAKES
 
 

@@ -65,16 +65,14 @@ def test_changing_the_inversions_learning_rate_spares_the_prompts_samples(study)
     assert not any("stable_diffusion-" in item for rule, item in plan if rule == "sample_shard")
 
 
-def test_amortising_fits_an_encoder_inverts_the_rest_and_spares_the_prompts_samples(study):
-    plan = checkout.plan(study, checkout.changed(study, inversion={"amortise": 0.5, "amortised_steps": 2}))
-    # of two shards of two images the first one holds the first share
-    inverted = {"invert_shard": 2, "fit_encoder": 1, "invert_rest": 4}
-    assert checkout.rules(plan) == {**inverted, "sample_shard": 4, **AFTER_EMBEDDINGS}
+def test_an_encoder_is_taught_predicts_all_embeddings_and_spares_the_prompts_samples(study):
+    plan = checkout.plan(study, checkout.changed(study, inversion={"encoder_steps": 2}))
+    assert checkout.rules(plan) == {"teach_encoder": 1, "predict_shard": 4, "sample_shard": 4, **AFTER_EMBEDDINGS}
     assert not any("stable_diffusion-" in item for rule, item in plan if rule == "sample_shard")
 
 
-def test_the_steps_of_the_rest_are_none_of_a_study_that_amortises_nothing(study):
-    assert after(study, inversion={"amortised_steps": 3}).keys() == {"account", "report"}
+def test_refining_steps_are_none_of_a_study_without_an_encoder(study):
+    assert after(study, inversion={"refining_steps": 3}).keys() == {"account", "report"}
 
 
 def test_changing_a_control_of_geometry_measures_real_images_again(study):
@@ -218,7 +216,7 @@ def test_what_no_step_of_the_study_reaches_runs_nothing(study):
         "pretraining/captions.py": ('    "purple": (', '    "violet": (130, 60, 200),\n    "purple": ('),
         "data/loaders.py": ('    "hdf5": hdf5,', '    "hdf5": hdf5,\n    "mnist": hdf5,'),
         "diffusion/inversion.py": ("PARTS = 50", "# a remark\nPARTS = 50"),
-        "diffusion/encoder.py": ("CLASS_WEIGHT = 10.0", "CLASS_WEIGHT = 1.0"),
+        "diffusion/encoder.py": ("HIDDEN = 512", "HIDDEN = 256"),
         "pretraining/typeset.py": ("FONTS =", "_NEW = True\nFONTS ="),
     }
     with ExitStack() as stack:

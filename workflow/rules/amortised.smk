@@ -26,6 +26,7 @@ rule teach_encoder:
     params:
         options=options(
             config["compute"],
+            classes=LABELS,
             words={name: config["prompts"]["words"].get(name, name) for name in CLASSES},
             num_tokens=config["inversion"]["num_tokens"],
             rounds=config["inversion"]["encoder_steps"],

@@ -21,12 +21,12 @@ class Options(inversion.Settings, devices.Compute):
 def main() -> None:
     args, options = steps.parse(__doc__, Options, moments={}, encoder={}, base_model=steps.BASE_MODEL, out={})
     moments, taught = shards.read(args.moments, "moments"), shards.read(args.encoder, "encoder")
-    known = naming.joint({args.encoder: taught.attributes, args.moments: moments.attributes})
+    naming.joint({args.encoder: {naming.KEY: taught.attributes["classes"]}, args.moments: moments.attributes})
     inputs = {"moments": moments.attributes["checksum"], "encoder": taught.attributes["checksum"]}
     made = {"step": "predict", "options": asdict(options), "inputs": inputs, **naming.carried(moments.attributes)}
     checkpoint = checkpoints.Checkpoint(args.out, made)
     network = encoder.unpack(taught["weights"], taught.attributes["numbers"], tuple(taught.attributes["prompts"]))
-    classes = naming.positions(moments["labels"], sorted(known.values()))
+    classes = naming.positions(moments["labels"], sorted(taught.attributes["classes"].values()))
     start = encoder.predicted(network, moments["mean"], classes)
     if options.steps_per_image:
         arrays, failed = one_by_one.invert(args, options, moments.arrays, lambda unet, device: start, checkpoint)

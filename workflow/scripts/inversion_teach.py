@@ -14,7 +14,8 @@ from realgap.store import checkpoints, naming, provenance, shards
 
 @dataclass(frozen=True)
 class Options(devices.Compute):
-    words: dict[str, str]  # class -> what prompts call it
+    classes: dict[str, int]  # name -> label
+    words: dict[str, str]  # name -> what prompts call it
     num_tokens: int
     rounds: int  # gradient steps of each image
     batch_size: int
@@ -27,7 +28,8 @@ def main() -> None:
     )
     opened = shards.read_all(args.moments, "moments")
     mean, std, labels, ids = (np.concatenate([one[name] for one in opened]) for name in NAMES)
-    label_of = naming.joint({path: one.attributes for path, one in zip(args.moments, opened, strict=True)})
+    own = zip(args.moments, (one.attributes for one in opened), strict=True)
+    label_of = naming.joint({"the study": {naming.KEY: options.classes}, **dict(own)})
     made = {"step": "teach", "options": asdict(options)}
     made |= {"inputs": {"moments": shards.joint(one.attributes["checksum"] for one in opened)}}
     checkpoint = checkpoints.Checkpoint(args.out, made)
@@ -38,6 +40,7 @@ def main() -> None:
     unet = denoiser.load(args.base_model, device, devices.pick_dtype(options.precision, device))
     devices.arrange(unet, options, device)
     alphas_cumprod, prediction_type = schedules.noise(args.base_model)
+    before = checkpoint.load(encoder.State)
     run = encoder.teach(
         network,
         mean,
@@ -52,15 +55,16 @@ def main() -> None:
         scaling_factor=autoencoder.scaling_factor(args.base_model),
         seed=options.seed,
         device=device,
-        state=(state := checkpoint.load(encoder.State)),
+        state=before,
     )
-    for state in steps.progress(run, options.rounds - (0 if state is None else len(state.losses)), "teaching"):
-        checkpoint.offer(lambda state=state: state)
+    state = before
+    for state in steps.progress(run, options.rounds - (0 if before is None else len(before.losses)), "teaching"):
+        checkpoint.offer(lambda current=state: current)
     packed = encoder.pack(network)
     if not np.isfinite(packed).all():
         raise ValueError("inversion.encoder_steps: must end in numbers; NaN or infinity arose in the encoder")
     print(f"{len(ids)} images: loss {state.losses[0]:.4f}, at the end {state.losses[-1]:.4f}", file=sys.stderr)
-    made |= {naming.KEY: label_of, "numbers": mean[0].size, "prompts": list(embedded.shape), "images": len(ids)}
+    made |= {"classes": label_of, "numbers": mean[0].size, "prompts": list(embedded.shape), "images": len(ids)}
     made |= {"losses": [round(float(loss), 5) for loss in state.losses]}
     versions = provenance.versions("torch", "diffusers")
     shards.write(args.out, "encoder", {"weights": packed}, {**made, "versions": versions})

@@ -47,7 +47,7 @@ LAYOUT: dict[str, dict[str, tuple[str, int]]] = {
         "labels": ("int64", 1),
         "image_ids": ("int64", 1),
     },
-    "encoder": {"weights": ("float32", 3)},
+    "encoder": {"weights": ("float32", 1)},
     "geometry": {
         "measures": ("float32", 2),
         "segments": ("float32", 3),

@@ -91,11 +91,11 @@ def check(config: Mapping[str, Any]) -> None:
         raise ValueError(
             f"config: learning_curves.real_counts: must be at least selection.folds, {folds}, for judges; got {fewest}"
         )
-    share = config["inversion"]["encoder_steps"]
-    if share is not None and any(one.conditioning == "inversion" for one in sources.used(config).values()):
+    taught = config["inversion"]["encoder_steps"]
+    if taught is not None and any(one.conditioning == "inversion" for one in sources.used(config).values()):
         raise ValueError(
-            "config: inversion.encoder_steps: must be null where learning_curves compare inverted images, for its encoder "
-            f"is taught on other real images than those of a draw; got {share}"
+            "config: inversion.encoder_steps: must be null where learning_curves compare inverted images: an encoder "
+            f"sees more than a draw's; got {taught}"
         )
     own = rows(config)
     if sources.REAL not in own or len(own) < 2:
