@@ -1,11 +1,11 @@
 """Amortised inversion on the digits study, at its cost in steps: `python -m tests.benchmarks.amortised`.
 
-A hundred images are judged, ninety more of each class are there beside them. An image costs the steps of all that precedes
-it too, as in a study of so many images of each class (--of). The reference is the default without an encoder. An arm that
-is finished is kept (--out) and not run again.
+A hundred images are judged, ninety more of each class are there beside them. An image costs the steps of all that
+precedes it too, as in a study of so many images of each class (--of). The reference is the default without an encoder.
+An arm that is finished is kept (--out) and not run again.
 
-"taught" is the workflow's encoder: it takes gradient steps on the loss of inversion itself, each image in turn. "fitted" is a
-ridge regression to the embeddings of images that were inverted before.
+"taught" is the workflow's encoder: it takes gradient steps on the loss of inversion itself, each image in turn.
+"fitted" is a ridge regression to the embeddings of images that were inverted before.
 """
 
 import time
