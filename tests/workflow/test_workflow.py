@@ -126,7 +126,7 @@ def test_embeddings_and_samples_do_not_depend_on_the_cut_into_shards(finished_st
 
 
 def test_the_plan_can_be_read(finished_study):
-    run = checkout.snakemake(finished_study, "-n", "--forceall", "--quiet", "reason")
+    run = checkout.snakemake(finished_study, "-n", "-p", "--forceall", "--quiet", "reason")
     assert run.returncode == 0
     assert "Invert class zero, shard 1 into embeddings" in run.stdout
     assert "Train a classifier on real+diffusion_inversion, seed 1" in run.stdout

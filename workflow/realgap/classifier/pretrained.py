@@ -3,7 +3,7 @@
 torchvision is imported where it is asked: who has no such weights waits for nothing.
 """
 
-import importlib
+import inspect
 import pickle
 import re
 import warnings
@@ -152,8 +152,7 @@ def _as_named_now(network: Any, held: Mapping[str, Any]) -> Mapping[str, Any]:
     if hasattr(network, "pretrained_cfg"):
         from timm.models import clean_state_dict
 
-        own = importlib.import_module(type(network).__module__)
-        bring = getattr(own, "checkpoint_filter_fn", lambda state, _: state)
+        bring = getattr(inspect.getmodule(type(network)), "checkpoint_filter_fn", lambda state, _: state)
         return bring(clean_state_dict(OrderedDict(held)), network)
     if isinstance(network, models.DenseNet):  # its files have keys that modules may no longer have
         renamed: list[Mapping[str, Any]] = []
