@@ -81,8 +81,9 @@ def test_every_rule_of_the_profile_exists(folder):
     profile = yaml.safe_load((folder / "slurm/config.yaml").read_text())
     many = {"kind": "prompts", "samples_per_image": 8}
     kept = {"kind": "selection", "of": "many"}
-    rows = [*yaml.safe_load((folder / "config.yaml").read_text())["training_sets"], "real+kept"]
-    changes = {"sources": {"many": many, "kept": kept}, "training_sets": rows}
+    bare = {"kind": "dp_inversion", "epsilon": None, "clip": 1.0}
+    rows = [*yaml.safe_load((folder / "config.yaml").read_text())["training_sets"], "real+kept", "bare"]
+    changes = {"sources": {"many": many, "kept": kept, "bare": bare}, "training_sets": rows}
     amortised = {"inversion": {"encoder_steps": 5}, "analyses": []}
     rules = listed(folder, analyses=list(analyses.ORDER), **changes) | listed(folder, **amortised)
     assert {*profile["set-resources"], *profile["groups"]} <= rules

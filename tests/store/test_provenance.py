@@ -62,6 +62,7 @@ def test_every_step_is_named_by_a_rule():
         # a download is what its checksum or revision says, whichever code fetched it
         assert re.search(rf'provenance\.code\(\s*"{step}"[,)]', rules) or step in (
             "scripts.data_fetch",
+            "scripts.classifier_fetch",
             "scripts.base_model_fetch",
             "scripts.base_model_convert",
         )
