@@ -49,7 +49,7 @@ with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
     sources, training_sets = names["SOURCES"], names["config"]["training_sets"]
     usual = {"class_name": names["CLASSES"][0], "shard": "0", "seed": "0", "training_set": training_sets[-1]}
     usual |= {"image_set": "real", "measured": "real", "multiple": "1", "pretrained": "scratch"}
-    usual |= {"per_class": "10", "draw": "0", "fold": "0"}
+    usual |= {"per_class": "10", "draw": "0", "fold": "0", "row": "real", "run": "0"}
     told = {}
     for rule in workflow.rules:
         if rule.norun or rule.name in workflow._localrules:
@@ -81,16 +81,26 @@ def study_with_every_rule(folder, rendered):
     given = yaml.safe_load((STUDIES / "cifar10.yaml").read_text()) | {"analyses": list(analyses.ORDER)}
     many = {"kind": "prompts", "samples_per_image": 4}
     given["sources"] |= {"many": many, "kept": {"kind": "selection", "of": "many", "samples_per_image": 1}}
+    given["sources"]["bare"] = {"kind": "dp_inversion", "epsilon": None, "clip": 1.0}
+    given["inversion"] = {**given.get("inversion", {}), "start": "prompt", "early_stopping_patience": None}
     usual = yaml.safe_load((checkout.ROOT / "config.yaml").read_text())["training_sets"]
-    given["training_sets"] = [*given.get("training_sets", usual), "real+kept"]
+    given["training_sets"] = [*given.get("training_sets", usual), "real+kept", "bare"]
     Path(folder / "all.yaml").write_text(yaml.safe_dump(given))
     return "all.yaml"
 
 
-@pytest.mark.parametrize("rendered", [False, True])
-def test_every_rule_asks_for_more_when_it_is_tried_again(folder, rendered):
-    told = asked(folder, study_with_every_rule(folder, rendered))
-    assert len(told) > 25
+def study_with_an_encoder(folder):
+    given = yaml.safe_load((STUDIES / "cifar10.yaml").read_text()) | {"analyses": []}
+    given["inversion"] = {**given.get("inversion", {}), "encoder_steps": 28}
+    Path(folder / "encoder.yaml").write_text(yaml.safe_dump(given))
+    return "encoder.yaml"
+
+
+@pytest.mark.parametrize("which", ["all", "rendered", "encoder"])
+def test_every_rule_asks_for_more_when_it_is_tried_again(folder, which):
+    study = study_with_an_encoder(folder) if which == "encoder" else study_with_every_rule(folder, which == "rendered")
+    told = asked(folder, study)
+    assert len(told) > 20
     for rule, (first, second) in told.items():
         for of in ("mem_mb", "runtime"):
             assert second[of] > 1.5 * first[of], (rule, of)
@@ -100,7 +110,7 @@ def test_every_rule_asks_for_more_when_it_is_tried_again(folder, rendered):
 
 
 def test_the_walk_sees_every_rule_that_the_profile_sends_to_a_gpu(folder):
-    told = asked(folder, study_with_every_rule(folder, False))
+    told = asked(folder, study_with_every_rule(folder, False)) | asked(folder, study_with_an_encoder(folder))
     profile = yaml.safe_load((folder / "slurm/config.yaml").read_text())
     assert {rule for rule, (first, _) in told.items() if first.get("gpu")} == set(profile["set-resources"])
 
