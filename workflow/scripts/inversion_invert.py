@@ -31,7 +31,7 @@ def main() -> None:
         __doc__, Options, images={}, moments={}, base_model=steps.BASE_MODEL, templates={}, out={}
     )
     moments = shards.read(args.moments, "moments")
-    made = {"step": "invert", "options": _said(options), "inputs": {"moments": moments.attributes["checksum"]}}
+    made = {"step": "invert", "options": asdict(options), "inputs": {"moments": moments.attributes["checksum"]}}
     made |= naming.carried(moments.attributes)
     checkpoint = checkpoints.Checkpoint(args.out, made)
 
@@ -93,12 +93,6 @@ def invert(
         "image_ids": image_ids[kept],
     }
     return arrays, failed
-
-
-def _said(options: Options) -> dict[str, Any]:
-    """Options as the file says them: of all images of a shard it says nothing of its first ones."""
-    said = asdict(options)
-    return said if options.first is not None else {key: value for key, value in said.items() if key != "first"}
 
 
 def _failure(path: str, image_ids: np.ndarray, failed: np.ndarray, share: float) -> str:
