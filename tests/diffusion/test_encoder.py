@@ -59,7 +59,7 @@ def test_it_learns_what_the_loss_asks_of_each_class_and_goes_on_to_images_it_has
     # the noise, which nothing can predict, has a loss of 1
     assert states[-1].losses[-1] - 1 < 0.1 * (states[-1].losses[0] - 1)
     new, _, _, of = world(20, seed=1)
-    np.testing.assert_allclose(encoder.predicted(network, new, of), goal[:20].numpy(), atol=0.4)
+    np.testing.assert_allclose(encoder.predicted(network, new, of), goal[:20].numpy(), atol=0.6)
 
 
 def test_it_tells_images_apart_by_their_latents():

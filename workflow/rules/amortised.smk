@@ -2,9 +2,6 @@
 # rules make what invert_shard makes of other studies.
 
 
-ruleorder: predict_shard > invert_shard
-
-
 counts("teach_encoder", lambda w: PLAN.teach_encoder())
 counts("predict_shard", lambda w: PLAN.predict_shard(images_of(w)))
 

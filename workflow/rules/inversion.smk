@@ -37,45 +37,47 @@ rule encode_shard:
         " --benchmark {params.benchmark:q} --gpus {resources.gpu} > {log:q} 2>&1"
 
 
-rule invert_shard:
-    input:
-        images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
-        moments=f"{OUT}/moments/{{class_name}}/{{shard}}.h5",
-    output:
-        f"{OUT}/embeddings/{{class_name}}/{{shard}}.h5",
-    log:
-        f"{OUT}/logs/invert_shard/{{class_name}}-{{shard}}.log",
-    cache: True
-    conda:
-        "../../envs/realgap.yaml"
-    threads: DRAWING
-    resources:
-        gpu=GPU,
-        mem_mb=memory_for("invert_shard", GPU),
-        runtime=minutes_for("invert_shard"),
-        disk_mb=disk_for("invert_shard"),
-    params:
-        options=lambda w: options(
-            config["compute"],
-            INVERSION,
-            class_name=CLASS_OF[w.class_name] if INVERSION["start"] == "random" else words_of(w),
-            seed=config["seed"],
-        ),
-        computing=computing,
-        code=provenance.code("scripts.inversion_invert", {"scripts.inversion_invert.STARTS": INVERSION["start"]}),
-        benchmark=f"{OUT}/benchmarks/invert_shard/{{class_name}}-{{shard}}.tsv",
-        base_model=base_model,
-        templates=templates,
-        prompts=PROMPTS,
-        weights=BASE_MODEL_FINGERPRINT,
-        shard=lambda w: w.shard,
-    message:
-        "Invert class {wildcards.class_name}, shard {wildcards.shard} into embeddings"
-    shell:
-        "export OMP_NUM_THREADS={params.computing} MKL_NUM_THREADS={params.computing}; python -m scripts.inversion_invert --images {input.images:q} --moments {input.moments:q}"
-        " --base-model {params.base_model:q}/model_index.json --templates {params.templates:q}"
-        " --options {params.options:q} --out {output:q}"
-        " --benchmark {params.benchmark:q} --gpus {resources.gpu} > {log:q} 2>&1"
+if not AMORTISED:  # else an encoder predicts embeddings (amortised.smk)
+
+    rule invert_shard:
+        input:
+            images=f"{OUT}/real/{{class_name}}/{{shard}}.h5",
+            moments=f"{OUT}/moments/{{class_name}}/{{shard}}.h5",
+        output:
+            f"{OUT}/embeddings/{{class_name}}/{{shard}}.h5",
+        log:
+            f"{OUT}/logs/invert_shard/{{class_name}}-{{shard}}.log",
+        cache: True
+        conda:
+            "../../envs/realgap.yaml"
+        threads: DRAWING
+        resources:
+            gpu=GPU,
+            mem_mb=memory_for("invert_shard", GPU),
+            runtime=minutes_for("invert_shard"),
+            disk_mb=disk_for("invert_shard"),
+        params:
+            options=lambda w: options(
+                config["compute"],
+                INVERSION,
+                class_name=CLASS_OF[w.class_name] if INVERSION["start"] == "random" else words_of(w),
+                seed=config["seed"],
+            ),
+            computing=computing,
+            code=provenance.code("scripts.inversion_invert", {"scripts.inversion_invert.STARTS": INVERSION["start"]}),
+            benchmark=f"{OUT}/benchmarks/invert_shard/{{class_name}}-{{shard}}.tsv",
+            base_model=base_model,
+            templates=templates,
+            prompts=PROMPTS,
+            weights=BASE_MODEL_FINGERPRINT,
+            shard=lambda w: w.shard,
+        message:
+            "Invert class {wildcards.class_name}, shard {wildcards.shard} into embeddings"
+        shell:
+            "export OMP_NUM_THREADS={params.computing} MKL_NUM_THREADS={params.computing}; python -m scripts.inversion_invert --images {input.images:q} --moments {input.moments:q}"
+            " --base-model {params.base_model:q}/model_index.json --templates {params.templates:q}"
+            " --options {params.options:q} --out {output:q}"
+            " --benchmark {params.benchmark:q} --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule invert_class:
