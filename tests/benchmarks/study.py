@@ -3,6 +3,7 @@
 It is tested on images that the shipped study is not tested on.
 """
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -216,9 +217,8 @@ class Study:
         return extractors.penultimate(self._judge, self.test["images"], **self._running())
 
     def _trained(self, parts: Sequence[Images], shares: Sequence[float], seed: int) -> nn.Module:
-        settings = {
-            k: v for k, v in self.config["classifier"].items() if k not in ("architecture", "stem", "real_share")
-        }
+        known = {field.name for field in dataclasses.fields(training.Settings)}
+        settings = {key: value for key, value in self.config["classifier"].items() if key in known}
         size = self.test["images"].shape[1]
         if self.classifier == SMALL:
             model, settings = small_network(size), {**settings, **SETTINGS_OF_SMALL}
