@@ -1,5 +1,6 @@
 """A copy of the checkout to run Snakemake in, and what a dry run says would be run there."""
 
+import json
 import os
 import re
 import shutil
@@ -98,6 +99,17 @@ def plan(folder: Path, study: str = "study.yaml", target: str = "all") -> Counte
         rule, _, item = log.partition("/")
         jobs[rule, item] += 1
     return jobs
+
+
+def counted(folder: Path, study: str = "study.yaml") -> dict:
+    """What `snakemake plan` counts of a study: rows, by rule, and the names of rules whose work is not known."""
+    count = folder / "counted.json"
+    command = ["snakemake", "-n", "--quiet", "rules", "--configfile", study, "--", "all"]
+    given = {**environment(), "REALGAP_COUNT": str(count)}
+    run = subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    found = json.loads(count.read_text())
+    return {"unknown": found["unknown"], "rows": {row["rule"]: row for row in found["rows"]}}
 
 
 def requests(folder: Path, study: str = "study.yaml", *arguments: str) -> list[tuple]:

@@ -103,6 +103,8 @@ def test_an_encoder_costs_the_steps_that_teach_it_and_each_image_what_it_takes_f
     assert taught.images == 50_000
     assert taught.flops == pytest.approx(50_000 * 28 * visit)
     assert taught.memory_bytes > 2 * 50_000 * counted.latents_bytes
+    # two layers of 512: of 4 x 16 x 16 latents and ten classes, and to 5 tokens of 768
+    assert taught.disk_bytes == 4 * 512 * (1_024 + 10 + 3_840)
     predicted = counted.predict_shard(500)
     assert predicted.flops == pytest.approx(500 * 2 * visit)
     assert (predicted.images, predicted.disk_bytes) == (500, 500 * 15_360)

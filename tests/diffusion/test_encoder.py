@@ -41,6 +41,14 @@ def test_before_it_is_taught_it_says_the_prompts_embedding():
     np.testing.assert_array_equal(encoder.predicted(network, mean, classes), prompts[classes])
 
 
+def test_of_equal_latents_what_it_adds_depends_on_the_class():
+    mean = np.repeat(world(1)[0], 3, axis=0)
+    network = encoder.begin(world(9)[0], PROMPTS, seed=0)
+    torch.nn.init.normal_(network.last.weight, generator=torch.Generator().manual_seed(0))
+    said = encoder.predicted(network, mean, np.arange(3))
+    assert all(np.abs(said[one] - said[other]).max() > 0.1 for one, other in ((0, 1), (0, 2), (1, 2)))
+
+
 def towards(goal):
     """A denoiser whose loss is how far an embedding is from goal(noised latents), and from the noise."""
 

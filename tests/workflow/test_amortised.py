@@ -1,8 +1,6 @@
 """An amortised inversion through Snakemake: an encoder is taught on all digits and predicts their embeddings."""
 
-import json
 import re
-import subprocess
 
 import numpy as np
 import pandas as pd
@@ -44,23 +42,13 @@ def prepared(tmp_path_factory):
     return folder
 
 
-def rows_counted(folder):
-    """What `snakemake plan` counts: rule -> row."""
-    command = ["snakemake", "-n", "--quiet", "rules", "--configfile", "study.yaml", "--", "all"]
-    environment = {**checkout.environment(), "REALGAP_COUNT": str(folder / "counted.json")}
-    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    found = json.loads((folder / "counted.json").read_text())
-    assert found["unknown"] == []
-    return {row["rule"]: row for row in found["rows"]}
-
-
 @pytest.fixture(scope="module")
 def finished(prepared):
-    counted = rows_counted(prepared)
+    counted = checkout.counted(prepared)
+    assert counted["unknown"] == []
     run = checkout.snakemake(prepared)
     assert run.returncode == 0, run.stdout + run.stderr
-    return prepared, counted
+    return prepared, counted["rows"]
 
 
 def embeddings(folder, class_name="one", of="embeddings"):

@@ -1,8 +1,6 @@
 """Every kind of source in one study on digits, two of one kind among them and a folder of other images."""
 
-import json
 import re
-import subprocess
 
 import numpy as np
 import pandas as pd
@@ -60,13 +58,9 @@ def prepared(tmp_path_factory):
 @pytest.fixture(scope="module")
 def counted(prepared):
     """What `snakemake plan` counts before anything was run: rule -> row."""
-    command = ["snakemake", "-n", "--quiet", "rules", "--configfile", "study.yaml", "--", "all"]
-    environment = {**checkout.environment(), "REALGAP_COUNT": str(prepared / "counted.json")}
-    run = subprocess.run(command, cwd=prepared, env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    found = json.loads((prepared / "counted.json").read_text())
+    found = checkout.counted(prepared)
     assert found["unknown"] == []
-    return {row["rule"]: row for row in found["rows"]}
+    return found["rows"]
 
 
 @pytest.fixture(scope="module")

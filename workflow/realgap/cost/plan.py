@@ -94,7 +94,9 @@ class Plan:
         work = self.invert_shard(self.real, self.config["inversion"]["encoder_steps"])
         held = 2.0 * self.real * self.latents_bytes
         kept = {"memory_bytes": work.memory_bytes + held, "node_bytes": (work.node_bytes or 0.0) + held}
-        return replace(work, disk_bytes=4 * HIDDEN * self.latents_bytes, **kept)
+        seen = self.latents_bytes // 4 + self.classes  # numbers of an image that its first layer reads
+        weights = HIDDEN * (4 * seen + self._embeddings_bytes(1))
+        return replace(work, disk_bytes=weights, **kept)
 
     def predict_shard(self, images: int) -> Work:
         """Embeddings that an encoder predicts, and the steps that each image takes from there."""

@@ -94,9 +94,7 @@ def apart(values: ArrayLike, reference: ArrayLike, same_images: bool) -> Differe
         twice = sum(mean.var(ddof=1) for mean in means) / one.shape[1] - of_images
         of_images = max((means[0] - means[1]).var(ddof=1) / one.shape[1] - twice, 0.0)
     df = of_units**2 / squares if squares else len(one) + len(other) - 2
-    difference = found(value, of_units * n_units, df, n_units, of_images, 2)
-    bounds = np.clip([difference.low, difference.high, *difference.inner], -1, 1).tolist()
-    return difference._replace(low=bounds[0], high=bounds[1], inner=tuple(bounds[2:]))
+    return _possible(found(value, of_units * n_units, df, n_units, of_images, 2))
 
 
 def mean_of(values: ArrayLike) -> tuple[float, float, float]:
@@ -169,10 +167,13 @@ def _difference(
     variance, df, used = _unit_variance(accuracies, row, other, pool)
     each_image = None if correct is None else np.subtract(correct[row], correct[other], dtype=np.float64)
     of_images = 0.0 if each_image is None else float(variances(each_image)[1])
-    difference = found(value, variance, df, n_units, of_images, used)
-    bounds = [difference.low, difference.high, *difference.inner]
-    clipped = np.clip(bounds, -1, 1).tolist()
-    return difference._replace(low=clipped[0], high=clipped[1], inner=tuple(clipped[2:]))
+    return _possible(found(value, variance, df, n_units, of_images, used))
+
+
+def _possible(difference: Difference) -> Difference:
+    """Of accuracies, whose differences lie within [-1, 1]."""
+    low, high, *inner = np.clip([difference.low, difference.high, *difference.inner], -1, 1).tolist()
+    return difference._replace(low=low, high=high, inner=tuple(inner))
 
 
 def _one_unit(value: float) -> Difference:
