@@ -94,6 +94,11 @@ def test_the_figures_show_every_row(tmp_path):
     curves = figures.roc({row: own["LiRA"] for row, own in found().items()})
     assert [text.get_text() for text in curves.axes[0].get_legend().get_texts()] == ["real", "mild", "bare", "chance"]
     style.save(curves, tmp_path / "roc.png", tmp_path / "roc.svg")
+    said = [
+        label.get_text() for axis in (curves.axes[0].xaxis, curves.axes[0].yaxis) for label in axis.get_ticklabels()
+    ]
+    assert {"0.1 %", "1 %", "10 %", "100 %"} <= set(said)
+    assert not any("$" in one for one in said)
     shown = figures.accuracy(VERDICTS, {"mild": 3.0, "bare": None})
     axes = shown.axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["3", "no noise"]

@@ -7,10 +7,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.ticker import NullFormatter
 
 from realgap.analyses.audit.measures import Attack
 from realgap.privacy import membership
-from realgap.report.style import MARKS, line, name
+from realgap.report.style import line, name
 
 _MARKS = ("real", "stable_diffusion", "diffusion_inversion")  # rows that stand beside the curve where there are such
 
@@ -26,6 +27,9 @@ def roc(found: Mapping[str, Attack]) -> plt.Figure:
         axes.plot(np.maximum(accused, least), np.maximum(hit, least), color=colour, linestyle=dashes, label=name(row))
     axes.plot([least, 1], [least, 1], color="black", linestyle=":", linewidth=1, label="chance")
     axes.set(xscale="log", yscale="log", xlim=(least, 1), ylim=(least, 1))
+    for axis in (axes.xaxis, axes.yaxis):  # matplotlib's own powers of ten are mathematical text, which is off here
+        axis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
+        axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("share of non-members accused", fontsize=10)
     axes.set_ylabel("share of members found", fontsize=10)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9)
@@ -54,7 +58,6 @@ def accuracy(verdicts: pd.DataFrame, epsilons: Mapping[str, float | None]) -> pl
         colour, _ = line(row, number)
         values = 100 * rows.loc[row]
         axes.axhline(values.accuracy_mean, color=colour, linestyle="--", label=name(row))
-        axes.plot([x[-1]], [values.accuracy_mean], MARKS[number + 1], color=colour)
         axes.axhspan(values.accuracy_low, values.accuracy_high, color=colour, alpha=0.08, linewidth=0)
     axes.set_xscale("log")
     labels = ["no noise" if epsilons[row] is None else f"{epsilons[row]:g}" for row in order]
