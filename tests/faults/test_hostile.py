@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from realgap.classifier import storage
@@ -199,6 +199,7 @@ VALUES = st.recursive(
 
 @settings(max_examples=300, deadline=None)
 @given(where=st.sampled_from(KEYS), value=VALUES)
+@example(where=("dataset", "images_per_class"), value={"\x1f": None})
 def test_any_value_of_any_key_is_right_or_one_line(where, value):
     config = {section: dict(v) if isinstance(v, dict) else v for section, v in DEFAULT.items()}
     section, key = where

@@ -306,7 +306,7 @@ def _check_network(config: Mapping[str, Any], settings: Mapping[str, Any]) -> No
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:
-    key = ".".join(str(part) for part in error.absolute_path) or "top level"
+    key = ".".join(_named(part) for part in error.absolute_path) or "top level"
     got = _short(error.instance)
     match error.validator:
         case "additionalProperties":
@@ -338,6 +338,11 @@ def _sentence(error: jsonschema.ValidationError) -> str:
             return f"config: {key}: {error.schema.get('description', 'must match ' + error.validator_value)}; got {got}"
         case _:
             return f"config: {key}: {error.message}"
+
+
+def _named(part: str | int) -> str:
+    """A key as it was written; as Python writes it where a terminal could not show it."""
+    return str(part) if str(part).isprintable() else _short(part)
 
 
 def _either(types: str | list[str]) -> str:
