@@ -70,7 +70,7 @@ def edited(old, new):
 # --- the table of what means nothing to the costly steps ----------------------------------------------------------
 
 HARMLESS = {
-    "a scheduler": ('"unipc": Sampler("UniPCMultistepScheduler"),', '"euler": Sampler("EulerDiscreteScheduler"),'),
+    "a scheduler": ('"unipc": Sampler("UniPCMultistepScheduler"),', '"heun": Sampler("HeunDiscreteScheduler"),'),
     "an analysis's shards": ('LAYOUT: dict[str, dict[str, tuple[str, int]]] = {', '"depth": {"maps": ("float32", 3)},'),
     "a data set's loader": ('    "hdf5": hdf5,', '"mnist": hdf5,'),
     "a data set's classes": ('    "rendered": RENDERED,\n', '"mnist": DIGITS,'),

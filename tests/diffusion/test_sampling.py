@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 import torch
+import yaml
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 from diffusers.pipelines.stable_diffusion import pipeline_stable_diffusion_img2img as pipeline_img2img
 
 from realgap.base_model import autoencoder, denoiser, prompting, samplers, schedules
 from realgap.base_model.samplers import SAMPLERS
+from realgap.cost import plan
 from realgap.diffusion import sampling
+from realgap.study import sources
 from tests import checkout, digits
 
 CPU = torch.device("cpu")
@@ -147,6 +150,60 @@ def test_the_denoiser_is_called_as_often_as_the_plan_counts_for_both_branches(ba
     assert times == [timesteps[0] for _, timesteps, _ in calls[-calls_per_batch:]]
 
 
+def test_outside_of_its_interval_guidance_asks_for_one_branch_and_is_what_scale_1_predicts(base_model, conditions):
+    items, cond, uncond = conditions
+    scheduler, calls = schedules.sampler(base_model, "ddim"), []
+    settings = {"num_inference_steps": 8, "guidance_scale": 3.0, "batch_size": 100}
+    drawn = draw(counting(calls), scheduler, items, cond, uncond, guidance_interval=[0.25, 0.5], **settings)
+    assert [n for n, _, _ in calls] == [8, 8, 16, 16, 8, 8, 8, 8]
+
+    scheduler.set_timesteps(8)
+    expected = torch.from_numpy(sampling.initial_latents(items, SHAPE, seed=0))
+    predict, given, away = counting([]), torch.from_numpy(cond), torch.from_numpy(uncond).expand(8, -1, -1)
+    for number, t in enumerate(scheduler.timesteps):
+        one, other = (predict(expected, t.expand(8), c) for c in (given, away))
+        expected = scheduler.step(other + 3.0 * (one - other) if number in (2, 3) else one, t, expected).prev_sample
+    torch.testing.assert_close(drawn, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_all_of_the_steps_is_guidance_without_an_interval(base_model, unet, conditions):
+    items, cond, uncond = conditions
+    with_, without = (
+        draw(unet, schedules.sampler(base_model, "pndm"), items, cond, uncond, **given)
+        for given in ({"guidance_interval": [0, 1]}, {})
+    )
+    torch.testing.assert_close(with_, without, rtol=0, atol=0)
+
+
+def test_padding_is_not_seen_by_a_step_without_guidance(base_model, unet, conditions):
+    """The empty prompt is longer than a learned embedding."""
+    items, cond, _ = conditions
+    empty = prompting.embed(base_model, [""], CPU)[0].numpy()
+    never, alone = (
+        draw(unet, schedules.sampler(base_model, "ddim"), items, cond, empty, **given)
+        for given in ({"guidance_interval": [0.99, 1.0]}, {"guidance_scale": 1.0})
+    )
+    torch.testing.assert_close(never, alone, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+def test_the_plan_counts_the_branches_that_an_interval_asks_for(base_model, conditions, name, strength):
+    items, cond, uncond = conditions
+    settings = {"scheduler": name, "num_inference_steps": 10, "guidance_interval": [0.3, 0.8]}
+    changed = {"kind": "img2img", "strength": strength} if strength < 1 else {"kind": "prompts"}
+    config = yaml.safe_load((checkout.ROOT / "config.yaml").read_text())
+    config["sources"]["mine"] = {**changed, **settings}
+    start = {"start": begun(items), "strength": strength} if strength < 1 else {}
+    calls, sampler = [], schedules.sampler(base_model, name)
+    settings = {key: settings[key] for key in ("num_inference_steps", "guidance_interval")}
+    draw(counting(calls), sampler, items, cond, uncond, batch_size=100, **settings, **start)
+    counted = plan.Plan(config)
+    source = sources.of(config)["mine"]
+    work = counted.sample_shard(1, source, len(items)).flops
+    assert sum(n for n, _, _ in calls) * counted.denoise == pytest.approx(work - len(items) * counted.decoder, rel=1e-9)
+
+
 def test_an_unconditional_branch_of_another_length_is_what_two_separate_calls_would_give(base_model, unet, conditions):
     """The empty prompt is longer than a learned embedding: padding must be neither seen nor missed."""
     items, cond, _ = conditions
@@ -218,6 +275,80 @@ def begun(items, seed=0):
     random, ids = np.random.default_rng(3), np.array([9, 4])
     mean, std = random.standard_normal((2, *SHAPE), np.float32), np.full((2, *SHAPE), 0.2, np.float32)
     return sampling.Rows(len(items), lambda rows: sampling.noised_start(items[rows], mean, std, ids, 0.7, seed))
+
+
+# --- from an image's own noise ------------------------------------------------------------------------------------
+
+
+def gaussian(base_model, spread):
+    """The best denoiser of latents that are normal with this standard deviation."""
+    alphas, predicted = schedules.noise(base_model)
+
+    def predict(latents, timesteps, conditioning):
+        a = alphas[timesteps].reshape(-1, 1, 1, 1)
+        share = latents / (a * spread**2 + 1 - a)
+        noise, image = (1 - a).sqrt() * share, a.sqrt() * spread**2 * share
+        return noise if predicted == "epsilon" else a.sqrt() * noise - (1 - a).sqrt() * image
+
+    return predict, float(alphas[-1])
+
+
+def invert(base_model, predict, latents, conditioning, **changes):
+    settings = {"num_inference_steps": 200, "batch_size": 3, "device": CPU, **changes}
+    return sampling.inverted(latents, conditioning, predict, schedules.inverse(base_model), **settings)
+
+
+@pytest.mark.parametrize("spread", [0.5, 1.0, 2.0])
+def test_latents_are_inverted_into_the_noise_that_the_known_flow_takes_them_to(base_model, conditions, spread):
+    """Each value of normal latents keeps its place in the distribution: it grows as the standard deviation does."""
+    predict, last = gaussian(base_model, spread)
+    latents = spread * np.random.default_rng(0).standard_normal((4, *SHAPE), np.float32)
+    found = invert(base_model, predict, latents, conditions[2], num_inference_steps=500)
+    expected = latents / spread * np.sqrt(last * spread**2 + 1 - last)
+    assert np.abs(found - expected).max() < 0.03 * np.abs(expected).max()
+
+
+def test_the_noise_leads_back_to_the_image_and_more_steps_lead_nearer(base_model, unet, conditions):
+    items, _, condition = conditions
+    latents = np.random.default_rng(1).standard_normal((2, *SHAPE), np.float32)
+    ids, errors = np.array([9, 4]), []
+    predict = denoiser.predictor(unet)
+    for number in (10, 100):
+        noise = invert(base_model, predict, latents, condition, num_inference_steps=number)
+        assert np.abs(noise - latents).max() > 0.1
+        begun = sampling.renoised(items, noise, ids, 0.0, seed=0)
+        given = {"guidance_scale": 1.0, "num_inference_steps": number, "batch_size": 8, "device": CPU}
+        conditioned = np.repeat(condition[None], len(items), axis=0)
+        sampler = schedules.sampler(base_model, "ddim")
+        back = torch.cat(list(sampling.sample(begun, conditioned, condition, predict, sampler, torch.clone, **given)))
+        expected = latents[[1, 1, 1, 1, 0, 0, 0, 0]]  # items are of images 4 and 9
+        errors.append(float((back - torch.from_numpy(expected)).abs().mean()))
+    assert errors[1] < 0.3 * errors[0]
+    assert errors[1] < 0.05
+
+
+def test_inverting_does_not_depend_on_the_batch(base_model, unet, conditions):
+    latents = np.random.default_rng(1).standard_normal((5, *SHAPE), np.float32)
+    predict = denoiser.predictor(unet)
+    one, other = (
+        invert(base_model, predict, latents, conditions[2], num_inference_steps=4, batch_size=n) for n in (1, 5)
+    )
+    np.testing.assert_allclose(one, other, rtol=0, atol=1e-4)
+
+
+def test_a_share_of_an_items_noise_is_its_own_and_variance_stays(conditions):
+    items = sampling.items(np.array([4, 9]), 500)
+    noise = np.random.default_rng(2).standard_normal((2, *SHAPE), np.float32)
+    made = sampling.renoised(items, noise, np.array([9, 4]), 0.3, seed=0)
+    assert made.dtype == np.float32
+    np.testing.assert_allclose(made[:500].mean(axis=0), np.sqrt(0.7) * noise[1], atol=0.15)
+    assert made.std() == pytest.approx(1, abs=0.05)
+    alone = sampling.renoised(items[600:601], noise, np.array([9, 4]), 0.3, seed=0)
+    np.testing.assert_array_equal(alone[0], made[600])
+    assert (sampling.renoised(items, noise, np.array([9, 4]), 0.0, seed=0)[:500] == noise[1]).all()
+
+
+# --- from an image's latents, noised in part ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 3.0])

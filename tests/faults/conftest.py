@@ -141,8 +141,14 @@ def step_arguments(tmp_path, base_model, invert_arguments, run_step):
     compute = {**given.COMPUTE, "seed": 0}
     sampling = {
         **{"source": "diffusion_inversion", "conditioning": "inversion", "class_name": "one", "images": None},
-        **{"samples_per_image": 4, "strength": None, "scheduler": "pndm"},
-        **{"num_inference_steps": 20, "guidance_scale": 2.0, "unconditional": "class", "embedding_noise": 0.1},
+        **{"samples_per_image": 4, "strength": None, "inversion_steps": None, "fresh_noise": 0, "scheduler": "pndm"},
+        **{
+            "num_inference_steps": 20,
+            "guidance_scale": 2.0,
+            "guidance_interval": [0, 1],
+            "unconditional": "class",
+            "embedding_noise": 0.1,
+        },
         **{"interpolation_strength": 0.1, "resolution": 16, "image_size": 16, "batch_size": 2, **compute},
     }
     training = {

@@ -575,9 +575,17 @@ def test_a_base_model_that_will_not_do_is_one_line(steps, tmp_path, base_model, 
             "images": None,
             "samples_per_image": 1,
             "strength": None,
+            "inversion_steps": None,
+            "fresh_noise": 0,
             "scheduler": "ddim",
         }
-        options |= {"num_inference_steps": 2, "guidance_scale": 2.0, "unconditional": "prompt", "embedding_noise": 0}
+        options |= {
+            "num_inference_steps": 2,
+            "guidance_scale": 2.0,
+            "guidance_interval": [0, 1],
+            "unconditional": "prompt",
+            "embedding_noise": 0,
+        }
         options |= {
             "interpolation_strength": 0,
             "resolution": 16,

@@ -154,7 +154,15 @@ def test_on_a_basis_of_public_images_noise_lies_in_its_directions_alone(invented
 
 SAMPLING = {"source": "mild", "conditioning": "class_inversion", "class_name": "two", "label": 5, "first": 4}
 SAMPLING |= {"images": 2, "samples_per_image": 2, "one_more": 1, "scheduler": "ddim", "num_inference_steps": 2}
-SAMPLING |= {"guidance_scale": 2.0, "unconditional": "dataset", "embedding_noise": 0.1, "strength": None}
+SAMPLING |= {
+    "guidance_scale": 2.0,
+    "guidance_interval": [0, 1],
+    "unconditional": "dataset",
+    "embedding_noise": 0.1,
+    "strength": None,
+    "inversion_steps": None,
+    "fresh_noise": 0,
+}
 SAMPLING |= {
     "interpolation_strength": 0,
     "resolution": 16,

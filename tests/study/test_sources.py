@@ -12,7 +12,7 @@ from realgap.study import renamed, sources
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
-DENOISED = {"scheduler": "dpmsolver++", "num_inference_steps": 25, "guidance_scale": 2.0}
+DENOISED = {"scheduler": "dpmsolver++", "num_inference_steps": 25, "guidance_scale": 2.0, "guidance_interval": [0, 1]}
 DENOISED |= {"samples_per_image": None}
 # what an entry of nothing but a kind stands for, and which rules make its images
 KINDS = {
@@ -35,6 +35,10 @@ KINDS = {
             "embedding_noise": 0.0,
             "interpolation_strength": 0.0,
         },
+        ("encode_shard", "sample_shard"),
+    ),
+    "ddim_inversion": (
+        {**DENOISED, "inversion_steps": 25, "fresh_noise": 0.2},
         ("encode_shard", "sample_shard"),
     ),
 }
@@ -174,6 +178,13 @@ WRONG = [
     ({"mine": {"kind": "prompts", "num_inference_steps": 2.0}}, "must be of type integer; got 2.0"),
     ({"mine": {"kind": "prompts", "guidance_scale": 0.9}}, "mine.guidance_scale: must be at least 1; got 0.9"),
     ({"mine": {"kind": "prompts", "guidance_scale": 51}}, "mine.guidance_scale: must be at most 50; got 51"),
+    (
+        {"mine": {"kind": "prompts", "guidance_interval": [0.5, 0.5]}},
+        "guidance_interval: must be two shares of the steps, the first below the last (guidance_scale: 1 for no "
+        "guidance); got [0.5, 0.5]",
+    ),
+    ({"mine": {"kind": "prompts", "guidance_interval": [0, 1, 1]}}, "must be a list of at most 2; got [0, 1, 1]"),
+    ({"mine": {"kind": "prompts", "guidance_interval": [0, 2]}}, "guidance_interval.1: must be at most 1; got 2"),
     ({"mine": {"kind": "img2img", "strength": 0}}, "sources.mine.strength: must be more than 0; got 0"),
     ({"mine": {"kind": "img2img", "strength": 1.1}}, "sources.mine.strength: must be at most 1; got 1.1"),
     (

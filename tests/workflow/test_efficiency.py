@@ -219,8 +219,20 @@ def step_of_sampling(tmp_path, base_model, run_step):
     def step(source, conditioning, out):
         options = {
             **{"source": source, "conditioning": conditioning, "class_name": "one", "images": None},
-            **{"samples_per_image": 3, "strength": None, "scheduler": "dpmsolver++"},
-            **{"num_inference_steps": 1, "guidance_scale": 2.0, "unconditional": "class", "embedding_noise": 0.1},
+            **{
+                "samples_per_image": 3,
+                "strength": None,
+                "inversion_steps": None,
+                "fresh_noise": 0,
+                "scheduler": "dpmsolver++",
+            },
+            **{
+                "num_inference_steps": 1,
+                "guidance_scale": 2.0,
+                "guidance_interval": [0, 1],
+                "unconditional": "class",
+                "embedding_noise": 0.1,
+            },
             **{"interpolation_strength": 0.1, "resolution": 16, "image_size": 16, "batch_size": 2, "seed": 0},
             **given.COMPUTE,
         }

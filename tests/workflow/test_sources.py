@@ -26,6 +26,7 @@ STUDY = {
         "guided": {"kind": "inversion", "guidance_scale": 3.0, **FEW},
         "textual": {"kind": "class_inversion", **FEW},
         "sdedit": {"kind": "img2img", "strength": 0.5, "num_inference_steps": 4},
+        "ddim": {"kind": "ddim_inversion", "inversion_steps": 3, **FEW},
         "da_fusion": {"kind": "img2img", "conditioning": "class_inversion", "num_inference_steps": 4},
         "gan": {"kind": "folder", "root": "gan"},
         "many": {"kind": "prompts", "samples_per_image": 6, **FEW},
@@ -33,7 +34,7 @@ STUDY = {
         "picked": {"kind": "selection", "of": "many", "candidates": 3, "criteria": {"random": 1}},
     },
     "training_sets": [
-        *("real", "diffusion_inversion", "guided", "textual", "sdedit", "da_fusion", "gan", "real+gan"),
+        *("real", "diffusion_inversion", "guided", "textual", "sdedit", "ddim", "da_fusion", "gan", "real+gan"),
         *("many", "chosen", "picked"),
     ],
     "analyses": [*checkout.REDUCED["analyses"], "selection"],
@@ -71,8 +72,8 @@ def finished(prepared, counted):
 
 
 def test_the_plan_counts_the_images_of_all_of_them(counted):
-    assert counted["sample_shard"]["jobs"] == 6 * 4
-    assert counted["sample_shard"]["work"]["images"] == 5 * 16 + 48
+    assert counted["sample_shard"]["jobs"] == 7 * 4
+    assert counted["sample_shard"]["work"]["images"] == 6 * 16 + 48
     assert counted["score_shard"]["work"]["images"] == 48
     assert counted["select_shard"]["jobs"] == 2 * 4
     assert counted["encode_shard"]["work"]["images"] == counted["invert_shard"]["work"]["images"] == 8
@@ -88,7 +89,7 @@ def test_the_table_has_a_row_for_each_training_set(finished):
     table = pd.read_csv(finished / RESULTS / "table.csv").set_index("training_set")
     assert list(zip(table.index, table.n_real, table.n_generated, strict=True)) == [
         ("real", 8, 0),
-        *((name, 0, 16) for name in ("diffusion_inversion", "guided", "textual", "sdedit", "da_fusion", "gan")),
+        *((name, 0, 16) for name in ("diffusion_inversion", "guided", "textual", "sdedit", "ddim", "da_fusion", "gan")),
         ("real+gan", 8, 16),
         ("many", 0, 48),
         ("chosen", 0, 16),
@@ -131,7 +132,7 @@ def test_a_folders_images_have_the_studys_labels_and_no_real_images_ids(finished
 
 def test_figures_show_every_source_the_folders_own_images_among_them(finished):
     results = finished / RESULTS
-    columns = 1 + 9  # real and nine sources
+    columns = 1 + 10  # real and ten sources
     for name in ("strip", "samples", "overview", "gallery/zero", "gallery/one"):
         drawing = (results / f"figures/{name}.svg").read_text()
         assert (results / f"figures/{name}.png").read_bytes()[:4] == b"\x89PNG"

@@ -354,8 +354,8 @@ def embeddings_for(wildcards):
 
 
 def latents_for(wildcards):
-    """The moments of the real images that img2img begins at."""
-    begins = SOURCES[wildcards.source].kind == "img2img"
+    """The moments of the real images that some sources begin at."""
+    begins = SOURCES[wildcards.source].begins_at_latents
     return f"{OUT}/moments/{wildcards.class_name}/{wildcards.get('shard', 0)}.h5" if begins else []
 
 
@@ -376,7 +376,6 @@ def samples_of(wildcards):
 
 def sampling_options(wildcards, **changes):
     """A source's own settings; one knows nothing of what another kind takes."""
-    neutral = {"unconditional": "prompt", "embedding_noise": 0, "interpolation_strength": 0, "strength": None}
     source = SOURCES[wildcards.source]
     common = {
         "images": None,
@@ -385,7 +384,7 @@ def sampling_options(wildcards, **changes):
     }
     return options(
         config["compute"],
-        neutral,
+        sources.NEUTRAL,
         source.settings,
         {**common, **changes},
         source=source.name,

@@ -68,7 +68,7 @@ def release_sampling_options(wildcards):
 
 def release_draws(source):
     """How samples of a release are drawn, of whatever class."""
-    source, neutral = SOURCES[source], {"interpolation_strength": 0, "strength": None, "one_more": 0}
+    source, neutral = SOURCES[source], {**sources.NEUTRAL, "one_more": 0}
     return options(
         config["compute"],
         neutral,

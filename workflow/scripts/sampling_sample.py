@@ -25,10 +25,13 @@ class Options(devices.Compute):
     scheduler: str
     num_inference_steps: int
     guidance_scale: float
+    guidance_interval: list[float]  # the shares of the steps between which guidance works
     unconditional: str
     embedding_noise: float
     interpolation_strength: float
     strength: float | None  # null: from noise alone; else from each real image's latents, noised in part
+    inversion_steps: int | None  # null: noise is drawn; else what each real image's latents are inverted into
+    fresh_noise: float
     resolution: int
     image_size: int
     batch_size: int
@@ -56,7 +59,7 @@ def main() -> None:
     image_ids, labels = real["image_ids"][chosen], real["labels"][chosen]
     samples = options.samples_per_image + (chosen < options.one_more)
     items = sampling.items(image_ids, samples)
-    moments = shards.read(args.moments[0], "moments") if options.strength is not None else None
+    moments = shards.read(args.moments[0], "moments") if args.moments else None
     conditioned, unconditional = _conditioning(args, options, items, learned, int(real["labels"][0]), model.device)
     arrays = {
         "labels": np.repeat(labels, samples),
@@ -73,7 +76,8 @@ def main() -> None:
     made = {"step": "sample", "source": options.source, "options": said(options), "inputs": inputs}
     made |= naming.carried(*origins)
     made["versions"] = provenance.versions("torch", "diffusers")
-    batches = draw(model, options, items, conditioned, unconditional, moments)
+    noise = _inverted(args, options, model, items, moments) if options.inversion_steps is not None else None
+    batches = draw(model, options, items, conditioned, unconditional, moments, noise)
     with shards.writing(args.out, "images", len(items), made) as append:
         first = 0
         for images in steps.progress(batches, -(-len(items) // options.batch_size), "sampling"):
@@ -114,14 +118,21 @@ def draw(
     conditioned: sampling.Rows,
     unconditional: np.ndarray,
     moments: Mapping[str, np.ndarray] | None = None,
+    noise: sampling.Rows | None = None,
 ) -> Iterator[np.ndarray]:
-    """Batches of images uint8 (n, h, w, 3) of the items, in order; moments: of the real images that they begin at."""
+    """Batches of images uint8 (n, h, w, 3) of the items, in order; noise: what they begin at, drawn where None.
+
+    moments: of the real images that they begin at where options.strength is not None.
+    """
     start = {}
-    if moments is not None:
+    if options.strength is not None:
         start = {"start": _start(moments, items, model.vae.config.scaling_factor, options.seed)}
         start["strength"] = options.strength
+    drawn = sampling.Rows(
+        len(items), lambda rows: sampling.initial_latents(items[rows], model.latent_shape, options.seed)
+    )
     return sampling.sample(
-        sampling.Rows(len(items), lambda rows: sampling.initial_latents(items[rows], model.latent_shape, options.seed)),
+        drawn if noise is None else noise,
         conditioned,
         unconditional,
         denoiser.predictor(model.unet),
@@ -129,6 +140,7 @@ def draw(
         autoencoder.decoder(model.vae, options.image_size),
         num_inference_steps=options.num_inference_steps,
         guidance_scale=options.guidance_scale,
+        guidance_interval=options.guidance_interval,
         batch_size=options.batch_size,
         device=model.device,
         **start,
@@ -140,13 +152,35 @@ def _conditioning(
 ) -> tuple[sampling.Rows, np.ndarray]:
     """The conditioning of each item, and what guidance leads away from, (tokens, width)."""
     if options.conditioning == "prompts":
-        return of_prompts(
-            args.base_model, prompting.of_class(args.templates, options.class_name), items, options, device
-        )
+        prompts = prompting.of_class(args.templates, options.class_name)
+        # what an image was inverted with leads back to it
+        chosen = prompts if options.inversion_steps is None else prompts[:1]
+        return of_prompts(args.base_model, chosen, items, options, device)
     names = ("embeddings", "image_ids", "labels")
     arrays = {name: np.concatenate([one[name] for one in learned]) for name in names}
     return of_embeddings(options, items, arrays, label), away_from(
         options, arrays["embeddings"], args.base_model, device
+    )
+
+
+def _inverted(
+    args: Any, options: Options, model: Model, items: Items, moments: Mapping[str, np.ndarray]
+) -> sampling.Rows:
+    """The noise of each item: its real image's, inverted with the first prompt of the class, and a share drawn anew."""
+    own = np.isin(moments["image_ids"], [image_id for image_id, _ in items])
+    ids, latents = moments["image_ids"][own], moments["mean"][own] * model.vae.config.scaling_factor
+    prompt = prompting.of_class(args.templates, options.class_name)[:1]
+    noise = sampling.inverted(
+        latents.astype(np.float32),
+        prompting.embed(args.base_model, prompt, model.device)[0].cpu().numpy(),
+        denoiser.predictor(model.unet),
+        schedules.inverse(args.base_model),
+        num_inference_steps=options.inversion_steps,
+        batch_size=options.batch_size,
+        device=model.device,
+    )
+    return sampling.Rows(
+        len(items), lambda rows: sampling.renoised(items[rows], noise, ids, options.fresh_noise, options.seed)
     )
 
 

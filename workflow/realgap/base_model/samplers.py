@@ -1,5 +1,6 @@
 """The sampling algorithms that a study may name; a new one is an entry here. The config reads it: nothing heavy."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ SAMPLERS = {
     "ddim": Sampler("DDIMScheduler", {"clip_sample": False}),
     "dpmsolver++": Sampler("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 2}),
     "unipc": Sampler("UniPCMultistepScheduler"),
+    "euler": Sampler("EulerDiscreteScheduler"),  # of base models that were distilled into one to four steps
 }
 
 
@@ -26,3 +28,12 @@ def calls(name: str, steps: int) -> int:
     """How often the UNet is asked for one image in `steps` denoising steps."""
     own = SAMPLERS[name]
     return own.calls_per_step * steps + own.more_calls
+
+
+def guided(call: int, calls: int, interval: Sequence[float]) -> bool:
+    """Whether guidance works in one of a sample's calls of the UNet, numbered from the noisiest.
+
+    interval: the shares of the calls between which it works, of 0 (before the noisiest) to 1 (after the last), as in
+    Kynkäänniemi et al. 2024 (arXiv 2404.07724), who give noise levels.
+    """
+    return interval[0] <= (call + 0.5) / calls < interval[1]

@@ -24,6 +24,13 @@ def sampler(folder: str | Path, name: str) -> Any:
     return _made(folder, own.kind, dict(own.settings))
 
 
+def inverse(folder: str | Path) -> Any:
+    """A scheduler that goes from latents to the noise they come from, with the base model's noise schedule."""
+    spacing = _scheduler_config(folder).get("timestep_spacing")
+    known = {"timestep_spacing": "trailing"} if spacing == "linspace" else {}  # which it does not know
+    return _made(folder, "DDIMInverseScheduler", {"clip_sample": False, **known})
+
+
 def _made(folder: str | Path, kind: str, settings: dict[str, Any]) -> Any:
     config = _scheduler_config(folder)
     try:

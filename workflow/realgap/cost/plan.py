@@ -121,9 +121,12 @@ class Plan:
         sampling, own = self.config["sampling"], source.settings
         made = made or images * source.samples_per_image(sampling["samples_per_image"])
         steps = max(1, int(own["num_inference_steps"] * own.get("strength", 1)))
-        calls = samplers.calls(own["scheduler"], steps)
-        branches = 1 if own["guidance_scale"] == 1 else 2
-        work = made * (calls * branches * self.denoise + self.decoder)
+        calls, of = (samplers.calls(own["scheduler"], number) for number in (steps, own["num_inference_steps"]))
+        away = [samplers.guided(call, of, own["guidance_interval"]) for call in range(of - calls, of)]
+        guided = sum(away) if own["guidance_scale"] != 1 else 0
+        branches = 2 if guided else 1
+        work = made * ((calls + guided) * self.denoise + self.decoder)
+        work += images * own.get("inversion_steps", 0) * self.denoise
         # the decoder follows upon the denoiser, with as many images as fit
         alive = sizes.ALIVE_BYTES * branches * self.denoise
         return self._of_model(made, work, made * self.image_bytes, alive, sampling["batch_size"], decoded=True)

@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from realgap import devices, streams
+from realgap.base_model import samplers
 from realgap.base_model.denoiser import Predict
 
 T = TypeVar("T")
@@ -41,6 +42,49 @@ def noised_start(
     return ((mean[rows] + std[rows] * drawn) * scale).astype(np.float32)
 
 
+@torch.inference_mode()
+def inverted(
+    latents: np.ndarray,
+    conditioning: np.ndarray,
+    predict: Predict,
+    scheduler: Any,
+    *,
+    num_inference_steps: int,
+    batch_size: int,
+    device: torch.device,
+) -> np.ndarray:
+    """The noise, float32 (n, c, h, w), from which denoising leads back to scaled latents of that shape, without chance.
+
+    conditioning (tokens, width), the same for all; scheduler: schedules.inverse. DDIM inversion: Song et al. 2020,
+    arXiv 2010.02502, equation 13 backwards. The way back is not exact: more steps leave less error.
+    """
+    conditions = torch.from_numpy(conditioning).to(device)
+
+    def invert(rows: slice) -> np.ndarray:
+        scheduler.set_timesteps(num_inference_steps)
+        found = torch.from_numpy(latents[rows]).to(device)
+        given = conditions.expand(len(found), -1, -1)
+        for t in scheduler.timesteps:
+            found = scheduler.step(predict(found, t.to(device).expand(len(found)), given), t, found).prev_sample
+        return found.float().cpu().numpy()
+
+    return np.concatenate(list(devices.in_batches(invert, len(latents), batch_size)))
+
+
+def renoised(
+    items: Sequence[tuple[int, int]], noise: np.ndarray, image_ids: np.ndarray, fresh: float, seed: int
+) -> np.ndarray:
+    """The noise of each item's image with the share `fresh` of its variance drawn anew, float32 (n, c, h, w).
+
+    noise: float32 (m, c, h, w) of the images image_ids (m,).
+    """
+    row_of = {int(image_id): row for row, image_id in enumerate(image_ids)}
+    own = noise[[row_of[image_id] for image_id, _ in items]]
+    return np.float32(np.sqrt(1 - fresh)) * own + np.float32(np.sqrt(fresh)) * initial_latents(
+        items, noise.shape[1:], seed
+    )
+
+
 class Rows:
     """n rows of an array of which only those asked for, by a slice, are made: rows[3:5]."""
 
@@ -64,6 +108,7 @@ def sample(
     *,
     num_inference_steps: int,
     guidance_scale: float,
+    guidance_interval: Sequence[float] = (0.0, 1.0),
     batch_size: int,
     device: torch.device,
     start: Rows | None = None,
@@ -73,8 +118,9 @@ def sample(
 
     noise (n, c, h, w); conditioning (n, tokens, width); unconditional (tokens, width), the same for all,
     with as many tokens or other. The prediction is uncond + guidance_scale (cond - uncond); at 1 the
-    unconditional branch is not run. start: scaled latents (n, c, h, w) to begin at, noised as far as the share
-    `strength` of the steps takes away again (SDEdit: Meng et al. 2021, arXiv 2108.01073; as diffusers does it).
+    unconditional branch is not run, nor in calls outside of guidance_interval (samplers.guided). start: scaled
+    latents (n, c, h, w) to begin at, noised as far as the share `strength` of the steps takes away again (SDEdit: Meng
+    et al. 2021, arXiv 2108.01073; as diffusers does it).
     A batch that does not fit the device's memory is halved, with a word on stderr.
     """
 
@@ -87,7 +133,10 @@ def sample(
             timesteps = _last_timesteps(scheduler, num_inference_steps, strength)
             latents = scheduler.add_noise(torch.from_numpy(start[rows]).to(device), latents, timesteps[:1])
         branches = _Branches(conditioning[rows], unconditional, guidance_scale, device)
-        return decode(_denoise(latents, branches, predict, scheduler, timesteps))
+        calls = len(scheduler.timesteps)
+        first = calls - len(timesteps)
+        guided = [samplers.guided(call, calls, guidance_interval) for call in range(first, calls)]
+        return decode(_denoise(latents, branches, predict, scheduler, timesteps, guided))
 
     return devices.in_batches(draw, len(noise), batch_size)
 
@@ -111,9 +160,12 @@ class _Branches:
             self.mask = torch.arange(max(tokens), device=device) < lengths[:, None]
         self.conditioning = torch.cat([uncond, self.conditioning])
 
-    def predict(self, predict: Predict, latents: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    def predict(self, predict: Predict, latents: torch.Tensor, t: torch.Tensor, guided: bool) -> torch.Tensor:
         if self.scale == 1:
             return predict(latents, t.expand(len(latents)), self.conditioning)
+        if not guided:
+            mask = () if self.mask is None else (self.mask[len(latents) :],)
+            return predict(latents, t.expand(len(latents)), self.conditioning[len(latents) :], *mask)
         both = torch.cat([latents, latents])
         mask = () if self.mask is None else (self.mask,)
         uncond, cond = predict(both, t.expand(len(both)), self.conditioning, *mask).chunk(2)
@@ -130,10 +182,15 @@ def _last_timesteps(scheduler: Any, num_inference_steps: int, strength: float) -
 
 @torch.inference_mode()
 def _denoise(
-    latents: torch.Tensor, branches: _Branches, predict: Predict, scheduler: Any, timesteps: torch.Tensor
+    latents: torch.Tensor,
+    branches: _Branches,
+    predict: Predict,
+    scheduler: Any,
+    timesteps: torch.Tensor,
+    guided: Sequence[bool],
 ) -> torch.Tensor:
     on_device = timesteps.to(latents.device)
-    for t, own in zip(timesteps, on_device, strict=True):
-        prediction = branches.predict(predict, scheduler.scale_model_input(latents, t), own)
+    for t, own, away in zip(timesteps, on_device, guided, strict=True):
+        prediction = branches.predict(predict, scheduler.scale_model_input(latents, t), own, away)
         latents = scheduler.step(prediction, t, latents, return_dict=False)[0]
     return latents

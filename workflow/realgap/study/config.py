@@ -320,13 +320,14 @@ def _sentence(error: jsonschema.ValidationError) -> str:
             return f"config: {key}: must be one of {', '.join(map(str, error.validator_value))}; got {got}"
         case "type":
             return f"config: {key}: must be of type {_either(error.validator_value)}; got {got}"
-        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum" | "minItems" | "multipleOf":
+        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum" | "minItems" | "maxItems" | "multipleOf":
             words = {
                 "minimum": "at least",
                 "exclusiveMinimum": "more than",
                 "maximum": "at most",
                 "exclusiveMaximum": "less than",
                 "minItems": "a list of at least",
+                "maxItems": "a list of at most",
                 "multipleOf": "a multiple of",
             }
             return f"config: {key}: must be {words[error.validator]} {error.validator_value}; got {got}"

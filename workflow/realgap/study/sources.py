@@ -39,6 +39,14 @@ _DENOISING = {
         "maximum": 50,
         "default": 2.0,
     },
+    "guidance_interval": {
+        "description": "First and last share of the steps with guidance, [0, 1] for all; others take half the time.",
+        "type": "array",
+        "minItems": 2,
+        "maxItems": 2,
+        "items": {"type": "number", "minimum": 0, "maximum": 1},
+        "default": [0, 1],
+    },
     "samples_per_image": {
         "description": "Images of this source for each real one; null for as many as sampling.samples_per_image says.",
         "type": ["integer", "null"],
@@ -73,6 +81,16 @@ _FROM_EMBEDDINGS = {
 }
 # the conditioning of `img2img` -> the rules that make it
 _CONDITIONINGS = {"prompts": (), "inversion": ("invert_shard",), "class_inversion": ("invert_class",)}
+
+# what sampling is told where a kind has no such setting
+NEUTRAL = {
+    "unconditional": "prompt",
+    "embedding_noise": 0,
+    "interpolation_strength": 0,
+    "strength": None,
+    "inversion_steps": None,
+    "fresh_noise": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -165,6 +183,29 @@ KINDS = {
             "interpolation_strength": {**_INTERPOLATION, "default": 0.0},
         },
     ),
+    "ddim_inversion": Kind(
+        "denoised again from the noise that each real image's latents are inverted into (DDIM inversion)",
+        "sample_shard",
+        ("encode_shard",),
+        {
+            **_DENOISING,
+            "inversion_steps": {
+                "description": "Steps from the latents of a real image to its noise.",
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 1000,
+                "default": 25,
+            },
+            "fresh_noise": {
+                "description": "Share of that noise's variance that each sample draws anew; 0 leads back to the image.",
+                "type": "number",
+                "minimum": 0,
+                "maximum": 1,
+                "default": 0.2,
+            },
+        },
+        conditioning="prompts",
+    ),
     "selection": Kind(
         "kept by a criterion, one of several candidates each",
         "select_shard",
@@ -250,6 +291,11 @@ class Source:
     def conditioning(self) -> str:
         """What a sampled source is conditioned on: prompts, inversion or class_inversion."""
         return self.settings.get("conditioning", KINDS[self.kind].conditioning or self.kind)
+
+    @property
+    def begins_at_latents(self) -> bool:
+        """Whether a sample begins at its real image's latents."""
+        return self.kind in ("img2img", "ddim_inversion")
 
     @property
     def one_each(self) -> bool:
@@ -413,6 +459,12 @@ def _check_source(source: Source, dataset: Mapping[str, Any]) -> None:
     where = f"config: sources.{source.name}"
     if source.kind == "rendered" and dataset["name"] != "rendered":
         raise ValueError(f"{where}.kind: must be another than rendered unless dataset.name is; got {dataset['name']!r}")
+    first, last = source.settings.get("guidance_interval", (0, 1))
+    if first >= last:
+        raise ValueError(
+            f"{where}.guidance_interval: must be two shares of the steps, the first below the last (guidance_scale: 1 "
+            f"for no guidance); got {source.settings['guidance_interval']}"
+        )
     root = Path(source.settings.get("root", "."))
     if source.kind == "folder" and not (root.is_dir() or root.is_file()):
         raise ValueError(f"{where}.root: must be where the images are; got {source.settings['root']!r}, nothing there")

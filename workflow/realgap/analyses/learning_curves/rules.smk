@@ -44,7 +44,7 @@ def draw_embeddings(wildcards):
 
 
 def draw_latents(wildcards):
-    begins = SOURCES[wildcards.source].kind == "img2img"
+    begins = SOURCES[wildcards.source].begins_at_latents
     return class_shards(f"{OUT}/moments/{{class_name}}/{{shard}}.h5", CLASSES) if begins else []
 
 
