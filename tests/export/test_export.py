@@ -42,6 +42,7 @@ def export(run_step, tmp_path):
             **{"title": "geese: real + made", "study": "geese", "layout": layout, "encoding": encoding},
             **{"classes": CLASSES, "settings": {"seed": 3}, "base_model": "somebody/model"},
             "sources": {"real": "real images", "made": "images that were made"},
+            "claims": {"real": "No guarantee.", "made": "None either."},
         }
         out = tmp_path / "out" / "README.md"
         run_step("scripts.export_write", "--shards", *paths, "--options", json.dumps(options), "--out", out)
@@ -106,6 +107,7 @@ def test_the_card_says_what_the_images_are(parts, export):
         "| wild goose | 6 |",
         "12 images of 8 px in 2 classes",
         "- made: images that were made",
+        "## Privacy of the real images\n\n- real: No guarantee.\n- made: None either.",
     ):
         assert said in card
     assert "somebody/model. Its licence holds" in card

@@ -12,7 +12,7 @@ PAGE = " ".join(
 )
 
 ABOUT = {"study": "private", "dataset": "digits", "base_model": "x", "base_model_saw": ["typeset digits"]}
-ABOUT |= {"images": 1000, "delta": 1e-5, "neighbours": "replace_one"}
+ABOUT |= {"classifier_weights": [], "images": 1000, "delta": 1e-5, "neighbours": "replace_one"}
 RELEASE = {"epsilon": 3.0, "noise_multiplier": 1.3906, "clip": 2.0, "count": 100}
 
 
@@ -29,6 +29,26 @@ def test_the_card_names_each_release_what_was_spent_in_all_and_what_the_base_mod
     assert "| mild | 3 | 1.391 | 2 | 100 |" in text
     assert "in all studies, have epsilon 4.5 together at delta 1e-05" in text
     assert "what the base model has seen by itself (typeset digits)" in text
+    assert "classifiers began at" not in text
+
+
+def test_the_card_names_the_weights_that_a_classifier_began_at():
+    text = card.text({"mild": RELEASE}, 3.0, 4.5, {**ABOUT, "classifier_weights": ["IMAGENET1K_V1"]})
+    assert "- what the weights have seen that classifiers began at (IMAGENET1K_V1);" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "epsilon", "says"),
+    [
+        ("dp_inversion", 3.0, card.guarantee(3.0, 1e-5, "add_remove")),
+        ("dp_inversion", None, "No guarantee: "),
+        ("inversion", None, "No guarantee: "),
+        ("selection", None, "or were chosen by what has seen them"),
+        ("prompts", None, "No real image of the study went into them."),
+    ],
+)
+def test_what_may_be_claimed_of_a_sources_images(kind, epsilon, says):
+    assert says in card.of_samples(kind, {"epsilon": epsilon}, 1e-5, "add_remove")
 
 
 def test_the_page_quotes_the_sentence():

@@ -215,7 +215,7 @@ def test_samples_do_not_depend_on_their_shard(invented, release, sample):
 @pytest.fixture
 def bundle(tmp_path, run_step):
     said = {"study": "private", "dataset": "digits", "base_model": "x", "base_model_saw": ["typeset digits"]}
-    said |= {"images": 6, "epsilon": 3.0, "delta": 1e-5, "neighbours": "replace_one"}
+    said |= {"classifier_weights": [], "images": 6, "epsilon": 3.0, "delta": 1e-5, "neighbours": "replace_one"}
 
     def run(*paths):
         files = ("images", "images.json"), ("ledgers", "privacy"), ("out", "release.zip")

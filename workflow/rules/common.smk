@@ -20,6 +20,7 @@ from realgap.code import changes
 from realgap.cost import plan, resources, sizes
 from realgap.cost.analyses import Analyses
 from realgap.data import catalog
+from realgap.privacy import card as privacy_card
 from realgap.privacy import checks as private_checks
 from realgap.run import cards, dry_run, failures, machine, progress, records, takeover
 from realgap.selection import controls
@@ -687,6 +688,13 @@ def verification_plan():
     return json.dumps({"folder": OUT, "graph": graph})
 
 
+def claimed(source):
+    """What may be claimed of the privacy of the real images, of a source's images."""
+    privacy = config["privacy"]
+    kind, settings = ("real", {}) if source == sources.REAL else (SOURCES[source].kind, SOURCES[source].settings)
+    return privacy_card.of_samples(kind, settings, privacy["delta"], privacy["neighbours"])
+
+
 def export_options():
     """What an export is of, and what its card says."""
     own, chosen = config["export"], sources.parts_of(config["export"]["of"])
@@ -700,6 +708,7 @@ def export_options():
         encoding=own["encoding"],
         classes=LABELS,
         sources=sources.descriptions(config, chosen),
+        claims={name: claimed(name) for name in chosen},
         settings=made,
         base_model=config["base_model"]["hub"] or os.path.basename(BASE_MODEL),
     )

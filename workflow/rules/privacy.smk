@@ -97,6 +97,7 @@ rule release:
             dataset=DATASET["name"],
             base_model=BASE_MODEL_FINGERPRINT,
             base_model_saw=list(private_checks.base_model_saw(config, BASE_MODEL_FINGERPRINT)),
+            classifier_weights=weights_of_bundled(),
             images=len(CLASSES) * DATASET["images_per_class"],
             epsilon=config["privacy"]["epsilon"],
             delta=config["privacy"]["delta"],

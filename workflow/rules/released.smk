@@ -134,11 +134,22 @@ def classifiers_of(row):
     return expand(f"{OUT}/classifiers/{row}/seed-{{seed}}.safetensors", seed=config["seeds"])
 
 
+def rows_that_leave():
+    """Those that the study names, or all that may."""
+    if (rows := config["privacy"]["release"]) is not None:
+        return rows
+    return [row for row in config["training_sets"] if not any(map(way_from_real, classifiers_of(row)))]
+
+
+def weights_of_bundled():
+    """Published or other weights that classifiers which leave began at."""
+    begun = {recipes.classifier(config, row)["weights"] for row in rows_that_leave()}
+    return sorted(begun - {None})
+
+
 def bundled(wildcards):
     """What may leave: releases, samples of them, classifiers that have seen these alone. Anything else ends the run."""
-    rows = config["privacy"]["release"]
-    if rows is None:
-        rows = [row for row in config["training_sets"] if not any(map(way_from_real, classifiers_of(row)))]
+    rows = rows_that_leave()
     if not rows:
         sys.exit(
             "config: training_sets: must have a row of released sources alone, of kind dp_inversion and with an epsilon; "

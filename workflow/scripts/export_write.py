@@ -27,6 +27,7 @@ class Options:
     encoding: str
     classes: dict[str, int]  # name -> label in the study's files
     sources: dict[str, str]  # name -> what its images are
+    claims: dict[str, str]  # name -> what may be claimed of the real images' privacy
     settings: dict[str, Any]
     base_model: str
 
@@ -56,6 +57,7 @@ def main() -> None:
         sources=options.sources,
         settings=options.settings,
         base_model=options.base_model,
+        claims=options.claims,
         findings=[sentence for path in args.audits for sentence in sections.load(path).sentences],
     )
     files.write(args.out, card.text(facts, options.layout).encode())

@@ -20,6 +20,7 @@ class Options:
     dataset: str
     base_model: str
     base_model_saw: list[str]
+    classifier_weights: list[str]
     images: int
     epsilon: float | None
     delta: float

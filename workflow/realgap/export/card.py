@@ -10,7 +10,7 @@ from typing import Any
 class Facts:
     """counts: class -> images. sources: name -> what its images are, in words. settings: how they were made.
 
-    findings: sentences of the study's audits.
+    claims: name of a source -> what may be claimed of the real images' privacy. findings: sentences of the audits.
     """
 
     title: str
@@ -20,6 +20,7 @@ class Facts:
     sources: Mapping[str, str]
     settings: Mapping[str, Any]
     base_model: str
+    claims: Mapping[str, str]
     findings: Sequence[str]
 
 
@@ -64,6 +65,10 @@ def text(facts: Facts, layout: str) -> str:
                 else []
             ),
             "Terms of the real images hold for them, and for images that were made of them.",
+            "",
+            "## Privacy of the real images",
+            "",
+            *(f"- {name}: {claim}" for name, claim in facts.claims.items()),
             "",
             "## What was found of them",
             "",
