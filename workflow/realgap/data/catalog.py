@@ -30,6 +30,10 @@ _CIFAR100 = """
 CIFAR100 = tuple(_CIFAR100.split())
 
 RENDERED = ("room", "street", "boxes")
+TEXTURES = ("brick", "grass", "gravel")
+HISTOLOGY = ("unstained tissue", "partly stained tissue", "stained tissue")
+# data sets that are there with the packages, or are drawn: dataset.root says nothing
+SHIPPED = ("digits", "rendered", "textures", "histology")
 
 _ORGANS = (
     *("bladder", "femur-left", "femur-right", "heart", "kidney-left", "kidney-right", "liver", "lung-left"),
@@ -85,6 +89,8 @@ CLASS_NAMES: dict[str, tuple[str, ...]] = {
     "stl10": STL10,
     "imagenette": tuple(IMAGENETTE.values()),
     "rendered": RENDERED,
+    "textures": TEXTURES,
+    "histology": HISTOLOGY,
 }
 
 
@@ -101,6 +107,7 @@ def label(data_set: str, class_name: str) -> int:
 
 # how many images a data set holds to test on, and to train on where that is no part of its own
 TEST_IMAGES = {"digits": 1_797, "cifar10": 10_000, "cifar100": 10_000, "stl10": 8_000, "imagenette": 3_925}
+TEST_IMAGES |= {"textures": 192, "histology": 126}
 
 # training images of each class, in the order of labels; of digits also those that are tested on
 TRAINING_IMAGES: dict[str, tuple[int, ...]] = {
@@ -110,6 +117,8 @@ TRAINING_IMAGES: dict[str, tuple[int, ...]] = {
     "stl10": (500,) * 10,
     "imagenette": (963, 955, 993, 858, 941, 956, 961, 931, 951, 960),
     "rendered": (1_000,) * 3,
+    "textures": (192,) * 3,
+    "histology": (84, 102, 129),
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from realgap.data import arrays, catalog, folders, reading
+from realgap.data import arrays, catalog, folders, reading, tiles
 from realgap.data import images as imaging
 from realgap.data.splits import Dataset
 
@@ -95,6 +95,8 @@ LOADERS: dict[str, Callable[[Path, str], Dataset | None]] = {
     "cifar100": cifar100,
     "stl10": stl10,
     "imagenette": imagenette,
+    "textures": tiles.textures,
+    "histology": tiles.histology,
     "image_folder": image_folder,
     "hdf5": hdf5,
 }

@@ -40,7 +40,7 @@ def schema() -> dict[str, Any]:
     """The JSON schema of a study: that of SCHEMA, with the sources and the section of every registered analysis."""
     made = yaml.safe_load(SCHEMA.read_text())
     made["properties"]["sources"] = sources.schema()
-    made["properties"]["dataset"]["properties"]["name"]["enum"] += list(catalog.OWN)
+    made["properties"]["dataset"]["properties"]["name"]["enum"] = [*catalog.CLASS_NAMES, *catalog.OWN]
     trained = made["properties"]["classifier"]["properties"]
     recipe = {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": trained}
     made["properties"]["recipes"]["additionalProperties"] = recipe
@@ -172,7 +172,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
             "config: dataset.images_per_class: must be a number for a data set whose own are not known beforehand; got "
             f"{_short(dataset['images_per_class'])}"
         )
-    if dataset["root"] is None and dataset["name"] not in ("digits", "rendered"):
+    if dataset["root"] is None and dataset["name"] not in catalog.SHIPPED:
         raise ValueError(f"config: dataset.root: must be a path for {dataset['name']}; got null")
     # a study that knows what its data set held needs it no more
     listed = Path(f"results/{config['study']}/inventory.csv").exists()
