@@ -277,6 +277,7 @@ def test_a_resolution_fits_the_halvings_of_vae_and_unet(model_of, resolution, fi
         check.check(folder, resolution)
 
 
+@pytest.mark.long
 def test_the_sentence_about_pickles_converts_the_folder(copy_of, tmp_path, model_of):
     with pytest.raises(ValueError, match="convert the folder") as caught:
         check.check(published.pickle(copy_of()), 128)
@@ -294,6 +295,7 @@ def project(tmp_path_factory):
     return checkout.copy(tmp_path_factory.mktemp("project") / "checkout")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", ["SDXL", "inpainting", "pickles", "one file", "its target"])
 def test_a_dry_run_ends_in_that_line_without_torch(project, copy_of, make):
     change, says = REFUSED[make]
@@ -335,6 +337,7 @@ def test_neither_the_check_nor_the_plan_imports_torch(model_of):
 ODD = [None, -1, 0, 1, 10**30, 1.5, float("nan"), True, "x", "", [], [None], [[1]], {}, {"a": [1]}]
 
 
+@pytest.mark.long
 def test_whatever_stands_in_a_config_is_right_or_one_line(base_model, tmp_path):
     """No value of any key ends in another error than ValueError, and none is quoted at length."""
     folder = shutil.copytree(base_model, tmp_path / "model")

@@ -52,6 +52,7 @@ def test_moments_of_the_vae(family):
     torch.testing.assert_close(torch.from_numpy(std), posterior.std, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scale", [1.0, 2.5])
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_latents_and_pixels_of_a_sample(family, name, scale):

@@ -24,6 +24,7 @@ def checkpoint(tmp_path_factory):
     return ldm.checkpoint("stable-diffusion-v1-5", tmp_path_factory.mktemp("one"))
 
 
+@pytest.mark.long
 def test_the_folder_is_the_one_that_was_published(every, tmp_path):
     file, architecture, folder = every
     single_file.convert(file, architecture, tmp_path / "made")
@@ -95,6 +96,7 @@ def test_a_pickle_is_refused_and_a_folder_is_never_replaced(checkpoint, tmp_path
         single_file.convert(file, architecture, folder)
 
 
+@pytest.mark.long
 def test_the_rule_makes_the_folder(checkpoint, tmp_path):
     file, architecture, _ = checkpoint
     project = checkout.copy(tmp_path / "checkout")

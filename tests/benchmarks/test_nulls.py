@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from tests import checkout
 from tests.benchmarks import coverage, nulls
 
@@ -38,6 +40,7 @@ def test_intervals_hold_the_truth_between_93_and_97_times_in_100_but_for_what_th
     assert len(rows) == len(coverage.UNITS) * (len(coverage.WORLDS) + len(coverage.SHARES))
 
 
+@pytest.mark.long
 def test_the_page_s_tables_are_what_the_commands_print():
     printed = list(nulls.false_alarms(studies=3, seed=0))
     assert [row[:2] for row in printed] == [row[:2] for row in shown("a sentence that is false here")]

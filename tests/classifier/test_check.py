@@ -92,6 +92,7 @@ def test_rows_are_not_taken_for_channels(method):
         attend(model, torch.zeros(2, 3, 64, 64), torch.tensor([0, 1]), "features.0.0", method)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [8, 9, 16, 17, 32, 95, 96, 97])
 @pytest.mark.parametrize("stem", ["auto", "cifar", "stock"])
 def test_what_is_known_of_a_resnets_maps_is_what_it_gives(size, stem):

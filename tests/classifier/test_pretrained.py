@@ -245,6 +245,7 @@ def test_a_weight_that_the_network_does_not_use_stops_no_checkpoint():
     torch.testing.assert_close(going_on.state_dict(), model.state_dict(), rtol=0, atol=0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("architecture", ["convnext_tiny", "resnet18"])
 def test_what_a_network_begins_at_follows_the_seed_alone(architecture):
     first, again, other = (

@@ -110,6 +110,7 @@ def test_easy_data_are_learned_to_100_percent():
     assert torch.stack(losses[-10:]).mean() < 0.1 * losses[0]
 
 
+@pytest.mark.long
 def test_resnet18_learns_easy_data_in_either_precision():
     images, labels = easy(90, size=16)
     model = networks.initialise(networks.build("resnet18", 3, 16), 0)
@@ -309,6 +310,7 @@ def test_stages_are_those_of_a_resnet_in_order_and_hold_all_but_the_last_layer()
 # --- going on from a state ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("stopped_after", [1, 5])
 def test_a_training_that_goes_on_from_its_state_ends_in_the_same_bits(dtype, stopped_after):

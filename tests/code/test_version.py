@@ -104,6 +104,7 @@ def test_a_colour_word_counts_where_embeddings_start_from_looks():
     assert tree.definitions("scripts.inversion_invert", keys) != TREE.definitions("scripts.inversion_invert", keys)
 
 
+@pytest.mark.long
 def test_the_sampling_steps_schedulers_count_for_sampling():
     tree = edited('"algorithm_type": "dpmsolver++"', '"algorithm_type": "sde-dpmsolver++"')
     changed = {step for step in STEPS if tree.definitions(step) != TREE.definitions(step)}
@@ -112,6 +113,7 @@ def test_the_sampling_steps_schedulers_count_for_sampling():
     }
 
 
+@pytest.mark.long
 def test_comments_docstrings_and_formatting_do_not_count():
     """Every file at once, written anew from its syntax tree without its docstrings."""
     tree = version.Tree(ROOT)
@@ -204,6 +206,7 @@ def mutant(definition, mutate):
     return with_text(definition.module, "\n".join(lines))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda mutate: mutate.__name__)
 def test_a_change_of_a_definition_changes_the_digests_of_the_steps_that_reach_it_alone(mutate):
     reached = {step: set(TREE.definitions(step, keys)) for step, keys in COSTLY.items()}
@@ -320,6 +323,7 @@ class Noting(dict):
         return super().__getitem__(key)
 
 
+@pytest.mark.long
 def test_what_a_step_runs_and_looks_up_is_what_its_digest_covers(
     tmp_path, monkeypatch, base_model, images_shard, invert_arguments
 ):
@@ -358,6 +362,7 @@ def other_words(name):
     return lambda *arguments: "other words"
 
 
+@pytest.mark.long
 def test_functions_that_say_have_no_part_in_the_bytes(
     tmp_path, monkeypatch, base_model, images_shard, invert_arguments
 ):

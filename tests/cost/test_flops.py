@@ -43,6 +43,7 @@ def counted_unet(config, latent_size, tokens):
     return forward, backward
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["stable-diffusion-1", "stable-diffusion-2"])
 @pytest.mark.parametrize("pixels", [128, 256])
 def test_a_unet_costs_what_torch_counts(monkeypatch, name, pixels):
@@ -89,6 +90,7 @@ def test_a_vae_costs_what_torch_counts(base_model):
         assert flops.vae_decoder(config, pixels) == decoder
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["resnet18", "resnet20", "resnet34", "resnet50", "resnet101"])
 @pytest.mark.parametrize("pixels", [16, 32, 64, 128])
 def test_a_resnet_costs_what_torch_counts(name, pixels):

@@ -185,6 +185,7 @@ def test_the_jobs_counted_are_those_snakemake_plans_and_their_work_is_the_studys
     assert rows["sample_shard"]["work"]["flops"] == pytest.approx(of_samples.flops)
 
 
+@pytest.mark.long
 def test_what_no_training_set_uses_is_not_counted_and_the_last_shard_may_be_smaller(tmp_path):
     given = {"study": "counted", "training_sets": ["real", "stable_diffusion"], "analyses": []}
     given["dataset"] = {"images_per_class": 25, "images_per_shard": 10}

@@ -123,6 +123,7 @@ def test_data_that_is_not_there_is_one_line_that_names_the_folder(tmp_path, name
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.long
 def test_cifar10_is_read_from_its_own_files(cifar10_root):
     train, test = (loaders.cifar10(cifar10_root, split) for split in ("train", "test"))
     assert train.class_names == catalog.CIFAR10
@@ -133,6 +134,7 @@ def test_cifar10_is_read_from_its_own_files(cifar10_root):
     assert train.images[0].shape == (32, 32, 3)
 
 
+@pytest.mark.long
 def test_a_damaged_copy_of_cifar10_is_refused(cifar10_root, tmp_path):
     shutil.copytree(cifar10_root / "cifar-10-batches-py", tmp_path / "cifar-10-batches-py")
     with open(tmp_path / "cifar-10-batches-py" / "data_batch_1", "r+b") as f:

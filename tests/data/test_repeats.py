@@ -64,6 +64,7 @@ def test_a_photograph_that_is_altered_a_little_is_left_out_unless_only_equal_pix
     assert repeats.screen(test, seen, near=1.0)[0].all()
 
 
+@pytest.mark.long
 def test_scanned_digits_are_as_alike_as_the_page_on_data_sets_says():
     pairs = [[("a", *repeats.look_at(image)) for image in digits(*rows)] for rows in (range(200), range(200, 1200))]
     left_out = [repeats.screen(*pairs, near)[1]["near"] / 200 for near in (0.99, 0.98, 0.95)]

@@ -125,6 +125,7 @@ def step_line(tmp_path, base_model):
     return lambda out, **changes: [*named, "--options", json.dumps({**options, **changes}), "--out", str(out)]
 
 
+@pytest.mark.long
 def test_a_step_told_to_stop_goes_on_to_the_same_bytes(tmp_path, step_line, run_step):
     handlers = {number: signal.getsignal(number) for number in checkpoints.STOPS}
     try:

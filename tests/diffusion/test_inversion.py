@@ -80,6 +80,7 @@ def transcription(unet, row, visits, lr, decay, prediction_type="epsilon", cosin
     return embedding.detach().numpy()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_embeddings_agree_with_a_plain_loop_of_adam_for_each_image(unet, kind, schedule):

@@ -15,7 +15,7 @@ from tests import checkout
 EXAMPLE = checkout.ROOT / "workflow/docs/examples/analysis"
 LISTED = [*checkout.REDUCED["analyses"], "brightness"]
 
-pytestmark = pytest.mark.xdist_group("study")
+pytestmark = [pytest.mark.xdist_group("study"), pytest.mark.long]
 
 
 def add(folder: Path) -> None:

@@ -11,6 +11,8 @@ import yaml
 from realgap.store import shards
 from tests import checkout
 
+pytestmark = pytest.mark.long
+
 SECTION = (checkout.ROOT / "workflow/docs/extend.md").read_text().split("\n## A data set\n")[1]
 IN_A_CLASS = 120
 

@@ -27,6 +27,7 @@ def told(exporting_study, tmp_path_factory):
     return names
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("study")
 def test_samples_stand_beside_the_image_that_they_were_made_of(told):
     shown = np.asarray(Image.open(told["picture"]))

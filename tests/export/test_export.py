@@ -137,6 +137,7 @@ def test_what_a_folder_holds_is_not_mixed_with_other_images(parts, export, tmp_p
         export(parts[0], "image_folder")
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("study")
 def test_a_finished_study_is_exported_by_one_command(exporting_study, tmp_path):
     chosen = "export={of: real+stable_diffusion, layout: huggingface, encoding: webp}"

@@ -28,6 +28,7 @@ def begin(folder, *arguments, targets, **more):
     )
 
 
+@pytest.mark.long
 def test_a_second_run_on_the_same_folder_is_refused_and_the_first_goes_on(tmp_path):
     folder = checkout.copy(tmp_path / "checkout")
     targets = [f"results/reduced/real/{name}/{k}.h5" for name in ("zero", "one") for k in (0, 1)]

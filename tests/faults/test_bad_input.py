@@ -96,6 +96,7 @@ def bomb(kind):
     return "".join(f"{name}: {level}\n" for name, level in zip("abcdefghi", levels, strict=True))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", named("config"))
 def test_a_bad_config_is_one_line_before_any_job(folder, case):
     if "set" in case:
@@ -295,6 +296,7 @@ def one_line(code, said, expected, out):
     assert not out.parent.exists() or not list(out.parent.iterdir()), "something was written"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", named("images"))
 def test_an_odd_image_is_read_as_it_looks_or_named(steps, tmp_path, case):
     name, make = IMAGES[case["make"]]

@@ -247,6 +247,7 @@ def test_a_section_that_is_cut_off_is_named(tmp_path):
     assert problem.endswith("(rule measure_fidelity)")
 
 
+@pytest.mark.long
 def test_snakemake_verify_checks_the_finished_study_and_finds_what_was_damaged(finished_study):
     results = finished_study / "results/reduced"
     run = checkout.snakemake(finished_study, target="verify")
@@ -278,6 +279,7 @@ def graph_of(folder):
     return json.loads((folder / re.search(r"--plan (\S+)", run.stdout)[1]).read_text())["graph"]
 
 
+@pytest.mark.long
 def test_the_rules_that_messages_name_are_those_that_make_the_files(finished_study):
     """What verify is told against Snakemake's own account of every file."""
     run = checkout.snakemake(finished_study, "--summary")
@@ -293,6 +295,7 @@ def test_the_rules_that_messages_name_are_those_that_make_the_files(finished_stu
             assert len(shards.read(finished_study / path, shards.kind(finished_study / path))) > 0
 
 
+@pytest.mark.long
 def test_whatever_a_file_says_it_was_made_of_is_an_input_of_that_name_in_the_graph(finished_study):
     """Else verify would not see that it was made of another study's."""
     graph = graph_of(finished_study)

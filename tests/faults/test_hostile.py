@@ -233,6 +233,7 @@ def is_plain(name):
     return inside and set(name) <= set(string.ascii_letters + string.digits + "._-")
 
 
+@pytest.mark.long
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=NAMES_OF_ANY_KIND)
 def test_a_class_is_refused_or_its_files_are_called_by_one_plain_name(tmp_path, name):

@@ -15,6 +15,7 @@ from tests import checkout
 SHARE = {"invert": 0.25, "teach": 0.25, "sample": 0.2, "train": 0.2, "assemble": 0.1}  # of all kills
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SHARE)
 def test_a_step_killed_at_any_moment_ends_in_the_same_bytes(steps, step_arguments, tmp_path, name, request):
     module, arguments = step_arguments[name]
@@ -65,6 +66,7 @@ _Scheduler.job_selector = _told
 """
 
 
+@pytest.mark.long
 def test_a_run_that_is_told_to_end_while_it_chooses_jobs_ends(tmp_path):
     """Snakemake's own handler would wait for a lock that the code it interrupts holds."""
     folder = checkout.copy(tmp_path / "checkout")
@@ -94,6 +96,7 @@ rule follows:
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_kept", [False, True], ids=["terminal", "nohup"])
 def test_a_run_whose_terminal_is_closed_ends_in_order_unless_it_is_to_outlive_it(tmp_path, is_kept):
     folder = checkout.copy(tmp_path / "checkout")

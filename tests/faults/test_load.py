@@ -32,6 +32,7 @@ def test_a_stub_study_of_many_artefacts_completes_in_bounded_memory(tmp_path, re
     assert re.search(r"^total +0$", again.stdout, re.MULTILINE), again.stdout + again.stderr
 
 
+@pytest.mark.long
 def test_finished_jobs_leave_no_thread_behind_in_the_driver(tmp_path):
     folder = tmp_path / "checkout"
     environment = stub_study.make(folder, 2, SLICES)

@@ -57,6 +57,7 @@ def test_past_the_share_the_shard_fails_in_one_line_that_names_the_image(steps, 
     assert left == [], "a checkpoint would fail again, or refuse the lower rate"
 
 
+@pytest.mark.long
 def test_no_sample_is_drawn_of_it_or_with_it(steps, overflowing, step_arguments, tmp_path):
     module, arguments = step_arguments["sample"]
     assert steps.run(module, *arguments(tmp_path / "all.h5"))[0] == 0

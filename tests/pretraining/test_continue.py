@@ -78,6 +78,7 @@ def call(brought, run_step):
     return call
 
 
+@pytest.mark.long
 def test_two_machines_go_on_from_one_state_to_one_model_and_stop_at_the_visits(call, tmp_path):
     begun = call(tmp_path / "here", seconds=0)
     assert handover.done(tmp_path / "here" / "state" / "unet") == 1
@@ -95,6 +96,7 @@ def test_two_machines_go_on_from_one_state_to_one_model_and_stop_at_the_visits(c
     assert {"samples.png", "losses.png", "reconstructions.png"} < {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.long
 def test_a_vae_whose_time_is_up_goes_on_from_its_state(call, brought, tmp_path):
     settings(brought, tmp_path, **{**SMALL, "vae_images_seen": 48})
     assert call(tmp_path / "here", seconds=0) is None
@@ -128,6 +130,7 @@ def test_another_model_s_vae_is_taken_as_it_is(call, brought, tmp_path):
     assert not list((tmp_path / "larger").glob(".*"))
 
 
+@pytest.mark.long
 def test_a_killed_call_goes_on_from_its_checkpoint(call, tmp_path, monkeypatch):
     call(tmp_path / "here", seconds=0)
     shutil.copytree(tmp_path / "here", tmp_path / "killed")

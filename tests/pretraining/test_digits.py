@@ -142,6 +142,7 @@ def test_the_rate_is_held_and_then_falls_to_zero_by_half_a_cosine():
     np.testing.assert_allclose(whole[100:], [(1 + np.cos(np.pi * i / 1000)) / 2 for i in range(100, 1000)], atol=1e-12)
 
 
+@pytest.mark.long
 def test_the_step_makes_a_folder_that_stable_diffusion_s_code_loads(tmp_path, monkeypatch):
     options = {
         **{"seed": 0, "images": 20, "image_size": 16, "max_tokens": 12, "text_width": 8, "text_layers": 1},

@@ -66,6 +66,7 @@ def screened(folder, cifar10_root, tmp_path, run_step):
     return files
 
 
+@pytest.mark.long
 def test_a_folder_becomes_a_base_model_without_what_must_stay_unseen(screened, folder, tmp_path, run_step):
     table = pd.read_csv(screened["screening.csv"])
     assert len(table) == 17
@@ -103,6 +104,7 @@ def test_a_folder_becomes_a_base_model_without_what_must_stay_unseen(screened, f
     assert prompting.embed(out, ["a cat"], device).dtype == torch.float32
 
 
+@pytest.mark.long
 def test_a_screening_of_other_photographs_is_refused(screened, folder, tmp_path, run_step):
     table = pd.read_csv(screened["screening.csv"]).iloc[1:]
     table.to_csv(tmp_path / "other.csv", index=False)
@@ -123,6 +125,7 @@ def test_a_folder_without_a_line_in_the_table_is_one_line(folder, tmp_path, run_
     assert not (tmp_path / "never.h5").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_in_either_precision_losses_fall_and_weights_are_fp32(tmp_path, precision):
     pipeline, traces = digits.train(photographs(16, seed=0), ["a cat"] * 32, settings(precision), tmp_path / "model")
@@ -139,6 +142,7 @@ def settings(precision):
     return digits.Options(**{**known, **more})
 
 
+@pytest.mark.long
 def test_a_killed_run_goes_on_with_its_own_tokenizer(tmp_path, monkeypatch):
     """Two tokenizers of the same captions number equally frequent words differently: weights fit their own alone."""
     words = [f"a {first}{second}" for first in "bcdfg" for second in "aeiou"] * 2

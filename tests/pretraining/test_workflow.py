@@ -25,6 +25,7 @@ def pretrain(folder, *arguments):
     return run.returncode, run.stdout + run.stderr
 
 
+@pytest.mark.long
 def test_digits_makes_a_folder_of_its_own_and_leaves_the_shipped_one(copy):
     status, said = pretrain(copy, "digits", "--config", f"digits={json.dumps(TINY)}")
     assert status == 0, said
@@ -52,6 +53,7 @@ def test_given_a_folder_natural_plans_its_three_steps(copy):
     assert jobs == {"collect": 1, "screen": 1, "natural": 1, "total": 3}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

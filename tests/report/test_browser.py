@@ -74,6 +74,7 @@ def opened(browser):
     assert wrong == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [1000, 1200, 1311, 1312, 1400])
 def test_the_table_of_the_answer_is_seen_whole_on_a_screen(opened, tmp_path, width):
     """Two seeds that differ have the widest intervals."""
@@ -187,6 +188,7 @@ def test_axe_finds_nothing(opened, report, axe, width, scheme):
     assert violations(opened(report, width, color_scheme=scheme, bypass_csp=True), axe) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_of_a_study_that_ran_holds_the_same(opened, finished_study, axe, width):
     path = finished_study / "results/reduced/report.html"

@@ -91,6 +91,7 @@ def test_the_figure_shows_each_studys_differences(studies):
     assert lines[1][0] == pytest.approx(-10, abs=0.05)
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("study")
 def test_snakemake_compare_makes_one_page_and_runs_no_study_again(finished_study):
     results = finished_study / "results"
@@ -115,6 +116,7 @@ def test_snakemake_compare_makes_one_page_and_runs_no_study_again(finished_study
     shutil.rmtree(results / "other")
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("study")
 @pytest.mark.parametrize(("studies", "message"), [("[]", "must name two"), ("[reduced,none]", "'none' has no")])
 def test_what_cannot_be_compared_is_said_in_one_line(finished_study, studies, message):

@@ -154,6 +154,7 @@ def most_at_once(seen):
     return max(sum(a <= at < b for _, _, a, b in seen) for _, _, at, _ in seen)
 
 
+@pytest.mark.long
 def test_four_jobs_on_two_cards_run_two_at_a_time_one_a_card(study):
     seen = run(study)
     assert [gpus for gpus, *_ in seen] == ["1"] * 4
@@ -164,12 +165,14 @@ def test_four_jobs_on_two_cards_run_two_at_a_time_one_a_card(study):
         assert all(ended <= began for (_, ended), (began, _) in zip(spans, spans[1:], strict=False))
 
 
+@pytest.mark.long
 def test_a_user_may_give_fewer_cards_or_none(study):
     assert most_at_once(run(study, "--resources", "gpu=1")) == 1
     (study[0] / "results/stub/moments").rename(study[0] / "moments")
     assert [(gpus, card) for gpus, card, *_ in run(study, "--resources", "gpu=0")] == [("0", "")] * 4
 
 
+@pytest.mark.long
 def test_the_card_that_the_user_names_is_the_one_in_use(study):
     study[1]["CUDA_VISIBLE_DEVICES"] = "GPU-bbbb"
     seen = run(study)
@@ -177,6 +180,7 @@ def test_the_card_that_the_user_names_is_the_one_in_use(study):
     assert most_at_once(seen) == 1
 
 
+@pytest.mark.long
 def test_a_machine_without_cards_runs_as_many_jobs_as_it_has_cores(study):
     (study[0].parent / "bin/nvidia-smi").unlink()
     seen = run(study)
@@ -184,6 +188,7 @@ def test_a_machine_without_cards_runs_as_many_jobs_as_it_has_cores(study):
     assert most_at_once(seen) > 2
 
 
+@pytest.mark.long
 def test_a_job_that_asked_for_a_gpu_ends_in_one_line_where_torch_sees_none(tmp_path):
     """The real step with the real torch; no card is visible, whatever the machine has."""
     folder = checkout.copy(tmp_path / "checkout")

@@ -2,6 +2,8 @@
 
 import logging
 
+import pytest
+
 from realgap.run import dry_run
 from tests import checkout
 
@@ -33,6 +35,7 @@ def test_it_says_how_to_see_the_jobs():
     assert said.getMessage() == "Reasons:\n    (snakemake -n -p lists the jobs)"
 
 
+@pytest.mark.long
 def test_the_plan_of_a_study_is_two_screens_long_and_with_p_has_every_job(finished_study):
     short, long = (checkout.snakemake(finished_study, "-n", "--forceall", *more) for more in ((), ("-p",)))
     assert short.returncode == long.returncode == 0, short.stderr + long.stderr

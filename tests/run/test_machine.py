@@ -32,6 +32,7 @@ def test_memory_is_the_machines_or_the_least_that_a_group_above_allows(tmp_path,
     assert machine.memory_mb(tmp_path) == expected
 
 
+@pytest.mark.long
 def test_a_run_here_counts_memory(tmp_path):
     """Four shards that ask for 3 GB each, on four cores: all at a time, or two where there are 7 GB."""
     folder = checkout.copy(tmp_path / "checkout")

@@ -130,6 +130,7 @@ def begin(steps, socket_path, *arguments):
     return client, client.stdout.readline().strip()
 
 
+@pytest.mark.long
 def test_a_step_has_its_own_arguments_folder_environment_and_streams(server, steps, tmp_path):
     told = []
     for socket_path in (server, None):
@@ -156,6 +157,7 @@ def test_steps_of_another_checkout_are_its_own(server, steps, tmp_path):
     assert told["file"] == str(tmp_path / "elsewhere" / "tell.py")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stop", [0, 1, 3, 143, 255, None, "a line"])
 def test_exit_codes_and_last_words_are_those_of_the_plain_interpreter(server, steps, stop):
     warmed, plain = (run(steps, where, "leave", json.dumps(stop)) for where in (server, None))
@@ -272,6 +274,7 @@ def test_a_step_writes_the_bytes_that_the_plain_interpreter_writes(server, tmp_p
     assert len(shards.read(tmp_path / "warm.h5", "images")) == 5
 
 
+@pytest.mark.long
 def test_a_step_told_to_stop_goes_on_to_the_same_bytes(server, tmp_path, invert_arguments, run_step):
     handlers = {number: signal.getsignal(number) for number in checkpoints.STOPS}
     run_step("scripts.inversion_invert", *invert_arguments(tmp_path / "reference.h5"))
@@ -356,6 +359,7 @@ def test_in_turn_too_a_step_has_its_own_arguments_folder_environment_and_streams
         assert run(steps, in_turn, "threads", OMP_NUM_THREADS=count).stdout.strip() == count
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
 def test_in_turn_a_signal_to_all_processes_reaches_the_step_which_ends_as_it_will(steps, in_turn, number):
     worker, server = run(steps, in_turn, "count").stdout.split()[1:]
@@ -406,6 +410,7 @@ def test_in_turn_a_step_measures_its_own_time_and_memory(steps, in_turn, tmp_pat
     assert second["max_rss"] < first["max_rss"] - 250
 
 
+@pytest.mark.long
 def test_in_turn_a_step_writes_the_bytes_that_the_plain_interpreter_writes(
     in_turn, tmp_path, invert_arguments, run_step
 ):

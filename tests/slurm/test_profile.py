@@ -20,6 +20,7 @@ def cifar10(folder):
     return checkout.requests(folder, "resources/studies/cifar10.yaml")
 
 
+@pytest.mark.long
 def test_steps_that_ask_for_a_gpu_go_to_the_gpu_partition_and_only_they(cifar10):
     assert {row[3] for row in cifar10} == {"gpu", "cpu"}
     for steps, *_, partition, gpus, _, _, _ in cifar10:
@@ -64,6 +65,7 @@ def test_the_login_node_imports_no_torch(folder):
     assert not imported(folder) & HEAVY
 
 
+@pytest.mark.long
 def test_nor_does_it_for_images_of_ones_own(tmp_path):
     folder = tmp_path / "checkout"
     stub_study.make(folder, 2, 2)
@@ -77,6 +79,7 @@ def listed(folder, **changes):
     return set(subprocess.run(command, **given).stdout.split())
 
 
+@pytest.mark.long
 def test_every_rule_of_the_profile_exists(folder):
     profile = yaml.safe_load((folder / "slurm/config.yaml").read_text())
     many = {"kind": "prompts", "samples_per_image": 8}

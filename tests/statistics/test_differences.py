@@ -52,6 +52,7 @@ def test_other_rows_guard_against_three_units_that_happen_to_agree():
     assert beside.pooled_rows > 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("units", [3, 5, 10])
 @pytest.mark.parametrize("deviations", [(0.01,) * 6, (0.01, 0.03, 0.01, 0.01, 0.01, 0.01), (0.01, 0.01, 0.01, 0.05)])
 def test_intervals_hold_the_truth_as_often_as_they_say(deviations, units):

@@ -101,6 +101,7 @@ def test_a_step_of_other_options_than_its_checkpoint_starts_anew_and_says_which(
     assert Checkpoint(tmp_path / "out.h5", other).load(State).part == 0
 
 
+@pytest.mark.long
 def test_a_step_told_to_stop_goes_on_to_the_same_bytes(tmp_path, invert_arguments, run_step):
     run_step("scripts.inversion_invert", *invert_arguments(tmp_path / "reference.h5"))
 

@@ -340,6 +340,7 @@ def test_too_little_address_space_is_one_line_before_any_step_fails_without_a_wo
     assert "Traceback" not in said
 
 
+@pytest.mark.long
 def test_a_second_configfile_option_is_refused_for_snakemake_would_drop_the_first(tmp_path):
     for name in ("one", "two"):
         (tmp_path / f"{name}.yaml").write_text(f"study: {name}\n")
@@ -377,6 +378,7 @@ def test_what_the_command_line_gives_as_text_gets_its_type(key, text, value):
     assert in_a_file == changed(key, text)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "given", ["classifier={horizontal_flip: true, steps: 2}", 'classifier={"horizontal_flip": true}', "seeds=[7]"]
 )
@@ -386,6 +388,7 @@ def test_the_real_command_takes_keys_in_braces_and_brackets(given):
     assert not done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("given", "patience"), [([], 5), (["--config", "inversion={early_stopping_patience: null}"], None)]
 )

@@ -70,6 +70,7 @@ def of_any_text(schema, at=""):
         yield from of_any_text(schema.get(key), f"{at}.*")
 
 
+@pytest.mark.long
 def test_a_data_set_of_any_name_is_read_where_it_lies(tmp_path):
     """Through Snakemake, a shell and a step."""
     folder = checkout.copy(tmp_path / "checkout")

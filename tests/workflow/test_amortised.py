@@ -32,7 +32,7 @@ SAMPLED = {
     "report": 1,
 }
 
-pytestmark = pytest.mark.xdist_group("amortised")
+pytestmark = [pytest.mark.xdist_group("amortised"), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

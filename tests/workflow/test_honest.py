@@ -97,6 +97,7 @@ def test_nor_does_a_study_that_amortises_its_inversion(copy):
     assert not after_test & MAKES
 
 
+@pytest.mark.long
 def test_a_score_that_looks_at_test_images_would_be_found(copy):
     path = copy / "workflow/rules/selection.smk"
     text = path.read_text()

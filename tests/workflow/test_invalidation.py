@@ -44,12 +44,14 @@ def after(folder: Path, **sections: object) -> dict[str, int]:
     return checkout.rules(checkout.plan(folder, checkout.changed(folder, **sections)))
 
 
+@pytest.mark.long
 def test_a_rerun_after_success_does_nothing(study):
     run = checkout.snakemake(study)
     assert run.returncode == 0
     assert "Nothing to be done" in run.stdout + run.stderr
 
 
+@pytest.mark.long
 def test_changing_guidance_resamples_that_source_and_what_follows(study):
     jobs = after(study, sources={"diffusion_inversion": {"guidance_scale": 3.5}})
     assert jobs == {"sample_shard": 4, **AFTER_EMBEDDINGS}
@@ -82,6 +84,7 @@ def test_changing_a_control_of_geometry_measures_real_images_again(study):
     assert ("measure_geometry", "real") in plan
 
 
+@pytest.mark.long
 def test_changing_the_classifiers_steps_trains_only(study):
     # tuning has steps of its own: what starts from scratch, with 2 seeds, stays
     assert after(study, classifier={"steps": 4}) == {**OF_CLASSIFIERS, "tune_transfer": 6}
@@ -92,10 +95,12 @@ def test_changing_the_margin_judges_again_and_trains_nothing(study):
     assert after(study, margin=3) == dict.fromkeys(judging, 1)
 
 
+@pytest.mark.long
 def test_changing_the_share_of_real_images_trains_mixed_sets_only(study):
     assert after(study, classifier={"real_share": 0.25})["train"] == 4
 
 
+@pytest.mark.long
 def test_adding_a_seed_trains_only_its_classifiers(study):
     plan = checkout.plan(study, checkout.changed(study, seeds=[0, 1, 2]))
     of_seeds = {"train": 6, "evaluate": 6, "map_saliency": 6, "train_scaling": 4, "tune_transfer": 4}
@@ -105,6 +110,7 @@ def test_adding_a_seed_trains_only_its_classifiers(study):
     assert all(item.endswith("-2") for rule, item in plan if rule in of_seeds)
 
 
+@pytest.mark.long
 def test_adding_a_class_makes_only_its_shards_and_what_aggregates_them(study):
     # in front of the others, where a position in the list would have been a label of theirs
     jobs = checkout.plan(study, checkout.changed(study, dataset={"classes": ["two", "zero", "one"]}))
@@ -117,6 +123,7 @@ def test_adding_a_class_makes_only_its_shards_and_what_aggregates_them(study):
     assert checkout.rules(jobs)["assemble"] == 6
 
 
+@pytest.mark.long
 def test_adding_images_makes_only_new_shards_and_what_aggregates_them(study):
     plan = checkout.plan(study, checkout.changed(study, dataset={"images_per_class": 6}))
     for rule in ("extract_shard", "encode_shard", "invert_shard", "reconstruct_shard"):
@@ -209,6 +216,7 @@ def test_editing_a_definition_runs_the_rules_whose_step_reaches_it_and_what_foll
     assert not checkout.plan(study), "restored, but still run again"
 
 
+@pytest.mark.long
 def test_what_no_step_of_the_study_reaches_runs_nothing(study):
     """A kind of shard, a package in the job log, a colour word, a loader, a remark."""
     edits = {
@@ -226,6 +234,7 @@ def test_what_no_step_of_the_study_reaches_runs_nothing(study):
         assert not checkout.plan(study)
 
 
+@pytest.mark.long
 def test_a_dry_run_says_which_definition_changed(study):
     old, new, _ = EDITS["realgap/diffusion/inversion.py"]
     with edited(study / "workflow/realgap/diffusion/inversion.py", old, new):
@@ -248,6 +257,7 @@ def test_a_dry_run_says_what_it_can_where_nothing_was_kept(study):
     assert "\ninvert_shard runs again: its code is not that of the last run\n" in said
 
 
+@pytest.mark.long
 def test_touching_or_restoring_files_runs_nothing(study):
     later = time.time() + 60
     for folder in ("workflow", "resources", "envs"):
@@ -257,6 +267,7 @@ def test_touching_or_restoring_files_runs_nothing(study):
     assert not checkout.plan(study)
 
 
+@pytest.mark.long
 def test_key_order_and_comments_of_the_config_run_nothing(study):
     config = study / "config.yaml"
     config.write_text("# another comment\n" + config.read_text())
@@ -274,6 +285,7 @@ def deleted(path: Path) -> Iterator[None]:
         kept.rename(path)
 
 
+@pytest.mark.long
 def test_deleting_a_shard_makes_that_shard_and_what_follows(study):
     with deleted(study / "results/reduced/samples/stable_diffusion/zero/1.h5"):
         plan = checkout.plan(study)
@@ -284,6 +296,7 @@ def test_deleting_a_shard_makes_that_shard_and_what_follows(study):
     assert jobs == {rule: count for rule, count in AFTER_EMBEDDINGS.items() if rule != "plot"}
 
 
+@pytest.mark.long
 def test_every_file_is_asked_for_by_name(study):
     """Else one that was deleted would not be made again while all that was made of it is there."""
     results = study / "results/reduced"
@@ -297,6 +310,7 @@ def test_every_file_is_asked_for_by_name(study):
     assert asked == {str(path.relative_to(study)) for path in made}
 
 
+@pytest.mark.long
 def test_a_training_that_was_stopped_after_a_change_is_not_passed_over(study):
     """Its old output is gone then, and the old predictions are there."""
     name = "classifiers/real/seed-0.safetensors"

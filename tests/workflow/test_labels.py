@@ -54,6 +54,7 @@ def exchange_labels(path):
     shards.write(path, kind, made.arrays, attributes | {naming.KEY: exchanged})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", MEET)
 def test_a_step_refuses_files_that_give_a_label_to_two_classes(folder, commands, run_step, rule):
     path = f"results/reduced/{MEET[rule]}"

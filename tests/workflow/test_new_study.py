@@ -23,6 +23,7 @@ def new_study(folder, *given):
     return subprocess.run(command, cwd=folder, env=checkout.environment(), capture_output=True, text=True)
 
 
+@pytest.mark.long
 def test_a_folder_becomes_a_study_whose_plan_is_printed_and_which_can_be_run(folder):
     run = new_study(folder, "images=photographs", "name=mine")
     said = run.stdout + run.stderr
@@ -42,6 +43,7 @@ def test_a_folder_becomes_a_study_whose_plan_is_printed_and_which_can_be_run(fol
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -299,6 +299,7 @@ def planned(folder):
     return {tuple(log.partition("/")[::2]) for log in re.findall(r"> \S+/logs/(\S+)\.log 2>&1", run.stdout)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", ["moved", "copied", "a trailing slash", "touched", "renamed files"])
 def test_the_same_pictures_elsewhere_run_nothing_again(checked_out, change):
     photographs = checked_out / "photographs"
@@ -321,11 +322,13 @@ def test_the_same_pictures_elsewhere_run_nothing_again(checked_out, change):
     assert planned(checked_out) == ({("take_inventory", "")} if change == "renamed files" else set())
 
 
+@pytest.mark.long
 def test_classes_in_another_order_run_nothing_again(checked_out):
     configure(checked_out, ["one", "zero"])
     assert not planned(checked_out)
 
 
+@pytest.mark.long
 def test_replaced_pictures_run_the_shards_of_their_class_and_what_is_made_of_them(checked_out):
     put(checked_out / "photographs/zero", 0, 100, 140)
     shards_of_it = {("extract_shard", "zero-0"), ("extract_shard", "zero-1")}
@@ -340,6 +343,7 @@ def test_a_class_more_runs_its_own_shards_alone(checked_out):
     assert extracted == {"aardvark-0", "aardvark-1"}
 
 
+@pytest.mark.long
 def test_more_images_run_the_new_shards_alone(checked_out):
     configure(checked_out, images_per_class=6)
     assert {item for rule, item in planned(checked_out) if rule == "extract_shard"} == {"zero-2", "one-2"}
@@ -404,6 +408,7 @@ def trained(folder, name):
     return len(own.Parts(taken.images, own.Split(0, 0.2, 0)).of("train", name))
 
 
+@pytest.mark.long
 def test_each_class_has_as_many_shards_as_its_images_take(unequal):
     shards_of = {"zero": -(-trained(unequal, "zero") // 10), "gro_e_Eins-bbb4337f": 1, "n02130308": 1}
     wanted = {f"{name}-{shard}" for name, count in shards_of.items() for shard in range(count)}
@@ -419,6 +424,7 @@ def test_an_upper_bound_and_numbers_by_class_make_the_shards_of_these_alone(uneq
     assert found == {"zero-0", "zero-1", "zero-2", "gro_e_Eins-bbb4337f-0"}
 
 
+@pytest.mark.long
 def test_the_plan_counts_the_images_that_there_are(unequal):
     run = checkout.snakemake(unequal, target="plan")
     assert run.returncode == 0, run.stdout + run.stderr
@@ -436,6 +442,7 @@ def commands(folder):
     return {log: command for command, log in re.findall(r"(python -m .*) > \S+/logs/(\S+)\.log 2>&1", run.stdout)}
 
 
+@pytest.mark.long
 def test_words_for_a_class_are_said_by_its_prompts_alone(unequal):
     before = commands(unequal)
     study = yaml.safe_load((unequal / "study.yaml").read_text())
@@ -508,6 +515,7 @@ def test_a_class_too_small_for_an_analysis_is_refused_before_any_job(unequal):
     )
 
 
+@pytest.mark.long
 def test_what_is_not_read_is_said_once(checked_out):
     (checked_out / "photographs/zero/notes.txt").write_text("x")
     run = snakemake(checked_out, "-n")

@@ -36,7 +36,7 @@ STUDY = {
 }
 RESULTS = "results/private"
 
-pytestmark = pytest.mark.xdist_group("private")
+pytestmark = [pytest.mark.xdist_group("private"), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -59,6 +59,7 @@ class Study:
         return {log.partition("/")[0] for log in re.findall(r"> \S+/logs/(\S+)\.log 2>&1", run.stdout)}
 
 
+@pytest.mark.long
 def test_a_study_of_any_kind_of_data_set_trains_and_tests_on_the_images_that_are_for_it(made):
     if made.kind == "pneumoniamnist":
         pytest.skip("its classes have other names; tests/data/test_readers.py")
@@ -109,6 +110,7 @@ ELSEWHERE = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", ELSEWHERE)
 def test_the_same_images_of_any_kind_elsewhere_run_nothing_again(made, tmp_path, change):
     if change.startswith("rsync") and shutil.which("rsync") is None:
@@ -122,6 +124,7 @@ def test_the_same_images_of_any_kind_elsewhere_run_nothing_again(made, tmp_path,
             (tmp_path / "set").rename(made.place / "set")
 
 
+@pytest.mark.long
 def test_another_image_of_any_kind_runs_what_it_is_in_again(made, tmp_path):
     """So the test above does not pass where nothing at all counts."""
     place = tmp_path / "other"

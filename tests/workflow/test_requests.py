@@ -96,6 +96,7 @@ def study_with_an_encoder(folder):
     return "encoder.yaml"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("which", ["all", "rendered", "encoder"])
 def test_every_rule_asks_for_more_when_it_is_tried_again(folder, which):
     study = study_with_an_encoder(folder) if which == "encoder" else study_with_every_rule(folder, which == "rendered")
@@ -109,6 +110,7 @@ def test_every_rule_asks_for_more_when_it_is_tried_again(folder, which):
             assert first["mem_mb"] > LEAST_ON_GPU_MB, rule
 
 
+@pytest.mark.long
 def test_the_walk_sees_every_rule_that_the_profile_sends_to_a_gpu(folder):
     told = asked(folder, study_with_every_rule(folder, False)) | asked(folder, study_with_an_encoder(folder))
     profile = yaml.safe_load((folder / "slurm/config.yaml").read_text())
@@ -123,6 +125,7 @@ def acceptable(rows):
     assert sum(row[2] for row in rows) < 400, "entries in the queue"
 
 
+@pytest.mark.long
 def test_a_study_of_512_px_is_planned_as_an_administrator_would_accept(folder):
     (folder / "birds.yaml").write_text(yaml.safe_dump(OF_512_PX))
     rows = checkout.requests(folder, "birds.yaml")

@@ -111,6 +111,7 @@ def test_training_never_sees_a_test_image(finished_study):
     assert len(test) + len(real) == 178 + 182  # all zeros and ones of the data set
 
 
+@pytest.mark.long
 def test_embeddings_and_samples_do_not_depend_on_the_cut_into_shards(finished_study, tmp_path):
     """The whole class in one shard of 4 and batch instead of two of 2: the same embeddings and samples."""
     study = checkout.changed(finished_study, study="one-shard", dataset={"images_per_shard": 4})
@@ -125,6 +126,7 @@ def test_embeddings_and_samples_do_not_depend_on_the_cut_into_shards(finished_st
     assert np.abs(whole["images"].astype(int) - images).max() <= 1
 
 
+@pytest.mark.long
 def test_the_plan_can_be_read(finished_study):
     run = checkout.snakemake(finished_study, "-n", "-p", "--forceall", "--quiet", "reason")
     assert run.returncode == 0
@@ -132,6 +134,7 @@ def test_the_plan_can_be_read(finished_study):
     assert "Train a classifier on real+diffusion_inversion, seed 1" in run.stdout
 
 
+@pytest.mark.long
 def test_snakemakes_own_report_holds_tables_and_figures(finished_study, tmp_path):
     run = checkout.snakemake(finished_study, "--report", str(tmp_path / "report.zip"))
     assert run.returncode == 0, run.stdout + run.stderr
@@ -146,6 +149,7 @@ def test_snakemakes_own_report_holds_tables_and_figures(finished_study, tmp_path
         assert entry["caption"], f"{path} has no caption in Snakemake's report"
 
 
+@pytest.mark.long
 def test_a_wrong_config_stops_before_any_job_with_one_line(finished_study):
     study = checkout.changed(finished_study, study="wrong", inversion={"lr": -1})
     for arguments in ((), ("-n",)):
@@ -157,6 +161,7 @@ def test_a_wrong_config_stops_before_any_job_with_one_line(finished_study):
     assert not (finished_study / "results/wrong").exists()
 
 
+@pytest.mark.long
 def test_costly_results_are_shared_between_checkouts(finished_study, tmp_path, monkeypatch):
     """With a shared cache a second checkout of the same code takes moments and embeddings from the first.
 
@@ -182,6 +187,7 @@ def test_costly_results_are_shared_between_checkouts(finished_study, tmp_path, m
     assert made[0] == made[1] == (finished_study / target).read_bytes() != made[2]
 
 
+@pytest.mark.long
 def test_every_job_says_where_it_ran_and_the_report_is_made_of_files_alone(finished_study):
     results = finished_study / RESULTS
     jobs = pd.read_csv(results / "run/jobs.csv")

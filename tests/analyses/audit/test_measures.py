@@ -72,6 +72,7 @@ def test_without_a_leak_nothing_is_found():
     assert np.mean(np.array(chances) <= 0.05) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 40)
 
 
+@pytest.mark.long
 def test_the_chance_of_so_many_found_is_that_of_drawing_both_from_one_kind():
     rng = np.random.default_rng(0)
     drawn = [membership.found_at(*rng.standard_normal((2, 200)), 0.01) for _ in range(4000)]

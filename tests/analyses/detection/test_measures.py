@@ -77,6 +77,7 @@ def test_wrong_groups_are_named():
         detect(normal(0, 10), normal(1, 10), on_features, 0, groups=np.arange(3))
 
 
+@pytest.mark.long
 def test_sets_alike_are_told_from_each_other_in_a_twentieth_of_the_studies_though_detectors_were_fitted_anew():
     told = 0
     for seed in range(60):

@@ -45,6 +45,7 @@ def test_the_kernel_interval_holds_the_truth_about_as_often_as_it_says():
     assert held >= 33  # 38 expected of a 95 % interval
 
 
+@pytest.mark.long
 def test_a_set_like_the_control_differs_in_nothing_more_often_than_chance():
     claims = {}
     for seed in range(30):
@@ -56,6 +57,7 @@ def test_a_set_like_the_control_differs_in_nothing_more_often_than_chance():
     assert sum(claims.values()) <= 0.08 * 30 * 7, claims  # 5 % expected at most
 
 
+@pytest.mark.long
 def test_of_the_metrics_of_a_set_and_of_the_classes_of_a_metric_hardly_any_stands_out_by_chance():
     said = {"all": 0, "classes": 0}
     for seed in range(40):

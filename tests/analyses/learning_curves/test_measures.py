@@ -28,6 +28,7 @@ def test_a_row_as_good_as_some_real_images_is_worth_them():
     assert found.low < 20 < found.high
 
 
+@pytest.mark.long
 def test_the_interval_holds_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(1)
     held, lengths = 0, []

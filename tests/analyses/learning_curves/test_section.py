@@ -68,6 +68,7 @@ def test_a_row_beyond_the_curve_has_no_worth_of_one_image():
     assert of_rows.per_generated.isna().all()
 
 
+@pytest.mark.long
 def test_no_gain_is_named_where_there_is_none():
     named = 0
     for seed in range(40):

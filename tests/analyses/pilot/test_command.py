@@ -1,11 +1,13 @@
 """`snakemake pilot` looks at a few images before a study is paid for, whether the study lists it or not."""
 
 import pandas as pd
+import pytest
 
 from realgap.store import shards
 from tests import checkout
 
 
+@pytest.mark.long
 def test_a_study_that_does_not_list_the_pilot_has_one_when_asked(tmp_path):
     folder = checkout.copy(tmp_path / "checkout")
     study = checkout.changed(folder, analyses=["saliency"])

@@ -58,6 +58,7 @@ def library(cam_class, model, layer, pixel_values, targets):
         return cam(pixel_values, [ClassifierOutputTarget(int(target)) for target in targets])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("layer", ["layer3", "layer4"])
 def test_fast_maps_equal_pytorch_grad_cam(classifier, layer, device):

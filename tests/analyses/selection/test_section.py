@@ -61,6 +61,7 @@ def test_differences_are_those_of_the_same_seeds_and_images():
     assert len(table) == 5
 
 
+@pytest.mark.long
 def test_no_criterion_is_named_where_none_helps():
     same, named = dict.fromkeys(("real+useful", "real+typical", "real+picked", "real+many"), 0.8), 0
     for seed in range(60):

@@ -21,6 +21,7 @@ from realgap.study import counts, limits, names, paths, recipes, renamed, source
 # folders of results/ with a use
 RESERVED = ("comparisons", "downloads", "pretraining", "privacy", "published", "reported")
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
+MOST_VALUES = 100_000  # of a YAML file; a class, an image count or a seed is one
 
 
 # JSON takes 10.0 for an integer, which range() does not, and has no word for .nan and .inf of YAML
@@ -88,13 +89,25 @@ def check_counts(config: Mapping[str, Any]) -> None:
 
 
 def check_files(paths: Iterable[str | Path]) -> None:
-    """Raise ValueError for a key that stands twice in one of these YAML files: YAML keeps the last and says nothing."""
+    """Raise ValueError for a YAML file with a key that stands twice, or whose anchors stand for too many values.
+
+    Of a key YAML keeps the last and says nothing. A few lines of anchors can stand for gigabytes.
+    """
     for path in paths:
         with suppress(OSError, yaml.YAMLError):  # which Snakemake has said by now
-            _check_once(path, yaml.compose(Path(path).read_text(encoding="utf-8")))
+            written = yaml.compose(Path(path).read_text(encoding="utf-8"))
+            if written is not None and (values := _values(path, written, {})) > MOST_VALUES:
+                raise ValueError(
+                    f"{path}: must hold at most {MOST_VALUES:,} values with what its anchors repeat; got {values:,}"
+                )
 
 
-def _check_once(path: str | Path, node: yaml.Node | None) -> None:
+def _values(path: str | Path, node: yaml.Node, known: dict[int, float]) -> float:
+    """How many values a node stands for; infinity for one that holds itself. Raises ValueError for a key again."""
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = float("inf")
+    inside = []
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
@@ -103,10 +116,11 @@ def _check_once(path: str | Path, node: yaml.Node | None) -> None:
                     f"{path}: line {key.start_mark.line + 1}: must hold each key once; got {key.value!r} again"
                 )
             seen.add(key.value)
-            _check_once(path, value)
+            inside.append(value)
     elif isinstance(node, yaml.SequenceNode):
-        for entry in node.value:
-            _check_once(path, entry)
+        inside = node.value
+    known[id(node)] = 1 + sum(_values(path, one, known) for one in inside)
+    return known[id(node)]
 
 
 def check_schema(config: Mapping[str, Any], path: Path) -> None:
