@@ -6,7 +6,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from realgap.code import version
+from realgap.code import remembered, version
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,5 +46,5 @@ _DEFINITIONS: dict[str, dict[str, str]] = {}
 
 
 @cache
-def _tree(root: Path) -> version.Tree:
-    return version.Tree(root)
+def _tree(root: Path) -> remembered.Remembered:
+    return remembered.Remembered(version.Tree(root), remembered.folder())
