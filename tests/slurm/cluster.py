@@ -207,6 +207,23 @@ class Cluster:
     def stop_controller(self) -> None:
         _end(self.daemons.pop("slurmctld"))
 
+    @contextlib.contextmanager
+    def configured(self, line: str) -> Iterator[None]:
+        """The controller started again with a line more in its file, and once more without it."""
+        file = self.folder / "slurm.conf"
+        before = file.read_text()
+        try:
+            for text in (f"{before}\n{line}\n", before):
+                self.stop_controller()
+                file.write_text(text)
+                self.start_controller()
+                if text != before:
+                    yield
+        finally:
+            file.write_text(before)
+            if "slurmctld" not in self.daemons:
+                self.start_controller()
+
     def start_node(self, node: str) -> None:
         self._start(node, "slurmd", "-D", "-N", node)
 

@@ -208,6 +208,21 @@ def test_a_full_queue_is_waited_for_and_uses_up_no_attempt(
     assert_made(light)
 
 
+def test_a_controller_that_remembers_as_many_jobs_as_it_may_is_waited_for(accounted_cluster, light, start, at_site):
+    """MaxJobCount: sbatch itself asks again for a while, in silence."""
+    at_site(light)
+    accounted_cluster.run("sbatch", "--parsable", "-A", ACCOUNT, "-o", "/dev/null", "--wrap=true")
+    with accounted_cluster.configured(f"MaxJobCount={len(accounted_cluster.jobs())}"):
+        run = start(accounted_cluster, light, "--retries", "0", *STUDY)
+        accounted_cluster.wait_for(lambda: "SLURM takes no jobs now, asking again" in run.said, "a refusal", SOON_S)
+        time.sleep(10)
+        assert run.process.poll() is None
+        assert run.jobs() == []
+    assert run.finish(SOON_S) == 0, run.said
+    assert len(run.jobs()) == 1
+    assert_made(light)
+
+
 def test_no_more_jobs_are_sent_than_the_queue_takes(accounted_cluster, light, start, at_site, limit):
     profile = yaml.safe_load((light / "slurm/config.yaml").read_text())
     del profile["groups"]["extract_shard"]
