@@ -34,7 +34,7 @@ if workflow.is_main_process:
                 sys.exit(f"error: {error}")
     else:
         if not {"-p", "--printshellcmds", "--verbose"} & set(sys.argv):
-            logging.getLogger("snakemake.logging").addFilter(dry_run.in_short())
+            dry_run.be_short()
         atexit.register(lambda: print(end=planned_requests()))
         if "REALGAP_COUNT" in os.environ:
             atexit.register(lambda: files.write(os.environ.get("REALGAP_COUNT"), json.dumps(counted()).encode()))

@@ -74,9 +74,10 @@ def variants(
     """
     if own is not None:
         return own, 0
-    sampling, n = config["sampling"], per_class(config)[class_name]
+    sampling, given = config["sampling"], config["dataset"]["images_per_class"]
     if sampling["samples_per_class"] is None:
         return sampling["samples_per_image"], 0
+    n = given[class_name] if isinstance(given, Mapping) else given
     each, rest = divmod(sampling["samples_per_class"], n)
     more = min(max(rest - start, 0), stop - start)
     return (each + 1, 0) if more == stop - start else (each, more)
