@@ -98,10 +98,41 @@ def lines(shown: pd.DataFrame) -> tuple[plt.Figure, plt.Axes]:
     """A line per training set through x, y, with low and high as bars; marks and dashes differ for grey print."""
     sns.set_theme(style="whitegrid", context="notebook")
     figure, axes = plt.subplots(figsize=(7.5, 4))
-    keys = list(dict.fromkeys(shown.training_set))
-    step = 0.05 * np.ptp(shown.x) / max(1, shown.x.nunique() - 1) if shown.low.notna().any() else 0
+    _draw_lines(axes, shown, list(dict.fromkeys(shown.training_set)))
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9)
+    sns.despine(figure)
+    return figure, axes
+
+
+def panels_of_lines(shown: pd.DataFrame, columns: int = 2) -> tuple[plt.Figure, list[plt.Axes]]:
+    """As `lines`, a panel for each value of the column `panel`; its column `line` says which lines are of one look."""
+    sns.set_theme(style="whitegrid", context="notebook")
+    panels, keys = list(dict.fromkeys(shown.panel)), list(dict.fromkeys(shown.line))
+    rows = -(-len(panels) // columns)
+    size = (4.2 * min(columns, len(panels)) + 1, 3.2 * rows + 0.5)
+    figure, grid = plt.subplots(rows, min(columns, len(panels)), figsize=size, sharex=True, sharey=True, squeeze=False)
+    used = list(grid.flat)[: len(panels)]
+    for axes, panel in zip(used, panels, strict=True):
+        _draw_lines(axes, shown[shown.panel == panel].assign(training_set=lambda own: own.line), keys)
+        axes.set_title(panel, fontsize=10)
+        axes.xaxis.set_tick_params(labelbottom=True)
+    for axes in list(grid.flat)[len(panels) :]:
+        axes.set_visible(False)
+    handles = {label: handle for axes in used for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    ordered = [name(key) for key in keys]
+    figure.legend([handles[one] for one in ordered], ordered, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9)
+    sns.despine(figure)
+    return figure, used
+
+
+def _draw_lines(axes: plt.Axes, shown: pd.DataFrame, keys: Sequence[str]) -> None:
+    """A line for each of the keys that `shown` has as training_set; each key has a look and a place beside x."""
+    between = np.ptp(shown.x) / max(1, shown.x.nunique() - 1)
+    step = between * min(0.05, 0.2 / len(keys)) if shown.low.notna().any() else 0
     for number, key in enumerate(keys):
         rows = shown[shown.training_set == key].sort_values("x")
+        if rows.empty:
+            continue
         x = rows.x + (number - (len(keys) - 1) / 2) * step
         colour, dashes = line(key, number)
         axes.plot(
@@ -109,9 +140,6 @@ def lines(shown: pd.DataFrame) -> tuple[plt.Figure, plt.Axes]:
         )
         if rows.low.notna().any():
             axes.vlines(x, rows.low, rows.high, color=colour, linewidth=1.5)
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9)
-    sns.despine(figure)
-    return figure, axes
 
 
 def stay_possible(axes: plt.Axes) -> None:

@@ -1,6 +1,6 @@
 """One look for every figure and page: the colours and names of sources, and how a figure is saved.
 
-Sources that have no entry here are called by their names, and drawn in one colour.
+Sources that have no entry here are called by their names, and drawn in one colour, or as lines in a few.
 """
 
 from pathlib import Path
@@ -30,6 +30,7 @@ COLOURS = {
     "resampled": "#b0b0b0",
 }
 OTHER = "#009E73"  # colour of a set that has none of its own
+OTHERS = (OTHER, "#CC79A7", "#8B5A2B", "#882255", "#44AA99", "#666633")  # of lines, which cross
 MARKS = "oDsv^P"
 DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1))]
 NAMES = {
@@ -68,5 +69,5 @@ def save(figure: plt.Figure, png: str | Path, svg: str | Path) -> None:
 
 
 def line(key: str, number: int) -> tuple[str, object]:
-    """Colour and dashes of a set."""
-    return COLOURS.get(key, OTHER), DASHES[number % len(DASHES)]
+    """Colour and dashes of a set's line."""
+    return COLOURS.get(key, OTHERS[number % len(OTHERS)]), DASHES[number % len(DASHES)]
