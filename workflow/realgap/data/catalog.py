@@ -106,8 +106,15 @@ def label(data_set: str, class_name: str) -> int:
 
 
 # how many images a data set holds to test on, and to train on where that is no part of its own
-TEST_IMAGES = {"digits": 1_797, "cifar10": 10_000, "cifar100": 10_000, "stl10": 8_000, "imagenette": 3_925}
-TEST_IMAGES |= {"textures": 192, "histology": 126}
+TEST_IMAGES = {
+    "digits": 1_797,
+    "cifar10": 10_000,
+    "cifar100": 10_000,
+    "stl10": 8_000,
+    "imagenette": 3_925,
+    "textures": 192,
+    "histology": 126,
+}
 
 # training images of each class, in the order of labels; of digits also those that are tested on
 TRAINING_IMAGES: dict[str, tuple[int, ...]] = {

@@ -31,7 +31,7 @@ COLOURS = {
 }
 OTHER = "#009E73"  # colour of a set that has none of its own
 OTHERS = (OTHER, "#CC79A7", "#8B5A2B", "#882255", "#44AA99", "#666633")  # of lines, which cross
-MARKS = "oDsv^P"
+MARKS = "oDsv^PX"  # seven and six colours: lines of one colour have another mark
 DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1))]
 NAMES = {
     "real": "real",
