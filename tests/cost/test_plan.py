@@ -12,7 +12,7 @@ from torchvision import models
 
 from realgap.cost import plan, plan_table, sizes
 from realgap.diffusion import encoder
-from realgap.study import sources
+from realgap.study import counts, sources
 from tests import checkout
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,14 +164,14 @@ def test_the_jobs_counted_are_those_snakemake_plans_and_their_work_is_the_studys
     jobs, rows = counted(path, tmp_path)
     left = {rule: row["left"] for rule, row in rows.items() if row["left"]}
     assert left == {rule: n for rule, n in jobs.items() if rule not in ("all", "total")}
-    config = sizes.settled(study(path.stem))
-    shards = -(-config["dataset"]["images_per_class"] // config["dataset"]["images_per_shard"])
-    work = plan.Plan(config)
+    config = counts.settled(sizes.settled(study(path.stem)))
+    each = config["dataset"]["images_per_shard"]
+    shards = sum(-(-number // each) for number in counts.per_class(config).values())
     used = sources.used(config)
     sampled = [name for name, source in used.items() if source.rule == "sample_shard"]
     inverted = {rule for source in used.values() for rule in source.after} & {"encode_shard", "invert_shard"}
     for rule, times in {"encode_shard": 1, "invert_shard": 1, "sample_shard": len(sampled)}.items():
-        assert jobs.get(rule, 0) == (times * work.classes * shards if rule in {*inverted, "sample_shard"} else 0), rule
+        assert jobs.get(rule, 0) == (times * shards if rule in {*inverted, "sample_shard"} else 0), rule
     assert jobs["train"] == jobs["evaluate"] == len(config["training_sets"]) * len(config["seeds"])
     # every shard once, the last of a class being smaller or not
     whole = of_all(config)

@@ -153,7 +153,7 @@ def test_every_analysis_has_a_row_for_every_source(finished):
 def test_what_images_cost_is_divided_by_those_that_were_made(finished):
     stages = pd.read_csv(finished / RESULTS / "cost/stages.csv").set_index("stage")
     assert pd.isna(stages.n_images["import shard: gan"])
-    assert sorted(stages.n_images.filter(like="sample")) == [16] * 5 + [48]
+    assert sorted(stages.n_images.filter(like="sample")) == [16] * 6 + [48]
     assert stages.n_images.filter(like="select shard").tolist() == [16] * 2
 
 
