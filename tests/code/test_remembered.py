@@ -5,7 +5,7 @@ import json
 import pytest
 
 from realgap.code import version
-from realgap.code.remembered import KEPT, Remembered
+from realgap.code.remembered import KEPT, Remembered, folder
 
 STEP = "scripts.step"
 
@@ -70,6 +70,14 @@ def test_what_cannot_be_read_is_worked_out_again(write, tmp_path, damaged):
 def test_without_a_place_to_keep_it_is_worked_out(write, tmp_path):
     (tmp_path / "file").touch()
     assert Remembered(write(1), tmp_path / "file" / "state").definitions(STEP) == write(1).definitions(STEP)
+
+
+def test_a_user_without_a_home_has_no_place_and_it_is_worked_out(write, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as for a number that is nobody's
+    assert folder() is None
+    assert Remembered(write(1), None).definitions(STEP) == write(1).definitions(STEP)
 
 
 def test_a_step_that_is_not_there_is_named_and_not_remembered(write, tmp_path):

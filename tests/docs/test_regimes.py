@@ -35,6 +35,14 @@ def test_the_worth_of_an_image_is_the_tables():
         assert f"| {name(row.Index)} | {shown}" in PAGE
 
 
+def test_what_would_have_been_seen_is_the_tables():
+    both = TABLE[TABLE.training_set.str.startswith("real+")]
+    seen = 100 * both.groupby("per_class").detectable.median()
+    assert "A difference of {:.1f} points at 3, of {:.1f} at 10 and of {:.1f} at 30".format(*seen) in PAGE
+    strong = 100 * both[both.training_set.str.endswith("@strong") & (both.per_class == 3)].detectable
+    assert [round(strong.min()), round(strong.max())] == [2, 3]
+
+
 def test_what_is_said_of_the_family_holds():
     found = TABLE.set_index(["per_class", "training_set"])
     together = [key for key in dict.fromkeys(TABLE.training_set) if key.startswith("real+") and "@" not in key]

@@ -76,7 +76,9 @@ def main() -> None:
     made = {"step": "sample", "source": options.source, "options": said(options), "inputs": inputs}
     made |= naming.carried(*origins)
     made["versions"] = provenance.versions("torch", "diffusers")
-    noise = _inverted(args, options, model, items, moments) if options.inversion_steps is not None else None
+    noise = None
+    if options.inversion_steps is not None:
+        noise = _inverted(args.base_model, options, model, items, conditioned, moments)
     batches = draw(model, options, items, conditioned, unconditional, moments, noise)
     with shards.writing(args.out, "images", len(items), made) as append:
         first = 0
@@ -164,17 +166,21 @@ def _conditioning(
 
 
 def _inverted(
-    args: Any, options: Options, model: Model, items: Items, moments: Mapping[str, np.ndarray]
+    base_model: str,
+    options: Options,
+    model: Model,
+    items: Items,
+    conditioned: sampling.Rows,
+    moments: Mapping[str, np.ndarray],
 ) -> sampling.Rows:
-    """The noise of each item: its real image's, inverted with the first prompt of the class, and a share drawn anew."""
+    """The noise of each item: its real image's, inverted with the one prompt of all items, and a share drawn anew."""
     own = np.isin(moments["image_ids"], [image_id for image_id, _ in items])
     ids, latents = moments["image_ids"][own], moments["mean"][own] * model.vae.config.scaling_factor
-    prompt = prompting.of_class(args.templates, options.class_name)[:1]
     noise = sampling.inverted(
         latents.astype(np.float32),
-        prompting.embed(args.base_model, prompt, model.device)[0].cpu().numpy(),
+        conditioned[:1][0],
         denoiser.predictor(model.unet),
-        schedules.inverse(args.base_model),
+        schedules.inverse(base_model),
         num_inference_steps=options.inversion_steps,
         batch_size=options.batch_size,
         device=model.device,

@@ -36,8 +36,7 @@ def noised_start(
 
     mean, std: float32 (m, c, h, w) of the images image_ids (m,), unscaled; scale: the VAE's scaling factor.
     """
-    row_of = {int(image_id): row for row, image_id in enumerate(image_ids)}
-    rows = [row_of[image_id] for image_id, _ in items]
+    rows = _rows_of(items, image_ids)
     drawn = streams.normal((streams.stream(seed, "posterior", i, v) for i, v in items), mean.shape[1:])
     return ((mean[rows] + std[rows] * drawn) * scale).astype(np.float32)
 
@@ -78,11 +77,14 @@ def renoised(
 
     noise: float32 (m, c, h, w) of the images image_ids (m,).
     """
+    own, drawn = noise[_rows_of(items, image_ids)], initial_latents(items, noise.shape[1:], seed)
+    return np.float32(np.sqrt(1 - fresh)) * own + np.float32(np.sqrt(fresh)) * drawn
+
+
+def _rows_of(items: Sequence[tuple[int, int]], image_ids: np.ndarray) -> list[int]:
+    """The place of each item's image among image_ids."""
     row_of = {int(image_id): row for row, image_id in enumerate(image_ids)}
-    own = noise[[row_of[image_id] for image_id, _ in items]]
-    return np.float32(np.sqrt(1 - fresh)) * own + np.float32(np.sqrt(fresh)) * initial_latents(
-        items, noise.shape[1:], seed
-    )
+    return [row_of[image_id] for image_id, _ in items]
 
 
 class Rows:

@@ -57,7 +57,11 @@ def per_class(config: Mapping[str, Any]) -> dict[str, int]:
     given, classes = config["dataset"]["images_per_class"], config["dataset"]["classes"]
     if classes == ALL:
         classes = catalog.CLASS_NAMES[config["dataset"]["name"]]
-    return {name: given[name] if isinstance(given, Mapping) else given for name in classes}
+    return {name: _of_class(given, name) for name in classes}
+
+
+def _of_class(given: int | Mapping[str, int], class_name: str) -> int:
+    return given[class_name] if isinstance(given, Mapping) else given
 
 
 def smallest(config: Mapping[str, Any]) -> int:
@@ -74,10 +78,11 @@ def variants(
     """
     if own is not None:
         return own, 0
-    sampling, given = config["sampling"], config["dataset"]["images_per_class"]
+    sampling = config["sampling"]
     if sampling["samples_per_class"] is None:
         return sampling["samples_per_image"], 0
-    n = given[class_name] if isinstance(given, Mapping) else given
+    # of this class alone: a dry run asks for each of many thousand shards
+    n = _of_class(config["dataset"]["images_per_class"], class_name)
     each, rest = divmod(sampling["samples_per_class"], n)
     more = min(max(rest - start, 0), stop - start)
     return (each + 1, 0) if more == stop - start else (each, more)
