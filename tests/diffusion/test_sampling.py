@@ -204,6 +204,15 @@ def test_the_plan_counts_the_branches_that_an_interval_asks_for(base_model, cond
     assert sum(n for n, _, _ in calls) * counted.denoise == pytest.approx(work - len(items) * counted.decoder, rel=1e-9)
 
 
+def test_the_plan_counts_the_steps_to_an_images_noise_once_for_all_its_samples():
+    config = yaml.safe_load((checkout.ROOT / "config.yaml").read_text())
+    config["sources"]["mine"] = {"kind": "ddim_inversion", "inversion_steps": 9}
+    config["sources"]["plain"] = {"kind": "prompts"}
+    counted, both = plan.Plan(config), sources.of(config)
+    mine, plain = (counted.sample_shard(3, both[name], 30).flops for name in ("mine", "plain"))
+    assert mine - plain == pytest.approx(3 * 9 * counted.denoise, rel=1e-9)
+
+
 def test_an_unconditional_branch_of_another_length_is_what_two_separate_calls_would_give(base_model, unet, conditions):
     """The empty prompt is longer than a learned embedding: padding must be neither seen nor missed."""
     items, cond, _ = conditions
