@@ -61,6 +61,13 @@ def test_stages_follow_one_another_and_hold_all_but_the_last_linear_layer(archit
     assert set(held) == {id(one) for name, one in model.named_parameters() if not name.startswith(f"{own}.")}
 
 
+def test_a_resnet_20_has_a_stem_and_three_stages():
+    model = networks.build("resnet20", 3, 16)
+    held = {id(one) for stage in families.stages(model) for item in stage for one in item.parameters()}
+    assert [stage[0] for stage in families.stages(model)] == [model.conv1, model.layer1, model.layer2, model.layer3]
+    assert held == {id(one) for name, one in model.named_parameters() if not name.startswith("fc.")}
+
+
 def tiny_vit(size=32):
     torch.manual_seed(0)
     model = models.VisionTransformer(size, 8, num_layers=4, num_heads=2, hidden_dim=16, mlp_dim=32, num_classes=5)

@@ -13,8 +13,11 @@ ALIKE, UNSURE = [0.9] * 10, [0.93, 0.90, 0.94]
 
 
 def said(sensitivities=ALIKE, margin=0.02, **by_seed):
-    by_seed = {name.replace("_and_", "+"): values for name, values in {"real": REAL, **by_seed}.items()}
-    return advice.next_steps(pages.verdicts(by_seed, margin), pages.sensitivities(*sensitivities))
+    by_seed = {
+        name.replace("_and_", "+").replace("_by_", "@"): values for name, values in {"real": REAL, **by_seed}.items()
+    }
+    tables = pages.verdicts(by_seed, margin), pages.pairs(by_seed, margin)
+    return advice.next_steps(*tables, pages.sensitivities(*sensitivities))
 
 
 @pytest.mark.parametrize(
@@ -36,8 +39,7 @@ def test_a_gain_within_the_margin_is_not_worth_its_cost():
 
 def test_what_cannot_be_told_says_what_it_takes():
     assert re.search(r"To know it to a point takes \d+ seeds \(real \+ made\)\.$", said(real_and_made=UNSURE)[0])
-    alone = pages.verdicts({"real": [0.9], "real+made": [0.91]})
-    assert advice.next_steps(alone, pages.sensitivities(*ALIKE))[0].endswith("takes three seeds or more (real + made).")
+    assert said(real=[0.9], real_and_made=[0.91])[0].endswith("takes three seeds or more (real + made).")
 
 
 def test_one_of_several_rows_that_helps_is_named_alone():
@@ -49,6 +51,30 @@ def test_one_of_several_rows_that_helps_is_named_alone():
 
 def test_a_study_that_adds_nothing_is_told_what_to_ask():
     assert "add rows such as real+diffusion_inversion" in said(made=[0.8, 0.81, 0.82])[0]
+
+
+HELPED, MORE = [0.95, 0.96, 0.97], [0.98, 0.985, 0.99]
+
+
+def test_training_that_gains_as_much_without_an_image_comes_before_more_images():
+    steps = said(real_and_made=HELPED, real_by_strong=MORE, real_and_made_by_strong=np.add(MORE, [0.001, -0.001, 0]))
+    assert steps[0].startswith("Generated images help here: real + made +5.0 (")
+    assert re.fullmatch(
+        r"Train by the recipe strong first: it costs no image, and real \(strong\) \+7\.5 \(.*?\) points are more than "
+        r"real \+ made gains\. Beside it generated images are not seen to help: real \+ made \(strong\) \+0\.0 \(.*?\) "
+        r"points\.",
+        steps[1],
+    )
+    still = said(real_and_made=HELPED, real_by_strong=HELPED, real_and_made_by_strong=MORE)[1]
+    assert "points are as much as real + made gains. Beside it generated images still help: real + made (stro" in still
+    assert "rows such as real+diffusion_inversion@strong" in said(real_and_made=HELPED, real_by_strong=MORE)[1]
+
+
+@pytest.mark.parametrize(
+    ("added", "strong"), [(MORE, [0.93, 0.94, 0.95]), (HELPED, REAL), (REAL, HELPED), (HELPED, UNSURE)]
+)
+def test_training_that_gains_less_or_nothing_is_no_advice(added, strong):
+    assert not any("recipe" in step for step in said(real_and_made=added, real_by_strong=strong))
 
 
 def test_real_images_near_chance_come_before_all_else():
@@ -67,6 +93,6 @@ def test_the_weakest_class_is_named_where_it_is_told_from_the_others_among_all()
 
 
 def test_classes_that_are_alike_are_seldom_told_apart():
-    judged, random = pages.verdicts({"real": REAL}), np.random.default_rng(0)
+    judged, random = (pages.verdicts({"real": REAL}), pages.pairs({"real": REAL})), np.random.default_rng(0)
     drawn = [pages.sensitivities(*random.binomial(100, 0.8, 10) / 100) for _ in range(1000)]
-    assert sum(len(advice.next_steps(judged, one)) - 1 for one in drawn) <= 60
+    assert sum(len(advice.next_steps(*judged, one)) - 1 for one in drawn) <= 60

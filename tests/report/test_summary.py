@@ -11,7 +11,7 @@ from tests import pages
 
 
 def said(margin=0.02, **by_seed):
-    by_seed = {name.replace("_and_", "+"): values for name, values in by_seed.items()}
+    by_seed = {name.replace("_and_", "+").replace("_by_", "@"): values for name, values in by_seed.items()}
     return summary.answer(pages.verdicts(by_seed, margin), pages.pairs(by_seed, margin))
 
 
@@ -157,3 +157,18 @@ def test_limits_are_those_of_the_study():
     assert "a miniature that has only seen photographs of 32 px" in " ".join(summary.limits(table, natural))
     elsewhere = {**pages.CONFIG, "base_model": {"path": "models/sd-1.4"}}
     assert "miniature" not in " ".join(summary.limits(table, elsewhere))
+
+
+def test_a_gain_stands_beside_what_other_training_gains_without_images():
+    """Beside every claim its control."""
+    strong = np.array([0.98, 0.985, 0.99])
+    gain = {"real": REAL, "real_and_diffusion_inversion": BETTER, "real_by_strong": strong}
+    rest = said(**gain, real_and_diffusion_inversion_by_strong=strong + [0.001, -0.001, 0])[-1].rest
+    assert re.search(
+        r" The control, real \(strong\) without a generated image, gets 98\.5 % \(.*?\): \+7\.5 \(.*?\) points\. "
+        r"Added to that, images from Diffusion Inversion change the accuracy by no more than 2 points: "
+        r"\+0\.0 \(.*?\) points\.$",
+        rest,
+    )
+    assert said(**gain)[-1].rest.endswith(" points.")
+    assert "control" not in said(real=REAL, real_and_diffusion_inversion=BETTER)[-1].rest

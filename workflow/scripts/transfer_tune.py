@@ -18,7 +18,7 @@ from scripts import classifier_train as train
 @dataclass(frozen=True)
 class Options(train.Options):
     pretrained: str  # the training set of --classifier; scratch: real images only, nothing to freeze
-    frozen_stages: list[int]  # of the stem and the four stages, from the input on
+    frozen_stages: list[int]  # of the stem and the stages after it, from the input on
     fractions: list[float]
 
 

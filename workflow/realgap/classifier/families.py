@@ -48,12 +48,13 @@ def as_map(model: nn.Module, layer: str) -> Callable[[Tensor], Tensor]:
 def stages(model: nn.Module) -> list[list[nn.Module | nn.Parameter]]:
     """Five stages of a network from its input on, its last linear layer left out; frozen one after another.
 
-    The stem and four stages, as their papers cut them: where the side of the map is halved, and transformers of one
-    side into four equal parts. What follows the last stage belongs to it. ValueError for a network of another kind.
+    The stem and four stages (three of a ResNet-20), as their papers cut them: where the side of the map is halved, and
+    transformers of one side into four equal parts. What follows the last stage belongs to it. ValueError for a network
+    of another kind.
     """
     network = networks.inner(model)
     found = _stages(network)
-    if found is None or len(found) != 5:
+    if found is None or len(found) != (4 if isinstance(network, networks.ResNet20) else 5):
         raise ValueError(
             "classifier.architecture: must be a ResNet or of another family whose stages are known, to freeze stages "
             f"of it; got {type(network).__name__}"
@@ -120,8 +121,9 @@ def _stages(network: nn.Module) -> list[list[nn.Module | nn.Parameter]] | None:
     kind = type(network).__name__
     if hasattr(network, "pretrained_cfg") and kind != "ResNet":  # timm's have other parts
         return None
-    if kind == "ResNet":
-        return [[network.conv1, network.bn1], *([getattr(network, f"layer{n}")] for n in range(1, 5))]
+    if kind in ("ResNet", "ResNet20"):
+        layers = [layer for name, layer in network.named_children() if name.startswith("layer")]
+        return [[network.conv1, network.bn1], *([layer] for layer in layers)]
     if kind == "RegNet":
         return [[network.stem], *([block] for block in network.trunk_output.children())]
     if kind == "VisionTransformer" and hasattr(network, "encoder"):

@@ -6,16 +6,18 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
+from realgap.report import summary
 from realgap.report.metrics import SENSITIVITY
 from realgap.report.style import name
-from realgap.report.wording import amount, bare, interval, percent, points, seeds
+from realgap.report.wording import UNTOLD, amount, bare, interval, percent, points, seeds
 from realgap.statistics.verdicts import Verdict
+from realgap.study import recipes
 
 ALPHA = 0.05  # of being wrong in naming a class
 
 
-def next_steps(verdicts: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
-    """Sentences, the most urgent first; verdicts: as of tables.verdicts, metrics: as of metrics.table."""
+def next_steps(verdicts: pd.DataFrame, pairs: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
+    """Sentences, the most urgent first; verdicts, pairs: as of realgap.report.tables, metrics: as of metrics.table."""
     rows = verdicts.to_dict("records")
     real = next(row for row in rows if row["training_set"] == "real")
     classes = metrics[(metrics.training_set == "real") & (metrics.metric == SENSITIVITY)]
@@ -26,7 +28,49 @@ def next_steps(verdicts: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
             "classifier.steps or a larger dataset.image_size come before all else."
         ]
     added = [row for row in rows if row["training_set"].startswith("real+") and "@" not in row["training_set"]]
-    return [_whether(added, real), *_weakest(classes)]
+    return [_whether(added, real), *_instead(rows, pairs), *_weakest(classes)]
+
+
+def _instead(rows: Sequence[Mapping[str, Any]], pairs: pd.DataFrame) -> list[str]:
+    """Other training of the real images alone, where it gains as much as the best row with generated ones."""
+    by_name = {row["training_set"]: row for row in rows}
+    added = [row for row in rows if row["training_set"].startswith("real+") and row["verdict"] == Verdict.BETTER]
+    plain = [row for row in added if "@" not in row["training_set"]]
+    controls = [by_name[one] for one in summary.controls(by_name) if by_name[one]["verdict"] == Verdict.BETTER]
+    if not plain or not controls:
+        return []
+    best = max(plain, key=lambda row: row["difference_to_real"])["training_set"]
+    said = []
+    for control in controls:
+        to_best = summary.between(pairs, control["training_set"], best)
+        if to_best.verdict not in _AS_MUCH:
+            continue
+        own = recipes.recipe(control["training_set"])
+        said.append(
+            f"Train by the recipe {own.replace('_', ' ')} first: it costs no image, and {_listed([control])} points "
+            f"{_AS_MUCH[to_best.verdict].format(best=name(best))}. {_beside(by_name, pairs, own)}"
+        )
+    return said
+
+
+_AS_MUCH = {
+    Verdict.BETTER: "are more than {best} gains",
+    Verdict.EQUIVALENT: "are as much as {best} gains",
+    Verdict.UNDECIDED: f"are {UNTOLD} what {{best}} gains",
+}
+
+
+def _beside(rows: Mapping[str, Mapping[str, Any]], pairs: pd.DataFrame, own: str) -> str:
+    """What generated images add to real ones that are trained by this recipe."""
+    control = f"{recipes.REAL}@{own}"
+    found = {
+        row: summary.between(pairs, row, control) for row in rows if row.startswith("real+") and row.endswith(f"@{own}")
+    }
+    if not found:
+        return f"Then ask again whether generated images help, with rows such as real+diffusion_inversion@{own}."
+    numbers = "; ".join(f"{name(row)} {one} points" for row, one in found.items())
+    helped = any(one.verdict == Verdict.BETTER and not one.within_margin for one in found.values())
+    return f"Beside it generated images {'still help' if helped else 'are not seen to help'}: {numbers}."
 
 
 def _whether(added: Sequence[Mapping[str, Any]], real: Mapping[str, Any]) -> str:

@@ -61,7 +61,7 @@ def render(
         analyses=[shown(section, folder) for section in analyses],
         links=[("images", "The images"), *((section.name, section.title) for section in analyses), *ends],
         budget=summary.budget(config, int(verdicts[verdicts.training_set == "real"].n_real.iloc[0]), n_classes),
-        steps=advice.next_steps(own, metrics),
+        steps=advice.next_steps(own, pairs, metrics),
         limits=summary.limits(own, config),
         settings=config,
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),

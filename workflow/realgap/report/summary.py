@@ -4,13 +4,14 @@ A verdict is that of realgap.statistics.verdicts, on the difference that the sen
 it and another one stand to a third.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from realgap.base_model.known import trained_on
+from realgap.report.style import name
 from realgap.report.wording import UNTOLD, amount, bare, interval, percent, points, seeds, within
 from realgap.statistics.verdicts import Verdict
 from realgap.study import recipes
@@ -33,7 +34,7 @@ def answer(verdicts: pd.DataFrame, pairs: pd.DataFrame) -> list[Sentence]:
     said = [
         *([_alone(rows["stable_diffusion"], rows["real"])] if "stable_diffusion" in rows else []),
         *([_inverted(rows, pairs)] if "diffusion_inversion" in rows else []),
-        *_added(rows),
+        *_added(rows, pairs),
     ]
     if len(said) < 3 and "vae_only" in rows:
         said.insert(0, _control(rows["vae_only"]))
@@ -181,16 +182,30 @@ def _inverted(rows: Mapping[str, Mapping[str, Any]], pairs: pd.DataFrame) -> Sen
     )
     if prompts is None:
         return Sentence(lead, f"{rest}.")
-    value, low, high, found = _against(pairs, "diffusion_inversion", "stable_diffusion")
+    to_prompts = between(pairs, "diffusion_inversion", "stable_diffusion")
+    found = to_prompts.verdict
     if prompts["verdict"] == Verdict.WORSE and found == Verdict.BETTER:
         closes = _CLOSED.format(margin=within(row["margin"])) if row["within_margin"] else _GAP[row["verdict"]]
         lead = f"Diffusion Inversion {closes}:"
     elif row["verdict"] == Verdict.UNDECIDED and found == Verdict.UNDECIDED:
         lead = f"Images from Diffusion Inversion {_NEITHER}:"
-    return Sentence(lead, f"{rest}, and against prompts {points(value)} ({interval(low, high, points)}).")
+    return Sentence(lead, f"{rest}, and against prompts {to_prompts}.")
 
 
-def _against(pairs: pd.DataFrame, training_set: str, other: str) -> tuple[float, float, float, str]:
+class Between(NamedTuple):
+    """One training set minus another."""
+
+    difference: float
+    low: float
+    high: float
+    verdict: str
+    within_margin: bool
+
+    def __str__(self) -> str:
+        return f"{points(self.difference)} ({interval(self.low, self.high, points)})"
+
+
+def between(pairs: pd.DataFrame, training_set: str, other: str) -> Between:
     """A training set minus another, with its interval and verdict, whichever of the two comes first in the study."""
     for sign, one, reference in ((1, training_set, other), (-1, other, training_set)):
         found = pairs[(pairs.training_set == one) & (pairs.reference == reference)]
@@ -199,12 +214,17 @@ def _against(pairs: pd.DataFrame, training_set: str, other: str) -> tuple[float,
             bounds = sorted((sign * row.difference_low, sign * row.difference_high))
             opposite = {Verdict.BETTER: Verdict.WORSE, Verdict.WORSE: Verdict.BETTER}
             judged = row.verdict if sign == 1 else opposite.get(row.verdict, row.verdict)
-            return sign * row.difference, *bounds, judged
+            return Between(sign * row.difference, *bounds, judged, bool(row.within_margin))
     raise ValueError(f"pairs: must hold {training_set} and {other}, got {pairs.training_set.tolist()}")
 
 
-def _added(rows: Mapping[str, Mapping[str, Any]]) -> list[Sentence]:
-    """What images of both generators do beside the real ones; inversion first."""
+def controls(training_sets: Iterable[str]) -> list[str]:
+    """The rows of real images alone that are trained by a recipe."""
+    return [row for row in training_sets if recipes.recipe(row) and recipes.sources_sum(row) == recipes.REAL]
+
+
+def _added(rows: Mapping[str, Mapping[str, Any]], pairs: pd.DataFrame) -> list[Sentence]:
+    """What images of both generators do beside the real ones, inversion first, and what other training does instead."""
     known = {"diffusion_inversion": "images from Diffusion Inversion", "stable_diffusion": "images from text prompts"}
     mixed = [(what, rows[f"real+{source}"]) for source, what in known.items() if f"real+{source}" in rows]
     if not mixed:
@@ -213,6 +233,17 @@ def _added(rows: Mapping[str, Mapping[str, Any]]) -> list[Sentence]:
     rest = f"a classifier gets {_accuracy(row)}. Against the real images alone that is {_difference(row)} points."
     for other, its_row in others:
         rest += f" Added in the same way, {other} {_said(_ADDED, its_row)}: {_difference(its_row)} points."
+    for control in controls(rows):
+        rest += (
+            f" The control, {name(control)} without a generated image, gets {_accuracy(rows[control])}: "
+            f"{_difference(rows[control])} points."
+        )
+        for source, its in known.items():
+            beside = f"real+{source}@{recipes.recipe(control)}"
+            if beside in rows:
+                to_control = between(pairs, beside, control)
+                judged = {**rows[beside], "verdict": to_control.verdict, "within_margin": to_control.within_margin}
+                rest += f" Added to that, {its} {_said(_ADDED, judged)}: {to_control} points."
     return [Sentence(f"Added to the real images, {what} {_said(_ADDED, row)}:", rest)]
 
 

@@ -106,6 +106,7 @@ def settings(name: str, found: Found) -> dict[str, Any]:
         },
         "sampling": {"samples_per_class": 5 * most} if unequal else {"samples_per_image": 5},
         "classifier": {
+            "architecture": "resnet18",
             "steps": min(5000, max(100, 50 * math.ceil(PASSES * real / batch / 50))),
             "batch_size": batch,
             "lr": 0.05 if real >= 500 else 0.015,
@@ -206,6 +207,7 @@ def _comments(found: Found) -> dict[str, list[str]]:
         ],
         "sampling.samples_per_class": ["Generated images of each class, spread over its real ones."],
         "sampling.samples_per_image": ["Generated images of each real one."],
+        "classifier.architecture": ["The classifier that is trained on each row (workflow/docs/classifiers.md)."],
         "classifier.steps": [f"About {PASSES} passes through the real images."],
         "classifier.horizontal_flip": [
             "Only where a mirrored image is of the same class: not for letters or sides of a body."

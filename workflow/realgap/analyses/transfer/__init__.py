@@ -33,10 +33,16 @@ def pretrained(config: Mapping[str, Any]) -> list[str]:
 def check(config: Mapping[str, Any]) -> None:
     """Its stages are known, and something must have been trained without real images."""
     own = recipes.classifier(config, sources.REAL)
-    if own["architecture"] not in limits.RESNETS:
+    architecture, deepest = own["architecture"], max(config["transfer"]["frozen_stages"])
+    if architecture not in limits.LAYERS:
         from realgap.classifier import check as classifier_check  # torch
 
         classifier_check.check_stages(own, config["dataset"]["image_size"])
+    stages = 1 + len(limits.LAYERS.get(architecture, range(4)))  # the stem is one
+    if deepest > stages:
+        raise ValueError(
+            f"config: transfer.frozen_stages: must be at most {stages}, the stages of {architecture}; got {deepest}"
+        )
     if own["backbone_lr"] == 0:
         raise ValueError("config: analyses: must leave out transfer where classifier.backbone_lr is 0; got transfer")
     if not pretrained(config):
