@@ -111,3 +111,17 @@ def test_torchvisions_stem_goes_with_weights():
     config = study(**{"recipes": {"begun": {"weights": "mine.pth"}}})
     assert recipes.classifier(config, "real@begun")["stem"] == "stock"
     assert recipes.classifier(config, "real")["stem"] == "auto"
+
+
+@pytest.mark.parametrize(
+    ("rows", "row"),
+    [
+        (["real", "vae_only"], "real"),
+        (["real", "vae_only", "real@strong", "real+vae_only@strong"], "real@strong"),
+        (["real", "real@long", "real@strong", "vae_only"], "real@strong"),
+        (["real", "real@vit", "vae_only@vit"], "real"),
+    ],
+)
+def test_features_are_of_the_last_row_of_real_images_alone_and_of_the_own_classifier(rows, row):
+    given = {"strong": {"augmentation": ["rand_augment"]}, "long": {"steps": 9}, "vit": {"architecture": "vit_b_16"}}
+    assert recipes.describing({"training_sets": rows, "recipes": given, "classifiers": []}) == row

@@ -601,9 +601,10 @@ def image_shards_of(image_set):
 
 
 def feature_network(wildcards):
-    """The classifier trained on real images with the first seed, unless the user has put other weights somewhere."""
+    """The classifier of real images alone with the first seed, unless the user has put other weights somewhere."""
     own = config["features"]["extractor"] == "classifier"
-    return f"{OUT}/classifiers/real/seed-{config['seeds'][0]}.safetensors" if own else []
+    row = recipes.describing(config)
+    return f"{OUT}/classifiers/{row}/seed-{config['seeds'][0]}.safetensors" if own else []
 
 
 @cache
