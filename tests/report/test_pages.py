@@ -48,6 +48,25 @@ def test_one_seed_shows_no_bounds(tmp_path):
     assert "one seed" in html
 
 
+def test_learning_curves_lead_where_the_table_has_too_few_seeds_to_say(tmp_path):
+    """Ten draws say more than one seed."""
+    gains = "Generated images help with 3 real images of each class."
+    curves = [browsed.analysis(tmp_path, name="learning_curves", text=gains)]
+    rows = {"real": [0.9], "real+diffusion_inversion": [0.95]}
+    led = browsed.render(tmp_path, by_seed=rows, analyses=curves)
+    first = led.split("</ol>")[0]
+    assert f"<strong>By the number of real images:</strong> {gains}" in first
+    assert "<strong>With all 100 real images no row is judged:</strong> each is trained with one seed." in first
+    assert "With other numbers of real images" not in led
+    assert "cannot be told yet" not in led
+    several = browsed.render(tmp_path, by_seed={key: row * 3 for key, row in rows.items()}, analyses=curves)
+    assert f"<strong>With other numbers of real images:</strong> {gains}" in several
+    assert "By the number of real images" not in several
+    alone = browsed.render(tmp_path, by_seed=rows)
+    assert "cannot be judged by one seed" in alone
+    assert "cannot be told yet" in alone
+
+
 def test_hostile_text_stays_text(tmp_path):
     analyses = [browsed.analysis(tmp_path, title=HOSTILE, text=HOSTILE)]
     html = browsed.render(

@@ -16,8 +16,13 @@ from realgap.study import recipes
 ALPHA = 0.05  # of being wrong in naming a class
 
 
-def next_steps(verdicts: pd.DataFrame, pairs: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
-    """Sentences, the most urgent first; verdicts, pairs: as of realgap.report.tables, metrics: as of metrics.table."""
+def next_steps(
+    verdicts: pd.DataFrame, pairs: pd.DataFrame, metrics: pd.DataFrame, *, told_elsewhere: bool = False
+) -> list[str]:
+    """Sentences, the most urgent first; verdicts, pairs: as of realgap.report.tables, metrics: as of metrics.table.
+
+    told_elsewhere: whether generated images help, by learning curves, where the table has too few seeds to say.
+    """
     rows = verdicts.to_dict("records")
     real = next(row for row in rows if row["training_set"] == "real")
     classes = metrics[(metrics.training_set == "real") & (metrics.metric == SENSITIVITY)]
@@ -28,7 +33,8 @@ def next_steps(verdicts: pd.DataFrame, pairs: pd.DataFrame, metrics: pd.DataFram
             "classifier.steps or a larger dataset.image_size come before all else."
         ]
     added = [row for row in rows if row["training_set"].startswith("real+") and "@" not in row["training_set"]]
-    return [_whether(added, real), *_instead(rows, pairs), *_weakest(classes)]
+    whether = [] if told_elsewhere else [_whether(added, real), *_instead(rows, pairs)]
+    return [*whether, *_weakest(classes)]
 
 
 def _instead(rows: Sequence[Mapping[str, Any]], pairs: pd.DataFrame) -> list[str]:

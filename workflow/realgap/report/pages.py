@@ -16,6 +16,7 @@ from PIL import Image
 
 from realgap.report import advice, sections, summary, wording
 from realgap.report.style import name
+from realgap.statistics.verdicts import FEWEST_UNITS
 from realgap.study import recipes, sources
 
 # a picture whose lossless form is larger than this is embedded with a loss that no eye sees
@@ -43,12 +44,15 @@ def render(
     page, their paths relative to `folder`.
     """
     own = verdicts[[recipes.real_of(config, key) == recipes.REAL for key in verdicts.training_set]]
+    curves = [section.sentences[0] for section in analyses if section.name == "learning_curves"]
+    led = bool(curves) and int(own.n_units.min()) < FEWEST_UNITS
     ends = [("limits", "What the numbers are not"), ("config", "All settings")]
     used = dict.fromkeys(part for training_set in verdicts.training_set for part in sources.parts_of(training_set))
     return page(
         template,
         study=config["study"],
-        sentences=summary.answer(own, pairs),
+        sentences=summary.by_curves(own, curves[0]) if led else summary.answer(own, pairs),
+        led_by_curves=led,
         rows=verdicts.to_dict("records"),
         tables=of_classifiers(verdicts, config),
         n_test=int(verdicts.n_test.iloc[0]),
@@ -61,7 +65,7 @@ def render(
         analyses=[shown(section, folder) for section in analyses],
         links=[("images", "The images"), *((section.name, section.title) for section in analyses), *ends],
         budget=summary.budget(config, int(verdicts[verdicts.training_set == "real"].n_real.iloc[0]), n_classes),
-        steps=advice.next_steps(own, pairs, metrics),
+        steps=advice.next_steps(own, pairs, metrics, told_elsewhere=led),
         limits=summary.limits(own, config),
         settings=config,
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),

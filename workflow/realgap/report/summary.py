@@ -43,6 +43,21 @@ def answer(verdicts: pd.DataFrame, pairs: pd.DataFrame) -> list[Sentence]:
     return said[:3]
 
 
+def by_curves(verdicts: pd.DataFrame, gains: str) -> list[Sentence]:
+    """The answer of a study whose learning curves have draws enough and whose table has too few seeds to say.
+
+    gains: where generated images help, the first sentence of the curves.
+    """
+    n_units, n_real = int(verdicts.n_units.min()), int(verdicts.n_real.max())
+    return [
+        Sentence("By the number of real images:", gains),
+        Sentence(
+            f"With all {n_real:,} real images no row is judged:",
+            f"each is trained with {seeds(n_units)}. The table has what it reached.",
+        ),
+    ]
+
+
 def budget(config: Mapping[str, Any], n_real: int, n_classes: int) -> list[str]:
     """How long and how the rows are trained, on how many real images: a gain is one under this budget.
 
