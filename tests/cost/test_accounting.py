@@ -192,10 +192,3 @@ def test_differences_of_two_configs_are_named_by_their_keys():
     assert differences(here, default) == [("inversion.lr", 0.1, 0.2), ("seeds", [0], [0, 1])]
     assert differences(default, default) == []
     assert cost_and_run.settings_frame(differences(here, default)).here.tolist() == ["0.2", "[0, 1]"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(0.1234, "0.123 s"), (59, "59 s"), (431, "7 min 11 s"), (148320, "41.2 h")]
-)
-def test_durations_are_said_in_the_unit_that_suits_them(seconds, said):
-    assert cost_and_run.duration(seconds) == said

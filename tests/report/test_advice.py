@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from realgap.report import advice
@@ -96,3 +97,32 @@ def test_classes_that_are_alike_are_seldom_told_apart():
     judged, random = (pages.verdicts({"real": REAL}), pages.pairs({"real": REAL})), np.random.default_rng(0)
     drawn = [pages.sensitivities(*random.binomial(100, 0.8, 10) / 100) for _ in range(1000)]
     assert sum(len(advice.next_steps(*judged, one)) - 1 for one in drawn) <= 60
+
+
+def priced(**by_row):
+    """Seconds a point with their bounds."""
+    rows = [(name.replace("_and_", "+"), *seconds) for name, seconds in by_row.items()]
+    bounds = [f"s_per_point_gained{end}" for end in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=["training_set", *bounds])
+
+
+@pytest.mark.parametrize(
+    ("others", "says"),
+    [
+        (
+            (50, 40, 90),
+            "real + made costs least for each point gained: real + made 10 s (8 s to 12 s); real + other 50 s",
+        ),
+        (
+            (11, 9, 20),
+            "None of them is told to cost least for each point gained: real + made 10 s (8 s to 12 s); real +",
+        ),
+    ],
+)
+def test_of_rows_that_help_the_cheapest_is_named_where_it_is_told(others, says):
+    rows = {"real": REAL, "real+made": HELPED, "real+other": MORE}
+    costs = priced(real=(np.nan,) * 3, real_and_made=(10, 8, 12), real_and_other=others)
+    steps = advice.next_steps(pages.verdicts(rows), pages.pairs(rows), pages.sensitivities(*ALIKE), costs)
+    assert steps[1].startswith(says)
+    one = {key: rows[key] for key in ("real", "real+made")} | {"real+other": REAL}
+    assert len(advice.next_steps(pages.verdicts(one), pages.pairs(one), pages.sensitivities(*ALIKE), costs)) == 1

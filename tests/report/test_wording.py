@@ -56,3 +56,10 @@ def test_a_difference_that_does_not_stand_out_among_others_is_not_told_apart():
 def test_what_more_units_would_bring_is_said_in_seeds_or_in_images():
     assert wording.needed(22) == "±1: 22 seeds"
     assert wording.needed(math.inf) == "±1: more test images"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.1234, "0.123 s"), (59, "59 s"), (431, "7 min 11 s"), (148320, "41.2 h")]
+)
+def test_durations_are_said_in_the_unit_that_suits_them(seconds, said):
+    assert wording.duration(seconds) == said

@@ -9,7 +9,7 @@ from scipy import stats
 from realgap.report import summary
 from realgap.report.metrics import SENSITIVITY
 from realgap.report.style import name
-from realgap.report.wording import UNTOLD, amount, bare, interval, percent, points, seeds
+from realgap.report.wording import UNTOLD, amount, bare, duration, interval, percent, points, seeds
 from realgap.statistics.verdicts import Verdict
 from realgap.study import recipes
 
@@ -17,10 +17,16 @@ ALPHA = 0.05  # of being wrong in naming a class
 
 
 def next_steps(
-    verdicts: pd.DataFrame, pairs: pd.DataFrame, metrics: pd.DataFrame, *, told_elsewhere: bool = False
+    verdicts: pd.DataFrame,
+    pairs: pd.DataFrame,
+    metrics: pd.DataFrame,
+    costs: pd.DataFrame | None = None,
+    *,
+    told_elsewhere: bool = False,
 ) -> list[str]:
     """Sentences, the most urgent first; verdicts, pairs: as of realgap.report.tables, metrics: as of metrics.table.
 
+    costs: as of realgap.cost.accounting.accuracy_points.
     told_elsewhere: whether generated images help, by learning curves, where the table has too few seeds to say.
     """
     rows = verdicts.to_dict("records")
@@ -33,8 +39,27 @@ def next_steps(
             "classifier.steps or a larger dataset.image_size come before all else."
         ]
     added = [row for row in rows if row["training_set"].startswith("real+") and "@" not in row["training_set"]]
-    whether = [] if told_elsewhere else [_whether(added, real), *_instead(rows, pairs)]
+    whether = [] if told_elsewhere else [_whether(added, real), *_cheapest(added, costs), *_instead(rows, pairs)]
     return [*whether, *_weakest(classes)]
+
+
+def _cheapest(added: Sequence[Mapping[str, Any]], costs: pd.DataFrame | None) -> list[str]:
+    """Which of several rows that help costs least for each point; their bounds are those of the gain."""
+    helped = [row["training_set"] for row in added if row["verdict"] == Verdict.BETTER and not row["within_margin"]]
+    if costs is None or len(helped) < 2:
+        return []
+    priced = costs[costs.training_set.isin(helped) & costs.s_per_point_gained.notna()]
+    if len(priced) < 2:
+        return []
+    first, *others = priced.sort_values("s_per_point_gained", kind="stable").to_dict("records")
+    told = first["s_per_point_gained_high"] < min(row["s_per_point_gained_low"] for row in others)
+    lead = f"{name(first['training_set'])} costs least" if told else "None of them is told to cost least"
+    return [f"{lead} for each point gained: {'; '.join(map(_price, [first, *others]))} of generating."]
+
+
+def _price(row: Mapping[str, Any]) -> str:
+    bounds = f"{duration(row['s_per_point_gained_low'])} to {duration(row['s_per_point_gained_high'])}"
+    return f"{name(row['training_set'])} {duration(row['s_per_point_gained'])} ({bounds})"
 
 
 def _instead(rows: Sequence[Mapping[str, Any]], pairs: pd.DataFrame) -> list[str]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from realgap.report.sections import Figure, Section, Table
 from realgap.report.style import name
+from realgap.report.wording import duration
 
 STAGES = Table(
     path="cost/stages.csv",
@@ -136,16 +137,6 @@ def readable(stage: str) -> str:
     """A stage's name for readers: "sample_shard diffusion_inversion" -> "sample shard: Diffusion Inversion"."""
     rule, _, source = stage.partition(" ")
     return rule.replace("_", " ") + (f": {name(source)}" if source else "")
-
-
-def duration(seconds: float) -> str:
-    """Seconds for readers: "12.3 s", "7 min 11 s", "41.2 h"."""
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    if seconds < 7200:
-        minutes, rest = divmod(round(seconds), 60)
-        return f"{minutes} min {rest} s"
-    return f"{seconds / 3600:,.1f} h"
 
 
 def _priced(row: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ import yaml
 from markupsafe import Markup
 from PIL import Image
 
-from realgap.report import advice, sections, summary, wording
+from realgap.report import advice, cost_and_run, sections, summary, wording
 from realgap.report.style import name
 from realgap.statistics.verdicts import FEWEST_UNITS
 from realgap.study import recipes, sources
@@ -45,6 +45,8 @@ def render(
     """
     own = verdicts[[recipes.real_of(config, key) == recipes.REAL for key in verdicts.training_set]]
     curves = [section.sentences[0] for section in analyses if section.name == "learning_curves"]
+    priced = any(section.name == "cost" for section in analyses)
+    costs = pd.read_csv(folder / cost_and_run.POINTS.path) if priced else None
     led = bool(curves) and int(own.n_units.min()) < FEWEST_UNITS
     ends = [("limits", "What the numbers are not"), ("config", "All settings")]
     used = dict.fromkeys(part for training_set in verdicts.training_set for part in sources.parts_of(training_set))
@@ -65,7 +67,7 @@ def render(
         analyses=[shown(section, folder) for section in analyses],
         links=[("images", "The images"), *((section.name, section.title) for section in analyses), *ends],
         budget=summary.budget(config, int(verdicts[verdicts.training_set == "real"].n_real.iloc[0]), n_classes),
-        steps=advice.next_steps(own, pairs, metrics, told_elsewhere=led),
+        steps=advice.next_steps(own, pairs, metrics, costs, told_elsewhere=led),
         limits=summary.limits(own, config),
         settings=config,
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),

@@ -53,6 +53,16 @@ def seeds(n: int) -> str:
     return f"{ {1: 'one', 2: 'two'}.get(n, f'{n:,}') } seed{'s' if n > 1 else ''}"
 
 
+def duration(seconds: float) -> str:
+    """Seconds for readers: "12.3 s", "7 min 11 s", "41.2 h"."""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    if seconds < 7200:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes} min {rest} s"
+    return f"{seconds / 3600:,.1f} h"
+
+
 def needed(n_units: float) -> str:
     """What an interval of +-1 point takes, as statistics.verdicts.units_needed says it; infinite: more test images."""
     return "±1: more test images" if n_units == float("inf") else f"±1: {seeds(int(n_units))}"
