@@ -69,6 +69,7 @@ def test_every_kind_is_among_these_or_needs_a_setting():
     assert {kind: required for kind, required in needed.items() if required} == {
         "dp_inversion": ["epsilon", "clip"],
         "selection": ["of"],
+        "policy": ["among"],
         "folder": ["root"],
         "rendered": ["defect"],
     }
@@ -152,6 +153,42 @@ def test_a_selection_needs_an_image_of_each_class_in_every_fold():
     config["selection"] = {**config["selection"], "folds": 3}
     with pytest.raises(ValueError, match="dataset.images_per_class: must be at least selection.folds, 3, .*; got 2"):
         configuration.check(config)
+
+
+def policy(validation=5, **changes):
+    config = study(mine={"kind": "policy", "among": ["stable_diffusion", "diffusion_inversion"], **changes})
+    return {**config, "dataset": {**config["dataset"], "validation_images_per_class": validation}}
+
+
+def test_a_policy_takes_images_of_other_sources_by_rounds_on_validation_images():
+    config = policy()
+    configuration.check(config)
+    mine = sources.used(config)["mine"]
+    assert (*mine.after, mine.rule) == ("judge_policy", "follow_shard")
+    assert (mine.settings["rounds"], mine.samples_per_image(10)) == (1, 10)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"among": ["stable_diffusion", "vae_only"]},
+            "config: sources.mine.among: must be of the sampled sources stable_",
+        ),
+        ({"among": ["stable_diffusion", "mine"]}, "got 'mine'"),
+        ({"among": ["stable_diffusion"]}, "config: sources.mine.among: must be a list of at least 2; got "),
+        (
+            {"rounds": 2},
+            "config: sources.mine.rounds: must be at most 1 for 2 sources, half of which are left after each; ",
+        ),
+        ({"samples_per_image": 3}, "config: sources.stable_diffusion.samples_per_image: must be 3, as of mine, "),
+        ({"validation": 0}, "config: dataset.validation_images_per_class: must be 1 or more, for mine chooses by "),
+    ],
+)
+def test_a_policy_that_cannot_be_made_is_one_line(changes, says):
+    with pytest.raises(ValueError, match=re.escape(says)) as error:
+        configuration.check(policy(**changes))
+    assert len(str(error.value).splitlines()) == 1
 
 
 WRONG = [

@@ -30,7 +30,7 @@ STUDY = {
     "dataset": {**checkout.REDUCED["dataset"], "test_images_per_class": 20},
     "classifier": {
         **checkout.REDUCED["classifier"],
-        **{"weights": "resnet18.pth", "input_size": 64, "backbone_lr": 0.001},
+        **{"architecture": "resnet18", "weights": "resnet18.pth", "input_size": 64, "backbone_lr": 0.001},
     },
     "recipes": {
         "convnext": {"architecture": "convnext_tiny", "weights": "convnext.safetensors", "backbone_lr": 0},
@@ -160,7 +160,8 @@ def test_weights_by_name_are_fetched_before_the_first_training_and_only_once(ser
     sha256, environment = served
     folder = checkout.copy(tmp_path / "checkout")
     study = {**checkout.REDUCED, "training_sets": ["real", "vae_only"], "analyses": []}
-    study["classifier"] = {**study["classifier"], "weights": "DEFAULT", "input_size": 32}
+    begun = {"architecture": "resnet18", "weights": "DEFAULT", "input_size": 32}
+    study["classifier"] = {**study["classifier"], **begun}
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
     target = "results/reduced/classifiers/real/seed-0.safetensors"
 

@@ -21,6 +21,8 @@ MAKES |= {
     "train_judge",
     "score_shard",
     "select_shard",
+    "judge_policy",
+    "follow_shard",
     "assemble",
     "sample_draw",
     "release_source",
@@ -39,8 +41,11 @@ SELECTION = {
             "criteria": {"utility": 1, "attention": 1, "coverage": 1, "typicality": 1},
             "samples_per_image": 1,
         },
+        "other": {"kind": "prompts", "num_inference_steps": 2, "samples_per_image": 2},
+        "by_class": {"kind": "policy", "among": ["many", "other"], "samples_per_image": 2},
     },
-    "training_sets": ["real", "real+kept", "real+many"],
+    "dataset": {"validation_images_per_class": 2},
+    "training_sets": ["real", "real+kept", "real+many", "real+by_class"],
     "analyses": ["learning_curves"],
 }
 

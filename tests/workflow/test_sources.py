@@ -32,11 +32,13 @@ STUDY = {
         "many": {"kind": "prompts", "samples_per_image": 6, **FEW},
         "chosen": {"kind": "selection", "of": "many", "candidates": 3, "criteria": CRITERIA},
         "picked": {"kind": "selection", "of": "many", "candidates": 3, "criteria": {"random": 1}},
+        "by_class": {"kind": "policy", "among": ["sdedit", "ddim", "guided"], "rounds": 2, "classifiers": 2},
     },
     "training_sets": [
         *("real", "diffusion_inversion", "guided", "textual", "sdedit", "ddim", "da_fusion", "gan", "real+gan"),
-        *("many", "chosen", "picked"),
+        *("many", "chosen", "picked", "by_class"),
     ],
+    "dataset": {**checkout.REDUCED["dataset"], "validation_images_per_class": 3},
     "analyses": [*checkout.REDUCED["analyses"], "selection"],
 }
 
@@ -76,6 +78,10 @@ def test_the_plan_counts_the_images_of_all_of_them(counted):
     assert counted["sample_shard"]["work"]["images"] == 6 * 16 + 48
     assert counted["score_shard"]["work"]["images"] == 48
     assert counted["select_shard"]["jobs"] == 2 * 4
+    assert counted["judge_policy"]["jobs"] == 2
+    # three mixtures, then two, of two classifiers each
+    assert counted["judge_policy"]["work"]["images"] == (3 + 2) * 2 * 3 * 8
+    assert counted["follow_shard"]["work"]["images"] == 16
     assert counted["encode_shard"]["work"]["images"] == counted["invert_shard"]["work"]["images"] == 8
     assert counted["invert_class"]["work"]["images"] == 8
     assert counted["import_shard"]["jobs"] == 4
@@ -94,6 +100,7 @@ def test_the_table_has_a_row_for_each_training_set(finished):
         ("many", 0, 48),
         ("chosen", 0, 16),
         ("picked", 0, 16),
+        ("by_class", 0, 16),
     ]
 
 
@@ -132,7 +139,7 @@ def test_a_folders_images_have_the_studys_labels_and_no_real_images_ids(finished
 
 def test_figures_show_every_source_the_folders_own_images_among_them(finished):
     results = finished / RESULTS
-    columns = 1 + 10  # real and ten sources
+    columns = 1 + 11  # real and eleven sources
     for name in ("strip", "samples", "overview", "gallery/zero", "gallery/one"):
         drawing = (results / f"figures/{name}.svg").read_text()
         assert (results / f"figures/{name}.png").read_bytes()[:4] == b"\x89PNG"
@@ -175,3 +182,23 @@ def test_chosen_images_are_candidates_and_the_page_says_what_was_chosen(finished
     chosen = pd.read_csv(results / "selection/sources.csv").set_index("source")
     assert list(chosen.index) == ["real", "many", "chosen", "picked"]
     assert chosen.n.tolist() == [8, 48, 16, 16]
+
+
+def test_each_class_takes_the_images_of_the_source_that_its_policy_chose(finished):
+    results = finished / RESULTS
+    first, last = (pd.read_csv(results / f"policies/by_class/round-{number}.csv") for number in (1, 2))
+    assert first.groupby("label").size().tolist() == last.groupby("label").size().tolist() == [3, 3]
+    assert first["rank"].notna().all()
+    assert sorted(last[last["rank"].notna()].n_classifiers) == [4, 4, 4, 4]
+    for label, name in enumerate(("zero", "one")):
+        own = last[last.label == label].set_index("option")
+        assert set(own.class_name) == {name}
+        chosen = own.index[own["rank"] == 0][0]
+        assert own.loss[chosen] == own.loss[own["rank"].notna()].min()
+        for shard in range(2):
+            taken, made = (
+                shards.read(results / f"samples/{source}/{name}/{shard}.h5", "images")
+                for source in ("by_class", chosen)
+            )
+            np.testing.assert_array_equal(taken["images"], made["images"])
+            assert (taken.attributes["took"], taken.attributes["source"]) == (chosen, "by_class")

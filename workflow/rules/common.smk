@@ -13,7 +13,7 @@ from snakemake.iocontainers import Wildcards
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 import warm
-from realgap import analyses
+from realgap import analyses, policy
 from realgap.base_model import fingerprints
 from realgap.cluster import checks, site, submission
 from realgap.code import changes
@@ -502,10 +502,13 @@ def selection_controls():
 
 def sampled_for(source):
     """Images that are sampled for what a source makes of each real one, its candidates included."""
-    if source == sources.REAL:
-        return 0
-    own = SOURCES[source]
-    return samples_per_image(own.settings["of"] if own.kind == "selection" else source)
+    return sum(map(samples_per_image, chosen_from(source) or [source])) if source != sources.REAL else 0
+
+
+def chosen_from(source):
+    """The sources whose images a selection or a policy takes; none of a source that makes its own."""
+    own = SOURCES[source].settings
+    return {"selection": [own.get("of")], "policy": own.get("among")}.get(SOURCES[source].kind, [])
 
 
 # the rules whose sources are also kept at the base model's resolution
@@ -558,11 +561,13 @@ def account_options():
     """How many images each stage made or read, and how this study differs from the default one."""
     default = yaml.safe_load(Path(f"{workflow.basedir}/config.yaml").read_text(encoding="utf-8"))
     # stages of a source: the rules before its own, and its own, which is cut by source in the tables of cost
-    stages = {name: [*rules_before(name), f"{SOURCES[name].rule} {name}"] for name in GENERATED}
+    made = list(dict.fromkeys(one for name in GENERATED for one in [*chosen_from(name), name]))
+    stages = {name: [*rules_before(name), f"{SOURCES[name].rule} {name}"] for name in made}
+    stages |= {name: [*(stage for one in chosen_from(name) for stage in stages[one]), *stages[name]] for name in made}
     n = PLAN.real
-    images = {"extract_shard": n, **dict.fromkeys((rule for name in GENERATED for rule in rules_before(name)), n)}
+    images = {"extract_shard": n, **dict.fromkeys((rule for name in made for rule in rules_before(name)), n)}
     return options(
-        images=images | {stages[name][-1]: PLAN.images(name) for name in GENERATED if counted_by_real(name)},
+        images=images | {stages[name][-1]: PLAN.images(name) for name in made if counted_by_real(name)},
         stages=stages,
         n_classes=len(CLASSES),
         settings=configuration.differences(without(GIVEN, *OF_TARGETS), without(default, *OF_TARGETS)),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from realgap import policy
 from realgap.base_model.samplers import SAMPLERS
 from realgap.selection import CRITERIA
 from realgap.study import counts, recipes
@@ -235,6 +236,36 @@ KINDS = {
             "samples_per_image": _DENOISING["samples_per_image"],
         },
     ),
+    "policy": Kind(
+        "of several sources each class takes the one that serves it best on validation images",
+        "follow_shard",
+        ("judge_policy",),
+        {
+            "among": {
+                "description": "The sources that a class may take.",
+                "type": "array",
+                "minItems": 2,
+                "maxItems": 16,
+                "uniqueItems": True,
+                "items": {"type": "string", "minLength": 1},
+            },
+            "rounds": {
+                "description": "Rounds of judging; after each, half of a class's sources are left.",
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 4,
+                "default": 1,
+            },
+            "classifiers": {
+                "description": "Classifiers that judge each source in a round.",
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 100,
+                "default": 3,
+            },
+            "samples_per_image": _DENOISING["samples_per_image"],
+        },
+    ),
     "folder": Kind(
         "images that are there already, of any generator",
         "import_shard",
@@ -417,6 +448,8 @@ def check(config: Mapping[str, Any]) -> None:
         _check_source(source, config["dataset"])
         if source.kind == "selection":
             _check_selection(source, config)
+        if source.kind == "policy":
+            _check_policy(source, config)
     for name in config["training_sets"]:
         _check_batch(name, config)
 
@@ -498,6 +531,31 @@ def _check_selection(source: Source, config: Mapping[str, Any]) -> None:
         raise ValueError(
             f"{where}.criteria.geometry: must be left out below {SMALLEST_PX} px, where lines are too short to "
             f"measure; dataset.image_size is {dataset['image_size']}"
+        )
+
+
+def _check_policy(source: Source, config: Mapping[str, Any]) -> None:
+    where, known, own = f"config: sources.{source.name}", of(config), source.settings
+    usual = config["sampling"]["samples_per_image"]
+    able = [name for name, one in known.items() if one.rule == "sample_shard"]
+    if strange := [name for name in own["among"] if name not in able]:
+        raise ValueError(f"{where}.among: must be of the sampled sources {', '.join(able)}; got {strange[0]!r}")
+    for name in own["among"]:
+        _check_source(known[name], config["dataset"])
+        if (made := known[name].samples_per_image(usual)) != (needed := source.samples_per_image(usual)):
+            raise ValueError(
+                f"config: sources.{name}.samples_per_image: must be {needed}, as of {source.name}, which may take its "
+                f"images; got {made}"
+            )
+    if own["rounds"] > (most := policy.most_rounds(len(own["among"]))):
+        raise ValueError(
+            f"{where}.rounds: must be at most {most} for {len(own['among'])} sources, half of which are left after "
+            f"each; got {own['rounds']}"
+        )
+    if not config["dataset"]["validation_images_per_class"]:
+        raise ValueError(
+            f"config: dataset.validation_images_per_class: must be 1 or more, for {source.name} chooses by validation "
+            "images; got 0"
         )
 
 

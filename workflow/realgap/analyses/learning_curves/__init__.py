@@ -37,7 +37,8 @@ SETTINGS = {
 def rows(config: Mapping[str, Any]) -> list[str]:
     """Training sets that can be made of a draw: each of their sources makes its images of real ones, one by one.
 
-    A folder's images belong to no real image, and a class's one embedding has seen all of its real images.
+    A folder's images belong to no real image. A class's one embedding has seen all of its real images, and a policy was
+    chosen with all of them.
     """
     known = sources.of(config)
     drawable = {sources.REAL, *(name for name, source in known.items() if _drawable(source, known))}
@@ -115,4 +116,4 @@ def judged(config: Mapping[str, Any]) -> bool:
 def _drawable(source: sources.Source, known: Mapping[str, sources.Source]) -> bool:
     if source.kind == "selection":
         return _drawable(known[source.settings["of"]], known)
-    return source.kind != "folder" and source.conditioning != "class_inversion"
+    return source.kind not in ("folder", "policy") and source.conditioning != "class_inversion"
