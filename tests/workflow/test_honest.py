@@ -92,7 +92,15 @@ def copy(tmp_path):
 
 def test_nor_does_a_study_that_selects(copy):
     rules, after_test = reached(copy, "chosen.yaml")
-    assert {"train_judge", "score_shard", "select_shard", "judge_draw", "select_draw"} <= rules
+    assert {
+        "train_judge",
+        "score_shard",
+        "select_shard",
+        "judge_draw",
+        "select_draw",
+        "judge_policy",
+        "follow_shard",
+    } <= rules
     assert not after_test & MAKES
 
 
@@ -110,3 +118,12 @@ def test_a_score_that_looks_at_test_images_would_be_found(copy):
     assert shown in text
     path.write_text(text.replace(shown, shown + '        test=f"{OUT}/test.h5",\n'))
     assert {"score_shard", "select_shard", "assemble", "train"} <= reached(copy, "chosen.yaml")[1]
+
+
+@pytest.mark.long
+def test_a_policy_that_looks_at_test_images_would_be_found(copy):
+    path = copy / "workflow/rules/policy.smk"
+    text = path.read_text()
+    assert 'validation=f"{OUT}/validation.h5"' in text
+    path.write_text(text.replace('validation=f"{OUT}/validation.h5"', 'validation=f"{OUT}/test.h5"'))
+    assert {"judge_policy", "follow_shard", "assemble", "train"} <= reached(copy, "chosen.yaml")[1]
