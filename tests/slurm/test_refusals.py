@@ -212,8 +212,8 @@ def test_a_controller_that_remembers_as_many_jobs_as_it_may_is_waited_for(accoun
     """MaxJobCount: sbatch itself asks again for a while, in silence."""
     at_site(light)
     accounted_cluster.run("sbatch", "--parsable", "-A", ACCOUNT, "-o", "/dev/null", "--wrap=true")
-    # MinJobAge=0: no job that ended is forgotten meanwhile, which would make room for one more
-    with accounted_cluster.configured(f"MaxJobCount={len(accounted_cluster.jobs())}\nMinJobAge=0"):
+    # no job that ended is forgotten meanwhile, which would make room for one more (MinJobAge=0 means 2 s)
+    with accounted_cluster.configured(f"MaxJobCount={len(accounted_cluster.jobs())}\nMinJobAge=86400"):
         run = start(accounted_cluster, light, "--retries", "0", *STUDY)
         accounted_cluster.wait_for(lambda: "SLURM takes no jobs now, asking again" in run.said, "a refusal", SOON_S)
         time.sleep(10)
