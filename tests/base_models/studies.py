@@ -22,6 +22,10 @@ STUDY = {
         "diffusion_inversion": {"num_inference_steps": 2, "guidance_scale": 2.0},
     },
     "sampling": {"samples_per_image": 1, "batch_size": 2},
+    "training_sets": [
+        *("real", "vae_only", "stable_diffusion", "diffusion_inversion"),
+        *("real+stable_diffusion", "real+diffusion_inversion"),
+    ],
     "classifier": {"steps": 3, "batch_size": 4},
     "seeds": [0, 1],
     "analyses": ["saliency", "fidelity", "detection", "memorisation", "errors"],

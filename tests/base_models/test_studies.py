@@ -14,8 +14,7 @@ LAYOUTS = {
 }
 # the oldest in every run; the others where there is time
 FIRST, *LATER = LAYOUTS
-ROWS = ["real", "vae_only", "stable_diffusion", "diffusion_inversion", "real+stable_diffusion"]
-ROWS += ["real+diffusion_inversion"]
+ROWS = studies.STUDY["training_sets"]
 
 
 @pytest.mark.parametrize("layout", [FIRST, *(pytest.param(name, marks=pytest.mark.long) for name in LATER)])
