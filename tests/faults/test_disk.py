@@ -142,7 +142,7 @@ def test_a_study_on_a_full_disk_goes_on_when_there_is_room_without_repeating_a_s
     folder = checkout.copy(tmp_path / "checkout")
     (folder / "results").symlink_to(disk.path)
     made = {}
-    for room in ("400k", "300m"):  # full among the first shards, then among the classifiers of 45 MB each
+    for room in ("400k", "6m"):  # full among the first shards, then among the classifiers of 1.1 MB each
         disk.remount(f"size={room}")
         run = checkout.snakemake(folder)
         assert run.returncode == 1
