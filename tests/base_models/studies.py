@@ -1,4 +1,4 @@
-"""A study in miniature with a base model of the user's: two classes of two digits at 128 px, every row, two seeds."""
+"""A study in miniature with a base model of the user's: two classes of two digits at 128 px, five rows, two seeds."""
 
 import shutil
 from pathlib import Path
@@ -22,10 +22,7 @@ STUDY = {
         "diffusion_inversion": {"num_inference_steps": 2, "guidance_scale": 2.0},
     },
     "sampling": {"samples_per_image": 1, "batch_size": 2},
-    "training_sets": [
-        *("real", "vae_only", "stable_diffusion", "diffusion_inversion"),
-        *("real+stable_diffusion", "real+diffusion_inversion"),
-    ],
+    "training_sets": ["real", "vae_only", "stable_diffusion", "diffusion_inversion", "real+diffusion_inversion"],
     "classifier": {"steps": 3, "batch_size": 4},
     "seeds": [0, 1],
     "analyses": ["saliency", "fidelity", "detection", "memorisation", "errors"],

@@ -13,7 +13,8 @@ from scipy.ndimage import gaussian_filter
 from realgap.store import shards
 from tests import checkout
 
-pytestmark = pytest.mark.long
+# one worker, which makes the study once
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("extending a source")]
 
 SECTION = (checkout.ROOT / "workflow/docs/extend.md").read_text().split("\n## A source\n")[1].split("\n## ")[0]
 RESULTS = "results/digits-blurred"

@@ -30,6 +30,10 @@ OPTIONS = {
 }
 
 
+# one worker, which makes the base model once
+pytestmark = pytest.mark.xdist_group("natural")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, cifar10_root):
     """Two classes of eight pictures of 64 px, one of them a mirrored image of CIFAR-10; and another's very pixels."""

@@ -25,7 +25,7 @@ SLOW = {
 MOMENTS = [f"results/slow/moments/zero/{shard}.h5" for shard in (0, 1)]
 REAL = [f"results/slow/real/zero/{shard}.h5" for shard in (0, 1)]
 EMBEDDINGS = [f"results/slow/embeddings/zero/{shard}.h5" for shard in (0, 1)]
-SOON_S = 240  # what takes 15 s, on a machine with other work
+SOON_S = 400  # what takes 15 s, or sbatch's own two minutes of asking, on a machine with other work
 # the profile's own pace is a gentle one
 QUICK = ("--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "20")
 

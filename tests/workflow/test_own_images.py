@@ -21,6 +21,9 @@ from tests import checkout
 DIGITS = load_digits()
 RESULTS = "results/mine"
 
+# one worker, which makes the study once
+pytestmark = pytest.mark.xdist_group("own images")
+
 
 def picture(row):
     """A real digit as a picture file holds it."""

@@ -13,7 +13,12 @@ from realgap.store import naming, shards
 from tests import checkout, data_sets
 
 FIRST, *OTHERS = [*data_sets.WRITERS, data_sets.medmnist]
-EVERY = [FIRST, *(pytest.param(write, marks=pytest.mark.long) for write in OTHERS)]
+# all tests of a kind in one worker, which makes its study once
+EVERY = [pytest.param(FIRST, marks=pytest.mark.xdist_group(f"set of {FIRST.__name__}"))]
+EVERY += [
+    pytest.param(write, marks=[pytest.mark.long, pytest.mark.xdist_group(f"set of {write.__name__}")])
+    for write in OTHERS
+]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,9 @@ from tests.workflow.test_own_images import put
 NAMES = {"zero": 40, "große 'Eins' $x$": 14, "猫": 5}
 RESULTS = "results/unequal"
 
+# one worker, which makes the study once
+pytestmark = pytest.mark.xdist_group("unequal")
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
