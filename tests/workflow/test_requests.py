@@ -49,7 +49,7 @@ with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
     sources, training_sets = names["SOURCES"], names["config"]["training_sets"]
     usual = {"class_name": names["CLASSES"][0], "shard": "0", "seed": "0", "training_set": training_sets[-1]}
     usual |= {"image_set": "real", "measured": "real", "multiple": "1", "pretrained": "scratch"}
-    usual |= {"per_class": "10", "draw": "0", "fold": "0", "row": "real", "run": "0"}
+    usual |= {"per_class": "10", "draw": "0", "fold": "0", "row": "real", "run": "0", "round": "1"}
     told = {}
     for rule in workflow.rules:
         if rule.norun or rule.name in workflow._localrules:
@@ -81,10 +81,14 @@ def study_with_every_rule(folder, rendered):
     given = yaml.safe_load((STUDIES / "cifar10.yaml").read_text()) | {"analyses": list(analyses.ORDER)}
     many = {"kind": "prompts", "samples_per_image": 4}
     given["sources"] |= {"many": many, "kept": {"kind": "selection", "of": "many", "samples_per_image": 1}}
+    few = {"kind": "prompts", "samples_per_image": 1}
+    given["sources"] |= {"few": few, "fewer": few}
+    given["sources"]["by_class"] = {"kind": "policy", "among": ["few", "fewer"], "samples_per_image": 1}
+    given["dataset"] = {**given["dataset"], "images_per_class": 4990, "validation_images_per_class": 10}
     given["sources"]["bare"] = {"kind": "dp_inversion", "epsilon": None, "clip": 1.0}
     given["inversion"] = {**given.get("inversion", {}), "start": "prompt", "early_stopping_patience": None}
     usual = yaml.safe_load((checkout.ROOT / "config.yaml").read_text())["training_sets"]
-    given["training_sets"] = [*given.get("training_sets", usual), "real+kept", "bare"]
+    given["training_sets"] = [*given.get("training_sets", usual), "real+kept", "real+by_class", "bare"]
     Path(folder / "all.yaml").write_text(yaml.safe_dump(given))
     return "all.yaml"
 

@@ -17,6 +17,8 @@ def policy_options(wildcards):
 def policy_work(wildcards):
     """One classifier after another, on real images and as many generated ones as one of the options makes."""
     own = policy_of(wildcards)
+    if "among" not in own:  # a study without a policy: a profile's groups are sized for all rules
+        return PLAN.train(sources.REAL)
     trained = policy.judged(len(own["among"]), int(wildcards.round)) * own["classifiers"]
     return PLAN.train(f"{sources.REAL}+{own['among'][0]}").times(trained)
 
