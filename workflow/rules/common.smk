@@ -489,6 +489,28 @@ def choosing_options(wildcards):
     return options(own, how, source=wildcards.source, seed=config["seed"])
 
 
+def policy_of(wildcards):
+    """The settings of a source of kind policy."""
+    return SOURCES[wildcards.source].settings
+
+
+def policy_options(wildcards):
+    """As the rows of real and generated images are trained."""
+    own, number = policy_of(wildcards), int(wildcards.round)
+    how = classifier_options(recipes.classifier(config, sources.REAL))
+    whose = {"options": own["among"], "round": number, "classifiers": own["classifiers"]}
+    return options(config["compute"], how, whose, seed=config["seed"])
+
+
+def policy_work(wildcards):
+    """One classifier after another, on real images and as many generated ones as one of the options makes."""
+    own = policy_of(wildcards)
+    if "among" not in own:  # a study without a policy: a profile's groups are sized for all rules
+        return PLAN.train(sources.REAL)
+    trained = policy.judged(len(own["among"]), int(wildcards.round)) * own["classifiers"]
+    return PLAN.train(f"{sources.REAL}+{own['among'][0]}").times(trained)
+
+
 def selection_controls():
     """Of each row that holds a selection its controls, those that are rows too."""
     rows = config["training_sets"]

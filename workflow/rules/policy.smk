@@ -1,28 +1,6 @@
 # Sources of kind policy: each class takes one of several sources, as rounds on validation images say.
 
 
-def policy_of(wildcards):
-    """The settings of a source of kind policy."""
-    return SOURCES[wildcards.source].settings
-
-
-def policy_options(wildcards):
-    """As the rows of real and generated images are trained."""
-    own, number = policy_of(wildcards), int(wildcards.round)
-    how = classifier_options(recipes.classifier(config, sources.REAL))
-    whose = {"options": own["among"], "round": number, "classifiers": own["classifiers"]}
-    return options(config["compute"], how, whose, seed=config["seed"])
-
-
-def policy_work(wildcards):
-    """One classifier after another, on real images and as many generated ones as one of the options makes."""
-    own = policy_of(wildcards)
-    if "among" not in own:  # a study without a policy: a profile's groups are sized for all rules
-        return PLAN.train(sources.REAL)
-    trained = policy.judged(len(own["among"]), int(wildcards.round)) * own["classifiers"]
-    return PLAN.train(f"{sources.REAL}+{own['among'][0]}").times(trained)
-
-
 counts("judge_policy", policy_work)
 counts("follow_shard", lambda w: MEASURING.read(made_of(w)))
 
