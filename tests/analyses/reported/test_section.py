@@ -1,5 +1,6 @@
 """realgap.analyses.reported.section: reported and measured accuracies side by side, and nothing typed in."""
 
+import html
 import re
 from pathlib import Path
 
@@ -142,3 +143,19 @@ def test_the_page_of_the_docs_is_what_its_command_writes(tmp_path, run_step):
     )
     assert (tmp_path / "page.md").read_text() == page.read_text()
     assert "digits" in page.read_text()
+
+
+# that have a page; all of them stand in the page of reported numbers
+COMPARED = [path.parent for path in (ROOT / "results/published").glob("*/report.html")]
+COMPARED = sorted(folder for folder in COMPARED if (folder / "accuracies.csv").exists())
+
+
+@pytest.mark.parametrize("folder", COMPARED, ids=lambda folder: folder.name)
+def test_a_published_study_keeps_its_settings_when_the_default_ones_change(folder):
+    """run/settings.csv says what differs from today's default; the study's own page has what it was made with."""
+    found = section.setup(yaml.safe_load((ROOT / "config.yaml").read_text()), folder)
+    shown = html.unescape((folder / "report.html").read_text().rpartition("<pre")[2])
+    own = yaml.safe_load(shown.partition(">")[2].partition("</pre>")[0])
+    for key in ("classifier.architecture", "classifier.steps", "dataset.image_size", "base_model.path"):
+        part, name = key.split(".")
+        assert found[key] == own[part][name], key

@@ -39,7 +39,7 @@ def next_steps(
             "classifier.steps or a larger dataset.image_size come before all else."
         ]
     added = [row for row in rows if row["training_set"].startswith("real+") and "@" not in row["training_set"]]
-    whether = [] if told_elsewhere else [_whether(added, real), *_cheapest(added, costs), *_instead(rows, pairs)]
+    whether = [] if told_elsewhere else [_whether(added, real), *_cheapest(added, costs), *_instead(rows, added, pairs)]
     return [*whether, *_weakest(classes)]
 
 
@@ -62,15 +62,14 @@ def _price(row: Mapping[str, Any]) -> str:
     return f"{name(row['training_set'])} {duration(row['s_per_point_gained'])} ({bounds})"
 
 
-def _instead(rows: Sequence[Mapping[str, Any]], pairs: pd.DataFrame) -> list[str]:
+def _instead(rows: Sequence[Mapping[str, Any]], added: Sequence[Mapping[str, Any]], pairs: pd.DataFrame) -> list[str]:
     """Other training of the real images alone, where it gains as much as the best row with generated ones."""
     by_name = {row["training_set"]: row for row in rows}
-    added = [row for row in rows if row["training_set"].startswith("real+") and row["verdict"] == Verdict.BETTER]
-    plain = [row for row in added if "@" not in row["training_set"]]
+    better = [row for row in added if row["verdict"] == Verdict.BETTER]
     controls = [by_name[one] for one in summary.controls(by_name) if by_name[one]["verdict"] == Verdict.BETTER]
-    if not plain or not controls:
+    if not better or not controls:
         return []
-    best = max(plain, key=lambda row: row["difference_to_real"])["training_set"]
+    best = max(better, key=lambda row: row["difference_to_real"])["training_set"]
     said = []
     for control in controls:
         to_best = summary.between(pairs, control["training_set"], best)
