@@ -1,36 +1,36 @@
 """Settings and rows that differ between studies."""
 
 import numpy as np
-import pandas as pd
 import pytest
+import yaml
 
 from realgap.report import between
 from realgap.study import paths
 
 
-def study(tmp_path, name, changes):
+def study(tmp_path, name, **config):
     folder = tmp_path / name
     (folder / "run").mkdir(parents=True)
-    rows = [(key, default, here) for key, (default, here) in changes.items()]
-    pd.DataFrame(rows, columns=["key", "default", "here"]).to_csv(folder / "run/settings.csv", index=False)
+    (folder / between.CONFIG).write_text(yaml.safe_dump({"study": name, **config}))
     return folder
 
 
 def test_settings_in_which_no_two_studies_differ_are_left_out(tmp_path):
+    """Whatever the default is by now: each study says all that it was made with."""
     folders = {
-        "a": study(tmp_path, "a", {"classifier.steps": ("80", "400"), "dataset.name": ("digits", "cifar10")}),
-        "b": study(tmp_path, "b", {"classifier.steps": ("80", "400"), "seeds": ("[0, 1, 2]", "[0]")}),
+        "a": study(tmp_path, "a", classifier={"steps": 400}, dataset={"name": "digits"}, seeds=[0, 1, 2]),
+        "b": study(tmp_path, "b", classifier={"steps": 400, "stem": "stock"}, dataset={"name": "digits"}, seeds=[0]),
     }
     found = between.settings(folders)
     assert found.set_index("key").to_dict("index") == {
-        "dataset.name": {"default": "digits", "a": "cifar10", "b": "digits"},
-        "seeds": {"default": "[0, 1, 2]", "a": "[0, 1, 2]", "b": "[0]"},
+        "classifier.stem": {"a": "", "b": '"stock"'},
+        "seeds": {"a": "[0, 1, 2]", "b": "[0]"},
     }
 
 
 def test_a_study_whose_settings_are_not_known_says_none(tmp_path):
-    folders = {"a": study(tmp_path, "a", {"seed": ("0", "1")}), "old": tmp_path / "old"}
-    assert between.settings(folders).to_dict("records") == [{"key": "seed", "default": "0", "a": "1", "old": ""}]
+    folders = {"a": study(tmp_path, "a", seed=1), "old": tmp_path / "old"}
+    assert between.settings(folders).to_dict("records") == [{"key": "seed", "a": "1", "old": ""}]
     assert len(between.settings({"old": tmp_path / "old", "older": tmp_path / "older"})) == 0
 
 

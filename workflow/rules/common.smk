@@ -593,6 +593,7 @@ def account_options():
         stages=stages,
         n_classes=len(CLASSES),
         settings=configuration.differences(without(GIVEN, *OF_TARGETS), without(default, *OF_TARGETS)),
+        config=without(config, *OF_TARGETS),
         seed=config["seed"],
         seeds=config["seeds"],
     )
@@ -604,7 +605,7 @@ COMPARED = f"results/comparisons/{'+'.join(config['studies']) or 'none'}"
 
 def comparison_options(wildcards):
     """The studies and what they hold, by digest: as inputs, rules of this study could run one of them again."""
-    held = ("verdicts.csv", "report.html", "accuracies.csv", "run/settings.csv")
+    held = ("verdicts.csv", "report.html", "accuracies.csv", "run/config.yaml")
     made = [paths.of_study(study) / name for study in config["studies"] for name in held]
     digests = [files.sha256(file) if file.is_file() else "" for file in made]
     return options(studies=config["studies"], digests=digests)

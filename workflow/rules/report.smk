@@ -112,6 +112,7 @@ rule account:
             caption="../report/run.rst",
             category="Run",
         ),
+        f"{OUT}/run/config.yaml",
         expand(f"{OUT}/sections/{{section}}.json", section=["cost", "run"]),
         figure=report(
             multiext(f"{OUT}/figures/cost", ".png", ".svg"),

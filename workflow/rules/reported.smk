@@ -15,8 +15,8 @@ rule reported_numbers:
     input:
         reported="resources/reported/cifar10.csv",
         accuracies=[f"{folder}/accuracies.csv" for folder in PUBLISHED],
+        settings=[f"{folder}/run/config.yaml" for folder in PUBLISHED],
         template="workflow/report/reported-numbers.md",
-        default="config.yaml",
     log:
         "results/reported/logs/reported_numbers.log",
     localrule: True
@@ -35,4 +35,4 @@ rule reported_numbers:
         "Write the page of reported and measured accuracies"
     shell:
         "python -m scripts.reported_compare --reported {input.reported:q} --studies {params.studies:q} --margin {params.margin}"
-        " --template {input.template:q} --default {input.default:q} --page {params.page:q} > {log:q} 2>&1"
+        " --template {input.template:q} --page {params.page:q} > {log:q} 2>&1"

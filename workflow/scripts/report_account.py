@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from realgap.cost import accounting
 from realgap.data import images as imaging
 from realgap.data import repeats
-from realgap.report import cost_and_run, figures, sections, style
+from realgap.report import between, cost_and_run, figures, sections, style
 from realgap.run import steps
-from realgap.store import shards
+from realgap.store import files, shards
 from realgap.store.files import sha256, whole
 
 AFTER_ALL = ("account", "report")
@@ -23,6 +24,7 @@ class Options:
     images: dict[str, int]  # stage -> images it made or read
     n_classes: int
     settings: list[list[Any]]  # key, default, here
+    config: dict[str, Any]  # every setting
     seed: int
     seeds: list[int]
 
@@ -45,6 +47,8 @@ def main() -> None:
     for path, frame in written.items():
         with whole(folder / path) as beside:
             frame.to_csv(beside, index=False, float_format="%.6g")
+    config = yaml.safe_dump(options.config, sort_keys=False, allow_unicode=True)
+    files.write(folder / between.CONFIG, config.encode())
     style.save(figures.cost(stages.stage.map(cost_and_run.readable), stages.job_seconds), *args.figure)
     sections.save(folder / "sections/cost.json", cost_and_run.cost(stages, points))
     about = jobs, options.settings, options.seed, options.seeds, _said_of_images(folder / "test.h5")

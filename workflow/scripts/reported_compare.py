@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from realgap.analyses.reported import section as analysis
 from realgap.report import sections, tables
@@ -16,7 +15,7 @@ def main() -> None:
     args, _ = steps.parse(
         __doc__,
         **{"reported": {}, "studies": {"nargs": "+", "type": Path, "metavar": "FOLDER"}, "table": optional},
-        **{"margin": {"type": float}, "section": optional, "page": optional, "template": optional, "default": optional},
+        **{"margin": {"type": float}, "section": optional, "page": optional, "template": optional},
     )
     studies = {folder.name: pd.read_csv(folder / "accuracies.csv") for folder in args.studies}
     judged = {folder.name: folder / "verdicts.csv" for folder in args.studies}
@@ -27,8 +26,7 @@ def main() -> None:
     if args.section:
         sections.save(args.section, analysis.section(joined))
     if args.page:
-        default = yaml.safe_load(Path(args.default).read_text(encoding="utf-8"))
-        setups = {folder.name: analysis.setup(default, folder) for folder in args.studies}
+        setups = {folder.name: analysis.setup(folder) for folder in args.studies}
         text = Path(args.template).read_text(encoding="utf-8").replace("$tables", analysis.page(joined, setups))
         files.write(args.page, text.encode())
 

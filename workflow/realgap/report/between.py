@@ -1,15 +1,19 @@
 """What differs between finished studies: their settings, and how the rows that they share compare."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from realgap.report.sections import Table
 from realgap.statistics import differences
 from realgap.statistics.rows import judged
+
+CONFIG = "run/config.yaml"  # of a finished study, every setting that it was made with
 
 
 class Hits(NamedTuple):
@@ -20,20 +24,21 @@ class Hits(NamedTuple):
 
 
 def settings(folders: Mapping[str, Path]) -> pd.DataFrame:
-    """A row per setting in which any two studies differ: key, default, and a column for each study.
+    """A row per setting in which any two studies differ: key, and a column for each study, its values in JSON.
 
-    By run/settings.csv of each, which holds what differs from the default study. Empty where a study has none.
+    By CONFIG of each. Empty where a study has no such file, or no such setting.
     """
-    said = {study: _changes(folder) for study, folder in folders.items()}
-    keys = sorted({key for changes in said.values() if changes is not None for key in changes})
-    rows = []
-    for key in keys:
-        default = next(changes[key][0] for changes in said.values() if changes and key in changes)
-        row = {"key": key, "default": default}
-        row |= {study: "" if own is None else own.get(key, ("", default))[1] for study, own in said.items()}
-        rows.append(row)
-    frame = pd.DataFrame(rows, columns=["key", "default", *folders])
-    return frame[frame[list(folders)].nunique(axis=1) > 1].reset_index(drop=True)
+    said = {study: _flat(config_of(folder) or {}) for study, folder in folders.items()}
+    keys = dict.fromkeys(key for config in said.values() for key in config)
+    rows = [{"key": key, **{study: config.get(key, "") for study, config in said.items()}} for key in keys]
+    frame = pd.DataFrame(rows, columns=["key", *folders], dtype=str)
+    return frame[(frame[list(folders)].nunique(axis=1) > 1) & (frame.key != "study")].reset_index(drop=True)
+
+
+def config_of(folder: Path) -> dict[str, Any] | None:
+    """What a finished study was made with; None where its folder does not say it."""
+    path = folder / CONFIG
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def contrasts(found: Mapping[str, Hits], margin: float) -> pd.DataFrame:
@@ -58,7 +63,7 @@ def contrasts(found: Mapping[str, Hits], margin: float) -> pd.DataFrame:
 SETTINGS = Table(
     path="settings.csv",
     caption="Settings in which the studies differ. Any of them may be why their numbers do.",
-    columns={"key": "setting", "default": "default"},
+    columns={"key": "setting"},
 )
 CONTRASTS = Table(
     path="contrasts.csv",
@@ -76,10 +81,12 @@ CONTRASTS = Table(
 )
 
 
-def _changes(folder: Path) -> dict[str, tuple[str, str]] | None:
-    """key -> (default, here); None where nothing says what the study's settings were."""
-    path = folder / "run/settings.csv"
-    if not path.is_file():
-        return None
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    return {row.key: (row.default, row.here) for row in frame.itertuples()}
+def _flat(config: Mapping[str, Any], above: str = "") -> dict[str, str]:
+    """Dotted key -> its value in JSON; lists are values."""
+    found = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            found |= _flat(value, f"{above}{key}.")
+        else:
+            found[f"{above}{key}"] = json.dumps(value, ensure_ascii=False)
+    return found

@@ -1,6 +1,5 @@
 """The five accuracies that were reported for this study, and ours beside them, as ratios to what real images reach."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pandas as pd
 
 from realgap import statistics
 from realgap.analyses.reported import TITLE
-from realgap.report import tables, text_tables
+from realgap.report import between, tables, text_tables
 from realgap.report.sections import Section, Table
 from realgap.report.style import name
 from realgap.report.wording import UNTOLD, bare, interval, percent, points, within
@@ -60,19 +59,12 @@ def beside(
     return frame.iloc[np.lexsort(by[::-1])].reset_index(drop=True)
 
 
-def setup(default: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The settings of SETUP of a finished study: those of the default config unless its run/settings.csv has others."""
-    found = {}
-    for key in SETUP:
-        section, name_in_section = key.split(".")
-        found[key] = default[section][name_in_section]
-    changes = folder / "run" / "settings.csv"
-    if changes.exists():
-        changed = {
-            row.key: json.loads(row.here) for row in pd.read_csv(changes).itertuples() if isinstance(row.here, str)
-        }
-        found |= {key: value for key, value in changed.items() if key in SETUP}
-    return found
+def setup(folder: Path) -> dict[str, Any]:
+    """The settings of SETUP of a finished study. ValueError where its folder does not hold them."""
+    config = between.config_of(folder)
+    if config is None:
+        raise ValueError(f"{folder}: must hold {between.CONFIG}, the settings of the study, got none")
+    return {key: config[section][name] for key in SETUP for section, _, name in [key.partition(".")]}
 
 
 def verdicts(joined: pd.DataFrame) -> list[str]:
