@@ -6,7 +6,7 @@ from skimage import color, data
 
 from realgap.data import catalog, loaders
 
-NAMES = ("textures", "histology")
+NAMES = ("textures", "histology", "typeset")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -93,7 +93,7 @@ def test_candidates_of_a_choice_are_not_released_ones_for_judges_see_real_images
     chosen = {"kind": "selection", "of": "private", "samples_per_image": 1}
     config = study(sets=["real", "chosen"])
     config["sources"]["chosen"] = chosen
-    with pytest.raises(ValueError, match=r"sources\.chosen\.of: must be one of the sources .*; got 'private'"):
+    with pytest.raises(ValueError, match=r"sources\.chosen\.of: must be real or one of the sources .*; got 'private'"):
         configuration.check(config)
 
 

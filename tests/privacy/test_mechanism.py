@@ -16,7 +16,7 @@ def sums(rows, basis=None):
     """What is released without noise, times the count."""
     normal = np.zeros(WIDTH if basis is None else len(basis))
     how = {"clip": CLIP, "multiplier": 0.0, "neighbours": "add_remove", "count": 1, "basis": basis}
-    return mechanism.released(rows, normal, **how)
+    return mechanism.released(rows, normal, **how).mean
 
 
 def rows_of(seed, n, size):
@@ -41,6 +41,56 @@ def test_both_relations_are_reached_so_the_sensitivity_is_no_larger_than_it_must
     assert np.linalg.norm(sums(far) - sums(-far)) == pytest.approx(mechanism.sensitivity(CLIP, "replace_one"))
 
 
+WEIGHTS = st.sampled_from([0.01, 1.0, 30.0])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 10**6), SIZES, SIZES, WEIGHTS)
+def test_with_the_squares_one_image_moves_all_that_is_summed_by_at_most_the_sensitivity(seed, size, odd, weight):
+    rows, others = rows_of(seed, 1, size), rows_of(seed + 1, 1, odd)
+    one, other = (mechanism.added(each, CLIP, weight)[0] for each in (rows, others))
+    assert np.linalg.norm(one) <= mechanism.sensitivity(CLIP, "add_remove", weight) * (1 + 1e-12)
+    for sign in (1, -1):  # images that differ by their sign alone are the farthest of equal squares
+        opposite = mechanism.added(sign * others, CLIP, weight)[0]
+        assert np.linalg.norm(one - opposite) <= mechanism.sensitivity(CLIP, "replace_one", weight) * (1 + 1e-12)
+    assert np.linalg.norm(one - other) <= mechanism.sensitivity(CLIP, "replace_one", weight) * (1 + 1e-12)
+
+
+def test_the_sensitivity_of_squares_is_no_larger_than_it_must_be():
+    far = np.zeros((2, WIDTH))
+    far[0, 0], far[1, 1] = 100.0, 100.0
+    for weight in (0.01, 30.0):
+        one, other = mechanism.added(far, CLIP, weight)
+        assert np.linalg.norm(one) == pytest.approx(mechanism.sensitivity(CLIP, "add_remove", weight))
+    # with a large weight squares are all, and those of two images are at a right angle at most
+    assert np.linalg.norm(one - other) == pytest.approx(mechanism.sensitivity(CLIP, "replace_one", weight), rel=1e-3)
+
+
+def test_the_spread_along_each_direction_is_found_and_drowns_in_noise_where_it_is_small():
+    deviations = np.array([3.0, 1.0, 0.3, 0.0, 0.0, 0.0])
+    rows = rows_of(0, 4000, 1.0) * deviations + [1.0, -2.0, 0, 0, 0, 0]
+    how = {"clip": 20.0, "neighbours": "replace_one", "count": 4000, "weight": 1.0}
+    found = mechanism.released(rows, np.zeros(2 * WIDTH), multiplier=0.0, **how)
+    np.testing.assert_allclose(found.mean, rows.mean(axis=0))
+    np.testing.assert_allclose(found.deviations, rows.std(axis=0), atol=1e-6)
+    noisy = [
+        mechanism.released(rows, np.random.default_rng(seed).standard_normal(2 * WIDTH), multiplier=1.0, **how)
+        for seed in range(50)
+    ]
+    spread = np.array([one.deviations for one in noisy])
+    np.testing.assert_allclose(spread[:, :2].mean(axis=0), [3.0, 1.0], rtol=0.05)
+    assert (spread[:, 3:] == 0).mean() > 0.7  # five in six of normal numbers are below one deviation
+    noise = mechanism.sensitivity(20.0, "replace_one", 1.0) / 4000
+    assert np.std([one.mean for one in noisy], axis=0).mean() == pytest.approx(noise, rel=0.2)
+
+
+def test_without_a_weight_nothing_is_said_of_the_spread():
+    how = {"clip": CLIP, "multiplier": 0.0, "neighbours": "add_remove", "count": 3}
+    assert mechanism.released(rows_of(0, 3, 1.0), np.zeros(WIDTH), **how).deviations is None
+    with pytest.raises(ValueError, match="normal: must be a number for each"):
+        mechanism.released(rows_of(0, 3, 1.0), np.zeros(WIDTH), **how, weight=1.0)
+
+
 def test_a_row_is_only_made_shorter_and_a_short_one_stays():
     rows = rows_of(0, 50, 1.0) * np.logspace(-4, 4, 50)[:, None]
     cut = mechanism.clipped(rows, CLIP)
@@ -62,14 +112,14 @@ def test_an_image_that_failed_adds_nothing(value):
 def test_without_images_noise_alone_is_released():
     normal = np.arange(1.0, WIDTH + 1)
     how = {"clip": CLIP, "multiplier": 2.0, "neighbours": "replace_one", "count": 10}
-    released = mechanism.released(np.empty((0, WIDTH)), normal, **how)
+    released = mechanism.released(np.empty((0, WIDTH)), normal, **how).mean
     np.testing.assert_allclose(released, 2.0 * 2 * CLIP * normal / 10)
 
 
 def test_the_number_that_the_sum_is_divided_by_is_the_public_one():
     rows, zeros = rows_of(0, 3, 0.01), np.zeros(WIDTH)
     how = {"clip": CLIP, "multiplier": 1.0, "neighbours": "add_remove", "count": 50}
-    np.testing.assert_allclose(mechanism.released(rows, zeros, **how), rows.sum(axis=0) / 50)
+    np.testing.assert_allclose(mechanism.released(rows, zeros, **how).mean, rows.sum(axis=0) / 50)
 
 
 def test_a_basis_takes_the_noise_of_its_directions_alone_and_keeps_what_lies_in_it():
@@ -77,7 +127,7 @@ def test_a_basis_takes_the_noise_of_its_directions_alone_and_keeps_what_lies_in_
     inside = rows_of(4, 5, 0.1)[:, :2] @ basis
     np.testing.assert_allclose(sums(inside, basis), inside.sum(axis=0), atol=1e-12)
     how = {"clip": CLIP, "multiplier": 1.0, "neighbours": "add_remove", "count": 1}
-    noise = mechanism.released(np.empty((0, WIDTH)), np.array([3.0, 4.0]), basis=basis, **how)
+    noise = mechanism.released(np.empty((0, WIDTH)), np.array([3.0, 4.0]), basis=basis, **how).mean
     assert np.linalg.norm(noise) == pytest.approx(5 * CLIP)
     with pytest.raises(ValueError, match="normal: must be a number for each of 2 directions"):
         mechanism.released(inside, np.zeros(WIDTH), basis=basis, **how)
@@ -106,7 +156,7 @@ def attacked(multiplier, trials, seed=0):
     odd = np.zeros((1, WIDTH))
     odd[0, 0] = 100.0
     how = {"clip": CLIP, "multiplier": multiplier, "neighbours": "add_remove", "count": 1}
-    seen = [mechanism.released(odd[:is_in], rng.standard_normal(WIDTH), **how)[0] for is_in in member.astype(int)]
+    seen = [mechanism.released(odd[:is_in], rng.standard_normal(WIDTH), **how).mean[0] for is_in in member.astype(int)]
     return np.array(seen), member
 
 

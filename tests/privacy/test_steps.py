@@ -10,6 +10,7 @@ import torch
 
 from realgap.base_model import prompting
 from realgap.classifier import networks, storage
+from realgap.diffusion import conditioning
 from realgap.privacy import accounting, ledger, mechanism
 from realgap.store import shards
 from tests import given
@@ -17,7 +18,7 @@ from tests import given
 CLASSES = {"one": 1, "two": 5}
 SETTINGS = {"study": "private", "source": "mild", "classes": CLASSES, "words": {name: name for name in CLASSES}}
 SETTINGS |= {"num_tokens": 2, "count": 3, "epsilon": 3.0, "delta": 1e-5, "neighbours": "replace_one", "clip": 0.5}
-SETTINGS |= {"directions": None, "budget": 3.0, "plan": "p", **given.COMPUTE}
+SETTINGS |= {"directions": None, "spread_weight": 0.0, "budget": 3.0, "plan": "p", **given.COMPUTE}
 INVERTED = {"start": "prompt", "early_stopping_patience": None}
 
 
@@ -65,7 +66,7 @@ def release(tmp_path, base_model, run_step):
         common = ["--base-model", base_model / "model_index.json", "--secret", tmp_path / "privacy/secret"]
         run_step("scripts.privacy_release", "--embeddings", *embeddings, "--basis", *basis, *common, *named,
                  "--options", options)  # fmt: skip
-        return shards.read(tmp_path / out, "embeddings")
+        return shards.read(tmp_path / out, "release")
 
     return run
 
@@ -111,7 +112,7 @@ def test_made_again_it_is_the_same_file_and_one_entry_in_the_ledger(invented, re
 def test_of_a_neighbouring_data_set_noise_is_another_and_all_else_is_the_same(invented, release, starts):
     first, other = release(invented(), budget=9.0), release(invented(odd=np.full((2, 8), 30.0)), budget=9.0)
     assert {**first.attributes, "checksum": 0} == {**other.attributes, "checksum": 0}
-    for name in ("losses", "visits", "labels", "image_ids"):
+    for name in ("spread", "labels"):
         np.testing.assert_array_equal(first[name], other[name])
     # with shared noise the difference would be the two images': at most 2 * clip / count long, and zero of class two
     apart = np.linalg.norm(moved(first, starts) - moved(other, starts), axis=1)
@@ -121,10 +122,9 @@ def test_of_a_neighbouring_data_set_noise_is_another_and_all_else_is_the_same(in
 def test_nothing_in_the_file_is_of_the_images_but_the_released_embeddings(invented, release):
     released = release(invented())
     assert "inputs" not in released.attributes
-    assert released.attributes["failed"] == []
-    assert not released["losses"].any()
-    assert not released["visits"].any()
-    np.testing.assert_array_equal(released["image_ids"], released["labels"])
+    assert "failed" not in released.attributes
+    assert set(released.arrays) == {"embeddings", "spread", "labels"}
+    assert not released["spread"].any()
 
 
 def test_beyond_the_budget_nothing_is_written(invented, release, tmp_path):
@@ -150,6 +150,33 @@ def test_on_a_basis_of_public_images_noise_lies_in_its_directions_alone(invented
     made = moved(released, starts)
     np.testing.assert_allclose(made @ basis.T @ basis, made, atol=1e-5)
     assert released.attributes["guarantee"]["directions"] == 4
+
+
+def test_with_a_weight_samples_vary_as_the_images_do_along_the_public_directions(invented, release, starts, sample):
+    public = invented(folder="public")
+    how = {"basis": public, "directions": 4, "epsilon": None, "budget": None, "clip": 100.0}
+    alone, both = release(invented(size=2.0), **how), release(invented(size=2.0), spread_weight=1.0, **how)
+    np.testing.assert_allclose(alone["embeddings"], both["embeddings"], atol=1e-6)
+    assert both["spread"].shape == (2, 4, 2, 8)
+    for row, (name, label) in enumerate(CLASSES.items()):
+        own = 2.0 * np.random.default_rng(label).standard_normal((3, 16))
+        rows = both["spread"][row].reshape(4, 16)
+        deviations = np.linalg.norm(rows, axis=1)
+        basis = rows / deviations[:, None]
+        np.testing.assert_allclose(deviations, (own @ basis.T).std(axis=0), rtol=1e-3, err_msg=name)
+    varied = sample(out="varied.h5", embedding_noise=0.0)
+    release(invented(size=2.0), **how)
+    assert not np.array_equal(varied["images"], sample(embedding_noise=0.0)["images"])
+
+
+def test_samples_draw_a_normal_number_for_each_row_of_the_spread():
+    items = [(-1 - n, 0) for n in range(2000)]
+    spread = np.zeros((2, 1, 3), np.float32)
+    spread[0, 0, 0], spread[1, 0, 1] = 2.0, 0.5
+    drawn = conditioning.around(items, np.ones((1, 3), np.float32), 0.0, 0, spread)
+    np.testing.assert_allclose(drawn.mean(axis=(0, 1)), 1.0, atol=0.15)
+    np.testing.assert_allclose(drawn.std(axis=(0, 1)), [2.0, 0.5, 0.0], rtol=0.06)
+    np.testing.assert_array_equal(conditioning.around(items[5:7], np.ones((1, 3)), 0.0, 0, spread), drawn[5:7])
 
 
 SAMPLING = {"source": "mild", "conditioning": "class_inversion", "class_name": "two", "label": 5, "first": 4}

@@ -120,3 +120,32 @@ def test_shuffled_scores_are_the_same_scores_of_other_candidates():
     assert order != list(range(24))
     np.testing.assert_array_equal(mixed["typicality"], given["typicality"][order])
     assert choosing.shuffled({}, seed=3) == {}
+
+
+def test_where_real_images_are_chosen_among_a_slot_has_different_ones_whatever_their_order():
+    ids = np.array([40, 7, 23, 11, 3], np.int64)
+    rows = choosing.drawn_again(ids, 4, 3, seed=0)
+    assert rows.shape == (20, 3)
+    assert all(len(set(slot)) == 3 for slot in rows.tolist())
+    assert set(rows.ravel().tolist()) == set(range(5))
+    other = choosing.drawn_again(ids[::-1], 4, 3, seed=0)
+    np.testing.assert_array_equal(ids[rows], ids[::-1][other])
+    assert not np.array_equal(rows, choosing.drawn_again(ids, 4, 3, seed=1))
+    with pytest.raises(ValueError, match="candidates: must be at most the real images of a class, 5; got 6"):
+        choosing.drawn_again(ids, 4, 6, seed=0)
+
+
+def test_among_real_images_the_better_scored_are_there_more_often_and_the_worst_never():
+    ids = np.arange(10)
+    rows, variants = choosing.drawn_again(ids, 20, 4, seed=0), np.zeros(10, np.int32)
+    chosen = choosing.choose(rows, ids, variants, {"utility": ids.astype(float)}, {"utility": 1.0}, 0)
+    often = np.bincount(chosen, minlength=10)
+    # the best of four of ten: the largest number is drawn with chance 4 in 10, and the three least are never the best
+    assert often[9] == pytest.approx(80, abs=20)
+    assert (often[:3] == 0).all()
+    picked = choosing.choose(rows, ids, variants, {"random": np.zeros(10)}, {"random": 1.0}, 0)
+    assert np.bincount(picked, minlength=10).min() > 0
+
+
+def test_each_occurrence_has_a_number_of_its_own():
+    assert choosing.occurrences(np.array([5, 3, 5, 5, 3, 8])).tolist() == [0, 0, 1, 2, 1, 0]

@@ -143,6 +143,31 @@ def test_a_shards_choice_is_that_of_the_whole_class(run_step, tmp_path):
     assert sum((one.attributes["kept"] for one in apart), []) == at_once.attributes["kept"]
 
 
+def test_of_real_images_a_shard_holds_its_slots_whatever_shard_the_chosen_ones_lie_in(real, run_step, tmp_path):
+    logits = {0: np.tile([0.0, 0.0], (4, 1)), 1: np.tile([9.0, 0.0], (3, 1))}  # hard ones in the first shard alone
+    scores = [scored(tmp_path / f"scores-{n}.h5", path, logits[n]) for n, path in enumerate(real[:2])]
+    choice = {"of": "real", "candidates": 5, "per_image": 6}
+    kept = []
+    for number, own in enumerate(real[:2]):
+        options = json.dumps({**SELECTING, **choice})
+        arguments = ["--images", own, "--pool", *real[:2], "--scores", *scores, "--options", options]
+        run_step("scripts.selection_select", *arguments, "--out", tmp_path / f"kept-{number}.h5")
+        kept.append(shards.read(tmp_path / f"kept-{number}.h5", "images"))
+    assert [len(one) for one in kept] == [24, 18]
+    pixels = {
+        image_id: image
+        for one in shards.read_all(real[:2], "images")
+        for image_id, image in zip(one["image_ids"].tolist(), one["images"], strict=True)
+    }
+    for one in kept:
+        assert set(one["image_ids"].tolist()) == {0, 1, 2, 3}  # five of seven hold a hard one
+        for image_id, image in zip(one["image_ids"].tolist(), one["images"], strict=True):
+            np.testing.assert_array_equal(image, pixels[image_id])
+    keys = [key for one in kept for key in zip(one["image_ids"].tolist(), one["variants"].tolist(), strict=True)]
+    assert len(set(keys)) == 42
+    assert all(label == 0 for one in kept for label in one["labels"])
+
+
 # of a draw of real images
 
 
@@ -202,3 +227,16 @@ def penultimate(model, images):
         model(training.to_pixel_values(torch.from_numpy(images)))
     handle.remove()
     return held[0].numpy()
+
+
+def test_of_a_draw_real_images_are_chosen_among_its_own_alone(real, run_step, tmp_path):
+    judges = [judge(tmp_path / "a", 0, list(range(12))), judge(tmp_path / "b", 1, [])]
+    choice = {"of": "real", "candidates": 3, "criteria": {"typicality": 1.0}, "shuffled": False, "per_image": 5}
+    options = {**given.COMPUTE, **SCORING, **SELECTING, **choice, "per_class": 4, "draw": 1}
+    arguments = ["--real", *real, "--images", *real, "--judges", *judges, "--options", json.dumps(options)]
+    run_step("scripts.learning_curves_select", *arguments, "--out", tmp_path / "kept.h5")
+    kept = shards.read(tmp_path / "kept.h5", "images")
+    assert set(kept["image_ids"].tolist()) <= drawn(real, 4, draw=1)
+    assert np.bincount(kept["labels"]).tolist() == [20, 20]
+    keys = list(zip(kept["image_ids"].tolist(), kept["variants"].tolist(), strict=True))
+    assert len(set(keys)) == len(keys)

@@ -121,7 +121,7 @@ def test_a_selection_keeps_one_of_so_many_images_of_another_source():
 
 
 WRONG_SELECTIONS = [
-    ({"of": "none"}, "config: sources.mine.of: must be one of the sources vae_only, stable_diffusion, "),
+    ({"of": "none"}, "config: sources.mine.of: must be real or one of the sources vae_only, stable_diffusion, "),
     ({"of": "mine"}, "many; got 'mine'"),
     (
         {"candidates": 3},

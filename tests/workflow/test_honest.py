@@ -114,7 +114,7 @@ def test_nor_does_a_study_that_amortises_its_inversion(copy):
 def test_a_score_that_looks_at_test_images_would_be_found(copy):
     path = copy / "workflow/rules/selection.smk"
     text = path.read_text()
-    shown = '        images=f"{OUT}/samples/{{source}}/{{class_name}}/{{shard}}.h5",\n'
+    shown = "        images=candidates_of,\n"
     assert shown in text
     path.write_text(text.replace(shown, shown + '        test=f"{OUT}/test.h5",\n'))
     assert {"score_shard", "select_shard", "assemble", "train"} <= reached(copy, "chosen.yaml")[1]

@@ -32,11 +32,12 @@ STUDY = {
         "many": {"kind": "prompts", "samples_per_image": 6, **FEW},
         "chosen": {"kind": "selection", "of": "many", "candidates": 3, "criteria": CRITERIA},
         "picked": {"kind": "selection", "of": "many", "candidates": 3, "criteria": {"random": 1}},
+        "again": {"kind": "selection", "of": "real", "candidates": 3, "criteria": CRITERIA},
         "by_class": {"kind": "policy", "among": ["sdedit", "ddim", "guided"], "rounds": 2, "classifiers": 2},
     },
     "training_sets": [
         *("real", "diffusion_inversion", "guided", "textual", "sdedit", "ddim", "da_fusion", "gan", "real+gan"),
-        *("many", "chosen", "picked", "by_class"),
+        *("many", "chosen", "picked", "real+again", "by_class"),
     ],
     "dataset": {**checkout.REDUCED["dataset"], "validation_images_per_class": 3},
     "analyses": [*checkout.REDUCED["analyses"], "selection"],
@@ -180,8 +181,28 @@ def test_chosen_images_are_candidates_and_the_page_says_what_was_chosen(finished
     compared = set(zip(gains.training_set, gains.control, gains.compared_with, strict=True))
     assert compared == {("chosen", "picked", "picked"), ("chosen", "all", "many"), ("picked", "all", "many")}
     chosen = pd.read_csv(results / "selection/sources.csv").set_index("source")
-    assert list(chosen.index) == ["real", "many", "chosen", "picked"]
-    assert chosen.n.tolist() == [8, 48, 16, 16]
+    assert list(chosen.index) == ["real", "many", "chosen", "picked", "again"]
+    assert chosen.n.tolist() == [8, 48, 16, 16, 16]
+
+
+def test_real_images_that_judges_choose_are_there_again_and_no_other(finished):
+    results = finished / RESULTS
+    for class_name in ("zero", "one"):
+        parts = {
+            name: [shards.read(results / f"{name}/{class_name}/{number}.h5", "images") for number in (0, 1)]
+            for name in ("real", "samples/again")
+        }
+        real = {
+            image_id: image
+            for one in parts["real"]
+            for image_id, image in zip(one["image_ids"], one["images"], strict=True)
+        }
+        for own, of in zip(parts["samples/again"], parts["real"], strict=True):
+            assert len(own) == 2 * len(of)
+            for image_id, image in zip(own["image_ids"], own["images"], strict=True):
+                np.testing.assert_array_equal(image, real[image_id])
+        keys = [key for one in parts["samples/again"] for key in zip(one["image_ids"], one["variants"], strict=True)]
+        assert len(set(keys)) == len(keys)
 
 
 def test_each_class_takes_the_images_of_the_source_that_its_policy_chose(finished):

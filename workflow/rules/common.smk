@@ -486,7 +486,20 @@ def scoring_options(candidates):
 def choosing_options(wildcards):
     own = without(SOURCES[wildcards.source].settings, "samples_per_image")
     how = without(config["selection"], "folds")
-    return options(own, how, source=wildcards.source, seed=config["seed"])
+    said = {"per_image": samples_per_image(wildcards.source)} if own["of"] == sources.REAL else {}
+    return options(own, how, said, source=wildcards.source, seed=config["seed"])
+
+
+def candidates_of(wildcards, source=None):
+    """A shard of images that are scored, or chosen among."""
+    source = source or wildcards.source
+    return f"{OUT}/{sources.folder(source)}/{wildcards.class_name}/{wildcards.shard}.h5"
+
+
+def pool_of(wildcards):
+    """All real images of a class, where it is these that are chosen among."""
+    real = SOURCES[wildcards.source].settings["of"] == sources.REAL
+    return class_shards(f"{OUT}/real/{{class_name}}/{{shard}}.h5", [CLASS_OF[wildcards.class_name]]) if real else []
 
 
 def policy_of(wildcards):
@@ -524,13 +537,16 @@ def selection_controls():
 
 def sampled_for(source):
     """Images that are sampled for what a source makes of each real one, its candidates included."""
-    return sum(map(samples_per_image, chosen_from(source) or [source])) if source != sources.REAL else 0
+    if source == sources.REAL or SOURCES[source].settings.get("of") == sources.REAL:
+        return 0
+    return sum(map(samples_per_image, chosen_from(source) or [source]))
 
 
 def chosen_from(source):
-    """The sources whose images a selection or a policy takes; none of a source that makes its own."""
+    """The generated sources whose images a selection or a policy takes; none of a source that makes its own."""
     own = SOURCES[source].settings
-    return {"selection": [own.get("of")], "policy": own.get("among")}.get(SOURCES[source].kind, [])
+    taken = {"selection": [own.get("of")], "policy": own.get("among")}.get(SOURCES[source].kind, [])
+    return [one for one in taken if one != sources.REAL]
 
 
 # the rules whose sources are also kept at the base model's resolution

@@ -37,7 +37,7 @@ rule train_judge:
 
 rule score_shard:
     input:
-        images=f"{OUT}/samples/{{source}}/{{class_name}}/{{shard}}.h5",
+        images=candidates_of,
         real=lambda w: class_shards(f"{OUT}/real/{{class_name}}/{{shard}}.h5", [CLASS_OF[w.class_name]]),
         judges=expand(f"{OUT}/judges/fold-{{fold}}.safetensors", fold=range(config["selection"]["folds"])),
     output:
@@ -67,7 +67,8 @@ rule score_shard:
 
 rule select_shard:
     input:
-        images=lambda w: f"{OUT}/samples/{SOURCES[w.source].settings['of']}/{w.class_name}/{w.shard}.h5",
+        images=lambda w: candidates_of(w, SOURCES[w.source].settings["of"]),
+        pool=lambda w: pool_of(w),
         scores=lambda w: class_shards(
             f"{OUT}/scores/{SOURCES[w.source].settings['of']}/{{class_name}}/{{shard}}.h5", [CLASS_OF[w.class_name]]
         ),
@@ -84,11 +85,12 @@ rule select_shard:
         runtime=minutes_for("select_shard"),
     params:
         options=lambda w: choosing_options(w),
+        pool=lambda w, input: listed(input.pool),
         scores=lambda w, input: listed(input.scores),
         code=provenance.code("scripts.selection_select"),
         benchmark=f"{OUT}/benchmarks/select_shard/{{source}}-{{class_name}}-{{shard}}.tsv",
     message:
         "Keep images of class {wildcards.class_name}, shard {wildcards.shard} for {wildcards.source}"
     shell:
-        "python -m scripts.selection_select --images {input.images:q} --scores {params.scores:q}"
+        "python -m scripts.selection_select --images {input.images:q} --pool {params.pool:q} --scores {params.scores:q}"
         " --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"

@@ -31,9 +31,11 @@ def main() -> None:
     inputs = release.gathered(args, settings, devices.pick(settings))
     multiplier = 0.0 if settings.epsilon is None else accounting.multiplier(settings.epsilon, settings.delta)
 
-    def noised_sum(rows: np.ndarray, normal: np.ndarray) -> np.ndarray:
-        how = {"clip": settings.clip, "multiplier": multiplier, "neighbours": settings.neighbours}
-        return mechanism.released(rows, normal, **how, count=1, basis=inputs.basis)
+    def noised_sum(rows: np.ndarray, draws: np.random.Generator) -> np.ndarray:
+        directions = rows.shape[1] if inputs.basis is None else len(inputs.basis)
+        normal = draws.standard_normal(mechanism.numbers(directions, settings.spread_weight))
+        how = {"clip": settings.clip, "multiplier": multiplier, "neighbours": settings.neighbours, "count": 1}
+        return mechanism.released(rows, normal, **how, basis=inputs.basis, weight=settings.spread_weight).mean
 
     rows = -(-options.canaries // len(settings.classes))
     scores, member = zip(
@@ -42,7 +44,7 @@ def main() -> None:
                 differences,
                 noised_sum,
                 clip=settings.clip,
-                noise=multiplier * mechanism.sensitivity(1.0, settings.neighbours),
+                noise=multiplier * mechanism.sensitivity(1.0, settings.neighbours, settings.spread_weight),
                 rows=rows,
                 basis=inputs.basis,
                 draws=measures.coins(options.seed, options.source, name),

@@ -118,8 +118,8 @@ def _released(args: Any, options: Options, settings: sample.Options, ids: np.nda
         return stream(options.seed, "audited release", options.source, options.run, name).standard_normal(size)
 
     for name, label in options.classes.items():
-        embedding = release.released(inputs, name, mechanism, multiplier, normal)
-        learned = {"embeddings": embedding[None], "image_ids": np.array([label]), "labels": np.array([label])}
+        embedding, spread = release.released(inputs, name, mechanism, multiplier, normal)
+        learned = {"embeddings": embedding[None], "spread": spread[None], "labels": np.array([label])}
         # below zero: images of their own, made of none of the real ones
         own = -1 - label * MOST_IMAGES - np.arange(mechanism.count)
         yield label, sampling.items(own, settings.samples_per_image), learned

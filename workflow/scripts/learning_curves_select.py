@@ -6,7 +6,9 @@ import numpy as np
 
 from realgap.data import training_sets
 from realgap.run import steps
+from realgap.selection import choosing
 from realgap.store import naming, shards
+from realgap.study import sources
 from scripts import selection_score, selection_select
 
 
@@ -32,7 +34,9 @@ def main() -> None:
         scores, about = selection_score.score(own, of_class, judges, options)
         rows, badly = selection_select.choose(scores, about["controls"], options, options.seed)
         rows = np.sort(rows)
-        of_slot = {"variants": (own["variants"][rows] // options.candidates).astype(np.int32)}
+        again = options.of == sources.REAL  # real images, some of them several times
+        variants = choosing.occurrences(rows) if again else own["variants"][rows] // options.candidates
+        of_slot = {"variants": variants.astype(np.int32)}
         kept.append({name: values[rows] for name, values in own.items()} | of_slot)
         refused = {name: refused.get(name, 0) + int(of.sum()) for name, of in badly.items()}
     arrays = {name: np.concatenate([one[name] for one in kept]) for name in shards.LAYOUT["images"]}

@@ -1,4 +1,7 @@
-"""Release one embedding for each class: the clipped mean of its images' embeddings with noise, and nothing else."""
+"""Release one embedding for each class: the clipped mean of its images' embeddings with noise, and nothing else.
+
+Where the source says so, how far they spread along directions of a public basis is released with it, with noise too.
+"""
 
 import hashlib
 import json
@@ -29,6 +32,7 @@ class Options(devices.Compute):
     neighbours: str
     clip: float
     directions: int | None  # of the public basis, null for none
+    spread_weight: float  # of the spread along these directions beside the mean, 0 to release the mean alone
     budget: float | None  # epsilon of all releases of the data set
     plan: str  # digest of all that is public of the release
 
@@ -62,18 +66,13 @@ def main() -> None:
 
     names = sorted(options.classes, key=options.classes.get)
     labels = np.array([options.classes[name] for name in names], np.int64)
-    arrays = {
-        "embeddings": np.stack([released(inputs, name, options, multiplier, normal) for name in names]),
-        # of the images' inversion nothing leaves
-        "losses": np.zeros((len(names), 1), np.float32),
-        "visits": np.zeros(len(names), np.int32),
-        "labels": labels,
-        "image_ids": labels,  # of no image: it is its class's
-    }
+    each = [released(inputs, name, options, multiplier, normal) for name in names]
+    embeddings, spread = map(np.stack, zip(*each, strict=True))
+    arrays = {"embeddings": embeddings, "spread": spread, "labels": labels}
     # no digest of an input: it would tell whether a guess of all images is right
-    made = {"step": "release", "options": asdict(options), "guarantee": _guarantee(options, multiplier), "failed": []}
+    made = {"step": "release", "options": asdict(options), "guarantee": _guarantee(options, multiplier)}
     made |= {naming.KEY: options.classes, "versions": provenance.versions("torch", "dp-accounting")}
-    shards.write(args.out, "embeddings", arrays, made)
+    shards.write(args.out, "release", arrays, made)
 
 
 class Inputs(NamedTuple):
@@ -98,19 +97,27 @@ def gathered(args: Any, options: Options, device: Any) -> Inputs:
 
 def released(
     inputs: Inputs, name: str, options: Options, multiplier: float, normal: Callable[[str, int], np.ndarray]
-) -> np.ndarray:
-    """What is released of a class, float32 (tokens, width); normal: standard normal numbers of a class, so many."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is released of a class: its embedding, float32 (tokens, width), and its spread, float32 (k, tokens, width).
+
+    A sample varies by a standard normal number times each row of the spread, which is one row of zeros where the mean
+    alone is released. normal: standard normal numbers of a class, so many.
+    """
     start, basis = inputs.starts[name], inputs.basis
-    moved = mechanism.released(
+    directions = start.size if basis is None else len(basis)
+    mean, deviations = mechanism.released(
         inputs.differences[name],
-        normal(name, start.size if basis is None else len(basis)),
+        normal(name, mechanism.numbers(directions, options.spread_weight)),
         clip=options.clip,
         multiplier=multiplier,
         neighbours=options.neighbours,
         count=options.count,
         basis=basis,
+        weight=options.spread_weight,
     )
-    return (start + moved.reshape(start.shape)).astype(np.float32)
+    spread = np.zeros((1, start.size)) if deviations is None else deviations[:, None] * basis
+    embedding = (start + mean.reshape(start.shape)).astype(np.float32)
+    return embedding, spread.reshape(-1, *start.shape).astype(np.float32)
 
 
 def _check(path: str, made: dict[str, Any]) -> None:
@@ -150,7 +157,7 @@ def _basis(args: Any, options: Options, device: Any) -> np.ndarray | None:
 
 def _content(options: Options, inputs: Inputs) -> str:
     """Digest of all that decides what is released but the noise: another one must have noise of its own."""
-    how = [options.clip, options.epsilon, options.delta, options.neighbours, options.count]
+    how = [options.clip, options.epsilon, options.delta, options.neighbours, options.count, options.spread_weight]
     digest = hashlib.sha256(json.dumps(how).encode())
     for name in sorted(inputs.differences):
         digest.update(f"{name}\n".encode() + inputs.starts[name].tobytes() + inputs.differences[name].tobytes())
@@ -162,8 +169,8 @@ def _guarantee(options: Options, multiplier: float) -> dict[str, Any] | None:
     """What may be claimed of this release alone; None without noise."""
     if options.epsilon is None:
         return None
-    width = mechanism.sensitivity(options.clip, options.neighbours)
-    kept = ("epsilon", "delta", "neighbours", "clip", "count", "directions")
+    width = mechanism.sensitivity(options.clip, options.neighbours, options.spread_weight)
+    kept = ("epsilon", "delta", "neighbours", "clip", "count", "directions", "spread_weight")
     said = {key: getattr(options, key) for key in kept}
     return {
         **said,

@@ -20,13 +20,13 @@ class Options(sample.Options):
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, release={}, base_model=steps.BASE_MODEL, out={})
-    released = shards.read(args.release, "embeddings")
+    released = shards.read(args.release, "release")
     model = sample.load(args.base_model, options)
     # below zero: images of their own, made of none of the real ones
     image_ids = -1 - options.label * MOST_IMAGES - options.first - np.arange(options.images)
     samples = options.samples_per_image + (np.arange(options.images) < options.one_more)
     items = sampling.items(image_ids, samples)
-    conditioned = sample.of_embeddings(options, items, released, options.label)
+    conditioned = sample.of_embeddings(options, items, released.arrays, options.label)
     unconditional = sample.away_from(options, released["embeddings"], args.base_model, model.device)
     ids, variants = np.array(items, np.int64).T
     labels = np.full(len(items), options.label, np.int64)

@@ -200,17 +200,21 @@ def of_prompts(
 
 
 def of_embeddings(options: Options, items: Items, learned: Mapping[str, np.ndarray], label: int) -> sampling.Rows:
-    """The conditioning of items of a class, from embeddings, image_ids and labels of its real images (and others)."""
+    """The conditioning of items of a class, from embeddings, image_ids and labels of its real images (and others).
+
+    Of a release: from one embedding of the class, and its spread instead of image_ids.
+    """
     own = learned["labels"] == label
-    embeddings, ids = learned["embeddings"][own], learned["image_ids"][own]
+    embeddings = learned["embeddings"][own]
 
     def make(rows: slice) -> np.ndarray:
         if options.conditioning == "class_inversion":
-            return conditioning.around(items[rows], embeddings[0], options.embedding_noise, options.seed)
+            spread = learned["spread"][own][0] if "spread" in learned else None
+            return conditioning.around(items[rows], embeddings[0], options.embedding_noise, options.seed, spread)
         return conditioning.mix(
             items[rows],
             embeddings,
-            ids,
+            learned["image_ids"][own],
             embedding_noise=options.embedding_noise,
             interpolation_strength=options.interpolation_strength,
             seed=options.seed,

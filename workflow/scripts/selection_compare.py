@@ -1,6 +1,7 @@
 """Say what criteria chose among candidates and whether it helps: tables, figures, section."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from realgap.run import steps
 from realgap.selection import criteria
 from realgap.statistics.shares import mean_share
 from realgap.store import naming, shards
+from realgap.study.sources import REAL
 
 PER_CLASS = 100  # images of each class and source that are looked at
 
@@ -54,8 +56,14 @@ def main() -> None:
     chosen = pd.DataFrame(list(_looked_at(images, args.auditor, options)))
     for path, frame in ((args.gains, table), (args.chosen, chosen)):
         tables.save(path, frame)
-    style.save(figures.scores(_scores(images, args.scores, options)), *args.scores_figure)
-    style.save(_candidates(images, options), *args.candidates_figure)
+    # real images that are chosen again are no candidates to look at
+    generated = [of for of in dict.fromkeys(options.of.values()) if of != REAL]
+    opened = [shards.read(path, "scores") for path in args.scores]
+    scored = {of: _scores(of, images, opened, options) for of in generated}
+    style.save(figures.scores(scored), *args.scores_figure)
+    most = -(-figures.MOST_SLOTS // len(generated))
+    slots = [slot for of in generated for slot in _slots(of, images, options, most)]
+    style.save(figures.candidates(slots), *args.candidates_figure)
     sections.save(args.section, analysis.section(table, chosen))
 
 
@@ -91,22 +99,18 @@ def _looked_at(images: Mapping[str, list[shards.Shard]], auditor: str, options: 
 
 
 def _scores(
-    images: Mapping[str, list[shards.Shard]], paths: list[str], options: Options
+    of: str, images: Mapping[str, list[shards.Shard]], scores: list[shards.Shard], options: Options
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Score -> the first source of candidates, and each selection of it, -> the values of its images."""
-    first = next(iter(options.of.values()))
-    opened = [one for one in (shards.read(path, "scores") for path in paths) if one.attributes["source"] == first]
+    """Score -> a source of candidates, and each selection of it -> the values of its images."""
+    opened = [one for one in scores if one.attributes["source"] == of]
     known = {name: np.concatenate([one[name] for one in opened]) for name in opened[0].arrays}
     row_of = {key: row for row, key in enumerate(zip(known["image_ids"], known["variants"], strict=True))}
-    of_all = {"entropy of judges": criteria.entropy_share(known["logits"])}
-    of_all |= {name: known[name] for name in ("attention", "typicality")}
-    found = {}
-    for score, values in of_all.items():
-        found[score] = {first: values}
-        for name, of in options.of.items():
-            if of == first:
-                found[score][name] = values[_kept_rows(images[name], row_of)]
-    return found
+    values_of = {"entropy of judges": criteria.entropy_share(known["logits"])}
+    values_of |= {name: known[name] for name in ("attention", "typicality")}
+    rows = {name: _kept_rows(images[name], row_of) for name, its in options.of.items() if its == of}
+    return {
+        score: {of: values, **{name: values[own] for name, own in rows.items()}} for score, values in values_of.items()
+    }
 
 
 def _kept_rows(opened: list[shards.Shard], row_of: Mapping[tuple, int]) -> list[int]:
@@ -115,25 +119,25 @@ def _kept_rows(opened: list[shards.Shard], row_of: Mapping[tuple, int]) -> list[
     return [row_of[key] for key in zip(ids, kept, strict=True)]
 
 
-def _candidates(images: Mapping[str, list[shards.Shard]], options: Options) -> Any:
-    """The first slot of each class of the first source of candidates."""
-    first = next(iter(options.of.values()))
-    selections = [name for name, of in options.of.items() if of == first]
+def _slots(of: str, images: Mapping[str, list[shards.Shard]], options: Options, most: int) -> Iterator[figures.Slot]:
+    """The first slot of each of the first classes of a source of candidates."""
+    selections = [name for name, its in options.of.items() if its == of]
     k = options.candidates[selections[0]]
-    slots, titles, kept = [], [], {name: [] for name in selections if options.candidates[name] == k}
-    for class_name, label in naming.joint({n: one.attributes for n, one in enumerate(images[first])}).items():
-        shard = next(one for one in images[first] if label in one["labels"])
+    classes = naming.joint({n: one.attributes for n, one in enumerate(images[of])})
+    for class_name, label in itertools.islice(classes.items(), most):
+        shard = next(one for one in images[of] if label in one["labels"])
         image_id = shard["image_ids"][shard["labels"] == label][0]
         own = np.flatnonzero((shard["image_ids"] == image_id) & (shard["variants"] < k))
-        slots.append(shard["images"][own[np.argsort(shard["variants"][own])]])
-        titles.append(class_name)
-        for name, which in kept.items():
-            of = next(one for one in images[name] if image_id in one["image_ids"])
-            (row,) = np.flatnonzero((of["image_ids"] == image_id) & (of["variants"] == 0))
-            which.append(of.attributes["kept"][row] % k)
-        if len(slots) == figures.MOST_SLOTS:
-            break
-    return figures.candidates(slots, kept, titles)
+        kept = {name: _kept_of(images[name], image_id, k) for name in selections if options.candidates[name] == k}
+        shown = shard["images"][own[np.argsort(shard["variants"][own])]]
+        yield figures.Slot(shown, f"{style.name(of)}:\n{class_name}", kept)
+
+
+def _kept_of(selected: list[shards.Shard], image_id: int, k: int) -> int:
+    """Which candidate of an image's first slot is kept."""
+    of = next(one for one in selected if image_id in one["image_ids"])
+    (row,) = np.flatnonzero((of["image_ids"] == image_id) & (of["variants"] == 0))
+    return of.attributes["kept"][row] % k
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Keep one of the candidates of each slot of a shard, as the scores of its whole class say."""
+"""Keep one of the candidates of each slot of a shard, as the scores of its whole class say.
+
+Candidates may be real images: then each slot is an image that is there again, and those of a better score are there
+more often. It is the same score used to weight real images (control).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,18 +12,20 @@ import numpy as np
 from realgap.run import steps
 from realgap.selection import choosing, criteria
 from realgap.store import naming, shards
+from realgap.study import sources
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
     """How one of several candidates is chosen."""
 
-    of: str  # the source of the candidates
+    of: str  # the source of the candidates, or real
     candidates: int  # of a slot
     criteria: dict[str, float]  # name -> weight
     shuffled: bool
     entropy_band: list[float]
     control_quantile: float
+    per_image: int | None = None  # slots for each real image, where candidates are real
 
 
 @dataclass(frozen=True)
@@ -29,11 +35,30 @@ class Options(Choice):
 
 
 def main() -> None:
-    args, options = steps.parse(__doc__, Options, images={}, scores={"nargs": "+"}, out={})
+    args, options = steps.parse(
+        __doc__, Options, images={}, pool={"nargs": "*", "default": []}, scores={"nargs": "+"}, out={}
+    )
     candidates = shards.read(args.images, "images")
     opened = shards.read_all(args.scores, "scores")
     known = {name: np.concatenate([one[name] for one in opened]) for name in shards.LAYOUT["scores"]}
     chosen, refused = choose(known, opened[0].attributes["controls"], options, options.seed)
+    keep = _slots_of if options.of == sources.REAL else _candidates_of
+    arrays, own, kept = keep(candidates, chosen, known, options, args.pool)
+    made = {"step": "select", "source": options.source, "options": asdict(options), "kept": kept}
+    made |= {"refused": {name: int(of[own].sum()) for name, of in refused.items()}}
+    inputs = {"images": candidates.attributes["checksum"]}
+    made |= {"inputs": inputs | {"scores": shards.joint(one.attributes["checksum"] for one in opened)}}
+    made |= naming.carried(candidates.attributes, *(one.attributes for one in opened))
+    shards.write(args.out, "images", arrays, made)
+
+
+Kept = tuple[dict[str, np.ndarray], np.ndarray, list[int]]  # arrays, which slots (bool), which candidates
+
+
+def _candidates_of(
+    candidates: shards.Shard, chosen: np.ndarray, known: Mapping[str, np.ndarray], options: Options, pool: list[str]
+) -> Kept:
+    """Those of this shard that are kept, in its order."""
     whose = known["image_ids"], known["variants"]
     kept = list(zip(*(column[chosen].tolist() for column in whose), strict=True))
     at = {
@@ -44,15 +69,20 @@ def main() -> None:
     rows = np.sort(np.array([at[key] for key in kept if key in at], np.int64))
     arrays = {name: candidates[name][rows] for name in ("images", "labels", "image_ids")}
     arrays["variants"] = (candidates["variants"][rows] // options.candidates).astype(np.int32)
-    made = {"step": "select", "source": options.source, "options": asdict(options)}
-    made |= {
-        "kept": candidates["variants"][rows].tolist(),
-        "refused": {name: int(of[own].sum()) for name, of in refused.items()},
-    }
-    inputs = {"images": candidates.attributes["checksum"]}
-    made |= {"inputs": inputs | {"scores": shards.joint(one.attributes["checksum"] for one in opened)}}
-    made |= naming.carried(candidates.attributes, *(one.attributes for one in opened))
-    shards.write(args.out, "images", arrays, made)
+    return arrays, own, candidates["variants"][rows].tolist()
+
+
+def _slots_of(
+    real: shards.Shard, chosen: np.ndarray, known: Mapping[str, np.ndarray], options: Options, pool: list[str]
+) -> Kept:
+    """Real images of the class, one for each slot of the images of this shard."""
+    opened = shards.read_all(pool, "images")
+    images = {name: np.concatenate([one[name] for one in opened]) for name in ("images", "labels", "image_ids")}
+    at = {image_id: row for row, image_id in enumerate(images["image_ids"].tolist())}
+    rows = np.array([at[image_id] for image_id in known["image_ids"][chosen].tolist()], np.int64)
+    own = np.isin(np.repeat(np.sort(known["image_ids"]), options.per_image), real["image_ids"])
+    arrays = {name: values[rows[own]] for name, values in images.items()}
+    return arrays | {"variants": choosing.occurrences(chosen)[own]}, own, [0] * int(own.sum())
 
 
 def choose(
@@ -62,7 +92,10 @@ def choose(
     scores = _scores(known, np.array(controls), choice)
     if choice.shuffled:
         scores = choosing.shuffled(scores, seed)
-    slots = choosing.slots(known["image_ids"], known["variants"], choice.candidates)
+    if choice.of == sources.REAL:
+        slots = choosing.drawn_again(known["image_ids"], choice.per_image, choice.candidates, seed)
+    else:
+        slots = choosing.slots(known["image_ids"], known["variants"], choice.candidates)
     whose = known["image_ids"], known["variants"]
     chosen = choosing.choose(slots, *whose, scores, choice.criteria, seed, known["features"])
     return chosen, {name: np.isneginf(values[chosen]) for name, values in scores.items()}

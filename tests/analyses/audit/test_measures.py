@@ -91,7 +91,9 @@ def planted(epsilon, *, rows=40, classes=10, d=64, basis=None, broken=None, seed
     found = [
         measures.planted(
             np.random.default_rng([seed, label]).standard_normal((30, d)),
-            lambda given, normal: mechanism.released(given, normal, **how),
+            lambda given, draws: (
+                mechanism.released(given, draws.standard_normal(d if basis is None else len(basis)), **how).mean
+            ),
             clip=1.0,
             noise=multiplier,
             rows=rows,

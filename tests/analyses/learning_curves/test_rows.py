@@ -25,7 +25,8 @@ def test_every_row_that_chooses_is_compared_with_a_random_pick_of_its_own_candid
     found = controls.picked(study, study["training_sets"])
     criteria = {"useful", "attentive", "covering", "typical"}
     expected = {f"real+{of}_{how}": f"real+{of}_picked" for of in ("prompts", "inverted") for how in criteria}
-    assert found == expected | {"real+prompts_shuffled": "real+prompts_picked"}
+    controls_of = {"real+prompts_shuffled": "real+prompts_picked", "real+real_useful": "real+real_picked"}
+    assert found == expected | controls_of
 
 
 def test_a_pick_of_other_candidates_or_one_that_is_no_row_does_not_count(study):
@@ -33,7 +34,7 @@ def test_a_pick_of_other_candidates_or_one_that_is_no_row_does_not_count(study):
     study["training_sets"].remove("real+prompts_picked")
     study["sources"]["prompts_picked"]["criteria"] = {"typicality": 1}
     found = controls.picked(study, study["training_sets"])
-    assert set(found.values()) <= {"real+inverted_picked"}
+    assert set(found.values()) <= {"real+inverted_picked", "real+real_picked"}
     assert not any(name.startswith("real+inverted") for name in found)
 
 
@@ -52,6 +53,15 @@ def test_a_selection_can_be_made_of_a_draw_where_its_candidates_can(study):
     left = learning_curves.rows(study)
     assert not any("prompts" in name for name in left)
     assert learning_curves.judged(study)
+
+
+def test_of_real_images_no_more_can_be_candidates_than_the_smallest_draw_has(study):
+    study["sources"]["real_useful"]["candidates"] = 6
+    says = (
+        "sources.real_useful.candidates: must be at most the fewest of learning_curves.real_counts, 5, for real images"
+    )
+    with pytest.raises(ValueError, match=says):
+        configuration.check(study)
 
 
 def test_judges_need_an_image_of_each_class_in_every_fold_of_the_smallest_draw(study):

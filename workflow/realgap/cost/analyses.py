@@ -90,7 +90,7 @@ class Analyses:
     def score_shard(self, images: int, source: str, of_class: int) -> Work:
         """Candidates and real images of the class, three passes each and maps; lines where a criterion wants them."""
         known, usual = sources.of(self.config), self.config["sampling"]["samples_per_image"]
-        candidates = images * known[source].samples_per_image(usual)
+        candidates = images * (1 if source == sources.REAL else known[source].samples_per_image(usual))
         seen = candidates + min(200, of_class)
         wants_lines = any(
             one.settings.get("of") == source and "geometry" in one.settings["criteria"]

@@ -33,7 +33,7 @@ RENDERED = ("room", "street", "boxes")
 TEXTURES = ("brick", "grass", "gravel")
 HISTOLOGY = ("unstained tissue", "partly stained tissue", "stained tissue")
 # data sets that are there with the packages, or are drawn: dataset.root says nothing
-SHIPPED = ("digits", "rendered", "textures", "histology")
+SHIPPED = ("digits", "typeset", "rendered", "textures", "histology")
 
 _ORGANS = (
     *("bladder", "femur-left", "femur-right", "heart", "kidney-left", "kidney-right", "liver", "lung-left"),
@@ -84,6 +84,7 @@ OWN = {
 # in the order of their labels
 CLASS_NAMES: dict[str, tuple[str, ...]] = {
     "digits": DIGITS,
+    "typeset": DIGITS,
     "cifar10": CIFAR10,
     "cifar100": CIFAR100,
     "stl10": STL10,
@@ -108,6 +109,7 @@ def label(data_set: str, class_name: str) -> int:
 # how many images a data set holds to test on, and to train on where that is no part of its own
 TEST_IMAGES = {
     "digits": 1_797,
+    "typeset": 500,
     "cifar10": 10_000,
     "cifar100": 10_000,
     "stl10": 8_000,
@@ -119,6 +121,7 @@ TEST_IMAGES = {
 # training images of each class, in the order of labels; of digits also those that are tested on
 TRAINING_IMAGES: dict[str, tuple[int, ...]] = {
     "digits": (178, 182, 177, 183, 181, 182, 181, 179, 174, 180),
+    "typeset": (50,) * 10,
     "cifar10": (5_000,) * 10,
     "cifar100": (500,) * 100,
     "stl10": (500,) * 10,

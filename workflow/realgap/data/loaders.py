@@ -30,6 +30,18 @@ def digits(root: Path | None, split: str) -> Dataset | None:
     return Dataset(rgb, loaded.target.astype(np.int64), np.arange(len(rgb)), catalog.DIGITS)
 
 
+def typeset(root: Path | None, split: str) -> Dataset:
+    """1,000 typeset digits of 8x8 pixels in sixteen fonts, drawn when asked for: of the kind that mini-sd-digits knows.
+
+    Public images that look like handwritten digits: what a release is spanned or tuned with (workflow/docs/privacy.md).
+    """
+    from realgap.pretraining import typeset as drawing
+
+    seed = 0 if split == "train" else 1
+    images, labels = drawing.render(500, 8, seed)
+    return Dataset(images, labels, 500 * seed + np.arange(500), catalog.DIGITS)
+
+
 def cifar10(root: Path, split: str) -> Dataset:
     """60,000 photographs of 32 px in 10 classes (Krizhevsky 2009); root holds cifar-10-batches-py/."""
     return _cifar("CIFAR10", root, split)
@@ -91,6 +103,7 @@ def read_by(dataset: Dataset, **how: Any) -> Dataset:
 
 LOADERS: dict[str, Callable[[Path, str], Dataset | None]] = {
     "digits": digits,
+    "typeset": typeset,
     "cifar10": cifar10,
     "cifar100": cifar100,
     "stl10": stl10,

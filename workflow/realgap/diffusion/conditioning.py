@@ -52,7 +52,20 @@ def choose_prompts(items: Sequence[tuple[int, int]], num_prompts: int, seed: int
     return np.array([streams.stream(seed, "prompt", i, v).integers(num_prompts) for i, v in items])
 
 
-def around(items: Sequence[tuple[int, int]], embedding: np.ndarray, embedding_noise: float, seed: int) -> np.ndarray:
-    """One embedding (tokens, width) shared by all items, each with noise of its own: float32 (n, tokens, width)."""
+def around(
+    items: Sequence[tuple[int, int]],
+    embedding: np.ndarray,
+    embedding_noise: float,
+    seed: int,
+    spread: np.ndarray | None = None,
+) -> np.ndarray:
+    """One embedding (tokens, width) shared by all items, each with noise of its own: float32 (n, tokens, width).
+
+    spread: (k, tokens, width), what a standard normal number each is multiplied with and added.
+    """
     noise = streams.normal((streams.stream(seed, "mix", i, v) for i, v in items), embedding.shape)
-    return (embedding + embedding_noise * noise).astype(np.float32)
+    moved = embedding + embedding_noise * noise
+    if spread is not None:
+        drawn = streams.normal((streams.stream(seed, "spread", i, v) for i, v in items), spread.shape[:1])
+        moved = moved + np.stack([np.tensordot(row, spread, 1) for row in drawn])  # one by one: no batch shows
+    return moved.astype(np.float32)

@@ -1,1 +1,4 @@
-"""How the shipped miniatures of Stable Diffusion are made. No study imports it but for its captions."""
+"""How the shipped miniatures of Stable Diffusion are made.
+
+No study imports it but for its captions, and for typeset digits as a data set.
+"""

@@ -15,7 +15,11 @@ SHIPPED: Mapping[str, Sequence[str]] = {
     "23b9007a89ea1e0c": ("tiny-imagenet",),  # resources/mini-sd-natural
 }
 # a data set that is a part of another, or is made of it
-_PART_OF = {"imagenette": {"imagenet", "tiny-imagenet"}, "stl10": {"imagenet", "tiny-imagenet"}}
+_PART_OF = {
+    "typeset": {"typeset digits"},
+    "imagenette": {"imagenet", "tiny-imagenet"},
+    "stl10": {"imagenet", "tiny-imagenet"},
+}
 
 
 def released(config: Mapping[str, Any]) -> dict[str, sources.Source]:
@@ -107,3 +111,8 @@ def _spanning(config: Mapping[str, Any], own: Mapping[str, sources.Source]) -> I
             yield f"sources.{name}.basis: must be the folder `embeddings` of a study of public images; got {basis!r}"
         if basis is not None and Path(f"results/{config['study']}").resolve() in Path(basis).resolve().parents:
             yield f"sources.{name}.basis: must be of another study, of public images; got {basis!r}"
+        if basis is None and source.settings["spread_weight"]:
+            yield (
+                f"sources.{name}.spread_weight: must be 0 without a basis, for each of an embedding's numbers alone "
+                f"drowns in the noise; got {source.settings['spread_weight']:g}"
+            )

@@ -27,6 +27,29 @@ def slots(image_ids: np.ndarray, variants: np.ndarray, candidates: int) -> np.nd
     return order.reshape(-1, candidates)
 
 
+def drawn_again(image_ids: np.ndarray, per_image: int, candidates: int, seed: int) -> np.ndarray:
+    """Rows of the candidates of each slot, int64 (images * per_image, candidates), where real images are chosen among.
+
+    Slots are those of the images in the order of their ids, per_image for each. The candidates of one are different
+    images of the class, drawn at random. ValueError if there are fewer.
+    """
+    if len(image_ids) < candidates:
+        raise ValueError(f"candidates: must be at most the real images of a class, {len(image_ids)}; got {candidates}")
+    order = np.argsort(image_ids, kind="stable")
+    each = [(image_id, variant) for image_id in image_ids[order].tolist() for variant in range(per_image)]
+    drawn = [streams.stream(seed, "drawn again", *one).permutation(len(order))[:candidates] for one in each]
+    return order[np.array(drawn, np.int64)]
+
+
+def occurrences(chosen: np.ndarray) -> np.ndarray:
+    """The how-manieth of its value each one is, int32 (n,): 0 for the first."""
+    order = np.argsort(chosen, kind="stable")
+    first = np.searchsorted(chosen[order], chosen[order])
+    found = np.empty(len(chosen), np.int32)
+    found[order] = np.arange(len(chosen)) - first
+    return found
+
+
 def choose(
     rows: np.ndarray,
     image_ids: np.ndarray,

@@ -47,6 +47,11 @@ LAYOUT: dict[str, dict[str, tuple[str, int]]] = {
         "labels": ("int64", 1),
         "image_ids": ("int64", 1),
     },
+    "release": {
+        "embeddings": ("float32", 3),
+        "spread": ("float32", 4),
+        "labels": ("int64", 1),
+    },
     "encoder": {"weights": ("float32", 1)},
     "geometry": {
         "measures": ("float32", 2),

@@ -158,6 +158,14 @@ KINDS = {
                 "maximum": 10000,
                 "default": 64,
             },
+            "spread_weight": {
+                "description": "Weight of how far images spread along each direction of the basis beside their mean "
+                "in what is released; 0 releases the mean alone.",
+                "type": "number",
+                "minimum": 0,
+                "maximum": 100,
+                "default": 0,
+            },
         },
         conditioning="class_inversion",
     ),
@@ -212,7 +220,11 @@ KINDS = {
         "select_shard",
         (),
         {
-            "of": {"description": "The source of the candidates.", "type": "string", "minLength": 1},
+            "of": {
+                "description": "The source of the candidates; real for the same score used to weight real images.",
+                "type": "string",
+                "minLength": 1,
+            },
             "candidates": {
                 "description": "Candidates of which one is kept; their source makes so many times as many images.",
                 "type": "integer",
@@ -468,6 +480,11 @@ def check_counts(config: Mapping[str, Any]) -> None:
                 f"config: dataset.images_per_class: must be at least selection.folds, {folds}, for judges that have "
                 f"not seen an image; got {fewest}"
             )
+        if source.settings.get("of") == REAL and fewest < (candidates := source.settings["candidates"]):
+            raise ValueError(
+                f"config: sources.{source.name}.candidates: must be at most dataset.images_per_class, {fewest}, for "
+                f"real images are chosen among; got {candidates}"
+            )
         if source.settings.get("interpolation_strength") and fewest < 2:
             raise ValueError(
                 f"config: sources.{source.name}.interpolation_strength: must be 0 when dataset.images_per_class is 1 "
@@ -511,9 +528,18 @@ def _check_source(source: Source, dataset: Mapping[str, Any]) -> None:
 def _check_selection(source: Source, config: Mapping[str, Any]) -> None:
     where, known, own = f"config: sources.{source.name}", of(config), source.settings
     usual, dataset = config["sampling"]["samples_per_image"], config["dataset"]
+    if "geometry" in own["criteria"] and dataset["image_size"] < SMALLEST_PX:
+        raise ValueError(
+            f"{where}.criteria.geometry: must be left out below {SMALLEST_PX} px, where lines are too short to "
+            f"measure; dataset.image_size is {dataset['image_size']}"
+        )
+    if own["of"] == REAL:
+        if config["sampling"]["samples_per_class"] is not None and source.own_samples is None:
+            raise ValueError(f"{where}.samples_per_image: must be a number where samples_per_class is given; got null")
+        return
     if own["of"] not in known or known[own["of"]].kind in ("selection", "dp_inversion"):
         able = ", ".join(name for name, one in known.items() if one.kind not in ("selection", "dp_inversion"))
-        raise ValueError(f"{where}.of: must be one of the sources {able}; got {own['of']!r}")
+        raise ValueError(f"{where}.of: must be real or one of the sources {able}; got {own['of']!r}")
     if config["sampling"]["samples_per_class"] is not None and None in (
         source.own_samples,
         known[own["of"]].own_samples,
@@ -526,11 +552,6 @@ def _check_selection(source: Source, config: Mapping[str, Any]) -> None:
         raise ValueError(
             f"config: sources.{own['of']}.samples_per_image: must be {needed}, for {own['candidates']} candidates of "
             f"each image of {source.name}; got {made}"
-        )
-    if "geometry" in own["criteria"] and dataset["image_size"] < SMALLEST_PX:
-        raise ValueError(
-            f"{where}.criteria.geometry: must be left out below {SMALLEST_PX} px, where lines are too short to "
-            f"measure; dataset.image_size is {dataset['image_size']}"
         )
 
 

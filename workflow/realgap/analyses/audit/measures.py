@@ -67,7 +67,7 @@ def _others(probabilities: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, 
 
 def planted(
     differences: np.ndarray,
-    release: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    release: Callable[[np.ndarray, np.random.Generator], np.ndarray],
     *,
     clip: float,
     noise: float,
@@ -77,8 +77,8 @@ def planted(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores of an attacker on planted rows of one class, and which were in: float64 and bool (rows,).
 
-    differences (n, d): of real images, which the attacker knows; release(rows, normal): the noised sum (d,) of rows,
-    with a standard normal number for each direction. noise: its standard deviation as claimed, over the clip. Rows are
+    differences (n, d): of real images, which the attacker knows; release(rows, draws): the noised sum (d,) of rows.
+    noise: its standard deviation as claimed, over the clip. Rows are
     long, of random directions, each in by a coin. The attacker takes the known images away and estimates every coin by
     the linear estimate of least error (ridge regression). draws: for rows, coins and noise.
     """
@@ -88,7 +88,7 @@ def planted(
     spread = chosen if basis is None else chosen @ basis
     member = draws.random(rows) < 0.5
     known = differences if basis is None else differences @ basis.T
-    noisy = release(np.concatenate([differences, _LENGTH * clip * spread[member]]), draws.standard_normal(directions))
+    noisy = release(np.concatenate([differences, _LENGTH * clip * spread[member]]), draws)
     left = (noisy if basis is None else noisy @ basis.T) - mechanism.clipped(known, clip).sum(axis=0)
     centred = left / clip - 0.5 * chosen.sum(axis=0)
     # a coin has variance 1/4; the least ridge keeps more rows than directions solvable

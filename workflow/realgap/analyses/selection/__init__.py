@@ -12,13 +12,14 @@ def shown(config: Mapping[str, Any]) -> list[str]:
     """The selections that some training set holds, and the sources of their candidates, real images first."""
     used = sources.used(config)
     chosen = [name for name, source in used.items() if source.kind == "selection"]
-    return [sources.REAL, *dict.fromkeys(used[name].settings["of"] for name in chosen), *chosen]
+    return list(dict.fromkeys([sources.REAL, *(used[name].settings["of"] for name in chosen), *chosen]))
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """There must be a selection to look at."""
-    if len(shown(config)) == 1:
+    """There must be a selection of generated images to look at."""
+    used = sources.used(config).values()
+    if not any(one.kind == "selection" and one.settings["of"] != sources.REAL for one in used):
         raise ValueError(
-            "config: analyses: must leave out selection where no training set holds a source of kind selection; got "
-            f"{config['training_sets']}"
+            "config: analyses: must leave out selection where no training set holds a source of kind selection, of "
+            f"generated images; got {config['training_sets']}"
         )

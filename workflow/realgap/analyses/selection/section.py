@@ -97,8 +97,8 @@ def section(table: pd.DataFrame, chosen: pd.DataFrame) -> Section:
             ),
             Figure(
                 "figures/selection_candidates.png",
-                "The candidates of the first slot of each class, and which selections kept which. The slots were not "
-                "chosen by looking at them.",
+                "The candidates of the first slot of the first classes, and which selections kept which. The slots "
+                "were not chosen by looking at them.",
                 "Rows of candidates with the names of the selections that kept them",
             ),
         ],
