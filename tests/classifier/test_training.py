@@ -1,6 +1,7 @@
 """realgap.classifier.training: the same steps for every training set, the same bits for every seed."""
 
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 from realgap.classifier import families, networks, training
+from realgap.store import shards
 from tests import given
 
 CPU = torch.device("cpu")
@@ -346,3 +348,33 @@ def test_random_changes_follow_the_seed_and_a_training_still_learns():
     assert losses != trained(parts)[1]
     images, labels = easy(200, seed=1, size=32)
     assert (predict(one, images).argmax(axis=1) == labels).mean() > 0.6
+
+
+def on_disk(folder, images, labels):
+    """The images of a part as Rows of three files."""
+    ends, parts = np.linspace(0, len(labels), 4).astype(int), []
+    for number, (first, stop) in enumerate(itertools.pairwise(ends)):
+        arrays = {"images": images[first:stop], "labels": labels[first:stop], "image_ids": np.arange(first, stop)}
+        arrays["variants"] = np.zeros(stop - first, np.int32)
+        parts.append(folder / f"{len(labels)}-{number}.h5")
+        shards.write(parts[-1], "images", arrays, {"step": "test", "source": "real"})
+    shards.write_union(folder / f"{len(labels)}.h5", parts, {"training_set": "real"})
+    return shards.opened(folder / f"{len(labels)}.h5")["images"], labels
+
+
+@pytest.mark.parametrize("balance", ["natural", "balanced"])
+def test_images_that_stay_on_disk_train_to_the_same_bits(tmp_path, balance):
+    parts = [easy(60), easy(45, seed=1)]
+    held, losses = trained(parts, (0.5, 0.5), class_balance=balance)
+    read, others = trained([on_disk(tmp_path, *part) for part in parts], (0.5, 0.5), class_balance=balance)
+    assert torch.equal(torch.stack(losses), torch.stack(others))
+    assert all(map(torch.equal, held.state_dict().values(), read.state_dict().values()))
+
+
+def test_a_training_from_disk_that_is_left_early_leaves_no_reader_behind(tmp_path):
+    part, before = on_disk(tmp_path, *easy(60)), threading.active_count()
+    run = given.train(networks.initialise(tiny(), 0), [part], (1.0,), **SETTINGS)
+    next(run)
+    assert threading.active_count() == before + 1
+    run.close()
+    assert threading.active_count() == before

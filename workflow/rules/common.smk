@@ -453,7 +453,7 @@ def published_weights():
 def classifier_options(own):
     """Settings of a classifier as its steps see them; what is not said is left out, and runs nothing again."""
     said = {key: own[key] for key in ("backbone_lr",) if own[key] is not None}
-    return without(own, "weights", "input_size", "backbone_lr") | said | start(own)[0]
+    return without(own, "weights", "input_size", "backbone_lr", "resident_mb") | said | start(own)[0]
 
 
 def begins_at(wildcards, input):
@@ -467,6 +467,7 @@ def training_options(wildcards):
     mixed = len(sources.parts_of(wildcards.training_set)) > 1
     real = recipes.real_of(config, wildcards.training_set)
     said = {} if real == sources.REAL else {"reference": real}
+    said |= {"on_disk": True} if PLAN.on_disk(wildcards.training_set) else {}
     own |= {"real_share": own["real_share"] if mixed else 1.0, "seed": int(wildcards.seed)}
     return options(config["compute"], own, said)
 

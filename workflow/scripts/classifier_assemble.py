@@ -8,12 +8,12 @@ from realgap.store import shards
 
 def main() -> None:
     args, _ = steps.parse(__doc__, shards={"nargs": "+"}, training_set={}, out={})
-    opened = shards.read_all(args.shards, "images")
+    opened = [shards.opened(path) for path in args.shards]
     counts: Counter[str] = Counter()
     for one in opened:
         counts[one.attributes["source"]] += len(one)
     made = {"step": "assemble", "training_set": args.training_set, "parts": list(counts.items())}
-    shards.write_union(args.out, args.shards, made)
+    shards.write_union(args.out, args.shards, made, opened)
 
 
 if __name__ == "__main__":

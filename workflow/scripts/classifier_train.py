@@ -1,5 +1,6 @@
 """Train a classifier on one training set with one seed."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ from realgap.classifier import networks, pretrained, storage, training
 from realgap.data import grouping
 from realgap.run import steps
 from realgap.store import checkpoints, naming, provenance, shards
+from realgap.store.rows import Rows
 from realgap.study import sources
 
 
@@ -25,6 +27,7 @@ class Options(training.Settings, devices.Compute):
     weights: str | None = None  # digest of those that it starts from
     reference: str | None = None  # the row of real images that it is compared with, where that is not `real`
     expects: dict[str, Any] | None = None  # what the network is given instead of the images as they are
+    on_disk: bool = False  # whether images are read batch by batch
 
 
 WEIGHTS = {"nargs": "*", "default": []}  # their file, or none
@@ -32,7 +35,7 @@ WEIGHTS = {"nargs": "*", "default": []}  # their file, or none
 
 def main() -> None:
     args, options = steps.parse(__doc__, Options, training_set={}, weights=WEIGHTS, out={})
-    data = shards.read(args.training_set, "images")
+    data = shards.opened(args.training_set) if options.on_disk else shards.read(args.training_set, "images")
     of_run = {"step": "train", "options": asdict(options), "inputs": {"training_set": data.attributes["checksum"]}}
     checkpoint = checkpoints.Checkpoint(args.out, of_run)
     model, losses = fit(data, options, checkpoint=checkpoint, weights=args.weights)
@@ -48,6 +51,13 @@ def main() -> None:
     }
     storage.save(args.out, model.state_dict(), made)
     checkpoint.remove()
+
+
+def _split(images: np.ndarray | Rows, ends: np.ndarray) -> list:
+    """Those of each source."""
+    if isinstance(images, Rows):
+        return [images.between(*ends) for ends in itertools.pairwise([0, *ends.tolist(), len(images)])]
+    return np.split(images, ends)
 
 
 def _more(options: Options) -> list[str]:
@@ -92,7 +102,7 @@ def fit(
     classes, targets = np.unique(data["labels"], return_inverse=True)
     made_of = data.attributes["parts"]
     ends = np.cumsum([count for _, count in made_of])[:-1]
-    parts = list(zip(np.split(data["images"], ends), np.split(targets, ends), strict=True))
+    parts = list(zip(_split(data["images"], ends), np.split(targets, ends), strict=True))
     names, counts = zip(*made_of, strict=True)
     shares = sources.batch_shares(names, options.real_share, counts)
     if model is None:

@@ -5,7 +5,9 @@ kept: nothing is chosen by looking at test images.
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,7 +19,10 @@ from torch.nn import functional as F
 
 from realgap import devices, streams
 from realgap.classifier import augmentation, networks
+from realgap.store.rows import Rows
 from realgap.study import limits, sources
+
+AHEAD = 3  # batches that are read before they are needed, where images stay on disk
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,11 @@ def train(
 ) -> Iterator[torch.Tensor]:
     """Train `model` in place; yields the loss of each step, on the device.
 
-    parts: (images uint8 (n, h, w, 3), labels int64 (n,)) of each source, e.g. real and generated; shares:
-    the share of every batch drawn from each, adding to 1. SGD with Nesterov momentum, linear warm-up for
-    the given share of the steps, then cosine to zero. frozen: parameters, and modules whose weights and running
-    statistics stay as they are. state: where to go on from; the losses up to there are yielded first. offer: given a
-    function that makes the state after each step, for a checkpoint.
+    parts: (images uint8 (n, h, w, 3), labels int64 (n,)) of each source, e.g. real and generated; images may be Rows,
+    which are read batch by batch. shares: the share of every batch drawn from each, adding to 1. SGD with Nesterov
+    momentum, linear warm-up for the given share of the steps, then cosine to zero. frozen: parameters, and modules
+    whose weights and running statistics stay as they are. state: where to go on from; the losses up to there are
+    yielded first. offer: given a function that makes the state after each step, for a checkpoint.
     """
     model.to(device, memory_format=_memory_format(dtype)).train()
     for item in frozen:
@@ -77,12 +82,8 @@ def train(
     if settings.backbone_lr == 0:
         _freeze(model)
         networks.inner(model).get_submodule(networks.head(model)).requires_grad_(True)
-    resident = [_to_device(images, labels, device) for images, labels in parts]
     counts = sources.batch_counts(shares, settings.batch_size)
     classes = 1 + max(int(labels.max()) for _, labels in parts)
-    drawn = [
-        _by_class(labels) if settings.class_balance == "balanced" else [np.arange(len(labels))] for _, labels in parts
-    ]
     optimiser = torch.optim.SGD(
         _learned(model, settings),
         lr=settings.lr,
@@ -93,15 +94,11 @@ def train(
     highest = [group["lr"] for group in optimiser.param_groups]
     losses = [] if state is None else _restore(model, optimiser, state, device)
     yield from losses
-    for step in range(len(losses), settings.steps):
+    batches = _batches(parts, counts, settings, range(len(losses), settings.steps), seed, device)
+    for step, (pixels, targets) in enumerate(batches, start=len(losses)):
         for group, lr in zip(optimiser.param_groups, highest, strict=True):
             group["lr"] = lr * _lr_factor(step, settings.steps, settings.warmup)
-        pixels, targets = [], []
-        for part, ((images, labels), own, count) in enumerate(zip(resident, drawn, counts, strict=True)):
-            rows = devices.put(_rows(step * count, count, own, seed, part), device)
-            pixels.append(images[rows])
-            targets.append(labels[rows])
-        x, wanted = _augmented(torch.cat(pixels), torch.cat(targets), settings, classes, seed, step)
+        x, wanted = _augmented(pixels, targets, settings, classes, seed, step)
         with devices.autocast(device, dtype), _own_draws(model, device, seed, step):
             logits = model(x.contiguous(memory_format=_memory_format(dtype)))
         loss = F.cross_entropy(logits.float(), wanted, label_smoothing=settings.label_smoothing)
@@ -111,6 +108,45 @@ def train(
         losses.append(loss.detach())
         yield losses[-1]
         offer(lambda: _state(model, optimiser, losses))
+
+
+def _batches(
+    parts: Sequence[tuple[np.ndarray | Rows, np.ndarray]],
+    counts: Sequence[int],
+    settings: Settings,
+    steps: range,
+    seed: int,
+    device: torch.device,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Images uint8 (n, h, w, 3) and labels of each step, on the device: which ones depends on seed and step alone."""
+    balanced = settings.class_balance == "balanced"
+    drawn = [_by_class(labels) if balanced else [np.arange(len(labels))] for _, labels in parts]
+    on_disk = any(isinstance(images, Rows) for images, _ in parts)
+    held = parts if on_disk else [_to_device(images, labels, device) for images, labels in parts]
+
+    def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        pixels, targets = [], []
+        for part, ((images, labels), own, count) in enumerate(zip(held, drawn, counts, strict=True)):
+            rows = _rows(step * count, count, own, seed, part)
+            if on_disk:
+                pixels.append(torch.from_numpy(images[rows]))
+                targets.append(torch.from_numpy(labels[rows]))
+            else:
+                rows = devices.put(rows, device)
+                pixels.append(images[rows])
+                targets.append(labels[rows])
+        return torch.cat(pixels), torch.cat(targets)
+
+    if not on_disk:
+        yield from map(batch, steps)
+        return
+    with ThreadPoolExecutor(max_workers=1) as reader:  # one: the order of passes is remembered for one at a time
+        waiting = deque(reader.submit(batch, step) for step in steps[:AHEAD])
+        for step in steps:
+            pixels, targets = waiting.popleft().result()
+            if step + AHEAD in steps:
+                waiting.append(reader.submit(batch, step + AHEAD))
+            yield pixels.to(device), targets.to(device)
 
 
 @contextmanager

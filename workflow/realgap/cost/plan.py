@@ -156,7 +156,8 @@ class Plan:
         images = self.training_images(training_set)
         seen = own["steps"] * own["batch_size"] if own["epochs"] is None else round(own["epochs"] * images)
         # weights, gradients, momenta, and the file that they begin at
-        kept, batch = 3 * images * self.image_bytes + 16 * parameters, own["batch_size"] * saved
+        held = 32 * images if self.on_disk(training_set) else 3 * images * self.image_bytes
+        kept, batch = held + 16 * parameters, own["batch_size"] * saved
         passes = 1 if own["backbone_lr"] == 0 else 3
         return Work(
             seen,
@@ -174,6 +175,11 @@ class Plan:
         forward, parameters, *_ = self.classifier(training_set)
         read = 3 * tested * self.image_bytes + 8 * parameters
         return Work(tested, disk_bytes=disk, memory_bytes=read, **self.rated(tested * forward))
+
+    def on_disk(self, training_set: str) -> bool:
+        """Whether a training set is more than may be held in memory, so that it is read batch by batch."""
+        most = 1e6 * recipes.classifier(self.config, training_set)["resident_mb"]
+        return self.training_images(training_set) * self.image_bytes > most
 
     def training_images(self, training_set: str) -> int:
         """Images of a training set, real and generated."""

@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 
 from realgap.store import files, naming
+from realgap.store.rows import Rows
 
 FORMAT = 1
 HEADER = ("format", "kind", "attributes", "checksum")
@@ -100,7 +101,7 @@ POSITIONS = ("predictions", "saliency", "scores")
 class Shard:
     """What `read` returns: arrays by name, and the attributes that say how the file was made."""
 
-    arrays: dict[str, np.ndarray]
+    arrays: dict[str, np.ndarray]  # pixels of `opened` are Rows
     attributes: dict[str, Any]
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -157,26 +158,30 @@ def writing(
     files.write(path, content.getbuffer())
 
 
-def write_union(path: str | Path, shards: Sequence[str | Path], attributes: Mapping[str, Any]) -> None:
+def write_union(
+    path: str | Path, shards: Sequence[str | Path], attributes: Mapping[str, Any], known: Sequence[Shard] = ()
+) -> None:
     """Write an "images" file that shows the rows of `shards` one after another without copying them.
 
-    Sources are stored relative to `path`, so a results folder can be moved as a whole.
+    Sources are stored relative to `path`, so a results folder can be moved as a whole. known: what `opened` says of
+    the shards, where it has been asked.
     """
     path = Path(path)
     if not shards or len(set(map(os.path.abspath, shards))) < len(shards):
         raise ValueError(f"{path}: must be assembled from at least one shard, each of them once, got {len(shards)}")
-    opened = read_all(shards, "images")
-    classes = naming.carried(*(one.attributes for one in opened))
-    lengths = [len(shard) for shard in opened]
+    parts = known or [opened(shard) for shard in shards]
+    naming.joint(dict(zip(shards, (one.attributes for one in parts), strict=True)))
+    classes = naming.carried(*(one.attributes for one in parts))
+    lengths = [len(part) for part in parts]
     sources = [
         {"file": os.path.relpath(shard, path.parent), "checksum": one.attributes["checksum"], "items": n}
-        for shard, one, n in zip(shards, opened, lengths, strict=True)
+        for shard, one, n in zip(shards, parts, lengths, strict=True)
     ]
     text = json.dumps({**attributes, **classes, "sources": sources}, sort_keys=True)
     content = io.BytesIO()
     with h5py.File(content, "w", libver="latest") as file:
         for name in LAYOUT["images"]:
-            file.create_virtual_dataset(name, _view(name, sources, opened))
+            file.create_virtual_dataset(name, _view(name, sources, parts[0]))
         _seal(file, "images", text, _digest_union(text))
     files.write(path, content.getbuffer())
 
@@ -189,6 +194,11 @@ def read(path: str | Path, kind: str) -> Shard:
     OSError with its errno when it cannot be read.
     """
     return _read(Path(path), kind, set())
+
+
+def opened(path: str | Path) -> Shard:
+    """`read` of "images" whose pixels stay on disk (realgap.store.rows), checked in one pass; raises what it does."""
+    return _read(Path(path), "images", set(), on_disk=True)
 
 
 def read_all(paths: Sequence[str | Path], kind: str) -> list[Shard]:
@@ -230,8 +240,12 @@ def by_source(sources: Sequence[str], paths: Sequence[str]) -> dict[str, list[st
     return {source: list(paths[n * each : (n + 1) * each]) for n, source in enumerate(sources)}
 
 
-def _read(path: Path, kind: str, shown: set[Path]) -> Shard:
-    """`read`; shown: the files whose rows a union around this one shows already."""
+def _read(path: Path, kind: str, shown: set[Path], on_disk: bool = False) -> Shard:
+    """`read`; shown: the files whose rows a union around this one shows already; on_disk: where pixels stay."""
+
+    def take(name: str) -> np.ndarray | Rows:
+        return Rows.of(path, file[name]) if on_disk and name == "images" else file[name][()]
+
     if not path.is_file():
         raise FileNotFoundError(2, "No such file", str(path))
     with _opened(path) as file:
@@ -240,14 +254,14 @@ def _read(path: Path, kind: str, shown: set[Path]) -> Shard:
         attributes = dict(json.loads(text))
         sources = [(_source(path, s["file"]), s["checksum"]) for s in attributes.get("sources", [])]
         wrong = _wrong_header(path, kind, header) or _wrong_storage(path, kind, file, bool(sources))
-        arrays = {name: file[name][()] for name in LAYOUT[kind]} if not (wrong or sources) else {}
+        arrays = {name: take(name) for name in LAYOUT[kind]} if not (wrong or sources) else {}
     if wrong:
         raise ValueError(wrong)
     digest = _digest_union(text) if sources else _digest(kind, text, arrays)
     if digest.encode() != header["checksum"]:
         raise ValueError(_damaged(path, "its content does not match its checksum"))
     if sources:
-        arrays = _read_sources(path, kind, sources, shown)
+        arrays = _read_sources(path, kind, sources, shown, on_disk)
     _check_layout(path, kind, arrays)
     _check_labels(path, kind, arrays, attributes)
     return Shard(arrays, {**attributes, "checksum": digest})
@@ -312,7 +326,9 @@ def _source(union: Path, source: str) -> Path:
     return Path(os.path.normpath(union.parent / path))
 
 
-def _read_sources(path: Path, kind: str, sources: list[tuple[Path, str]], shown: set[Path]) -> dict[str, np.ndarray]:
+def _read_sources(
+    path: Path, kind: str, sources: list[tuple[Path, str]], shown: set[Path], on_disk: bool
+) -> dict[str, np.ndarray]:
     """The rows of a union, read from its sources: HDF5 would fill a missing one with zeros silently.
 
     Each file's once: a few unions that show each other twice would stand for terabytes.
@@ -326,8 +342,12 @@ def _read_sources(path: Path, kind: str, sources: list[tuple[Path, str]], shown:
         if source in shown:
             raise ValueError(_damaged(path, f"must show the rows of a file once, shows those of {source} again"))
         shown.add(source)
-        parts.append(_read(source, kind, shown))
-    return {name: np.concatenate([part[name] for part in parts]) for name in LAYOUT[kind]}
+        parts.append(_read(source, kind, shown, on_disk))
+    return {name: _joined([part[name] for part in parts]) for name in LAYOUT[kind]}
+
+
+def _joined(parts: list[np.ndarray] | list[Rows]) -> np.ndarray | Rows:
+    return Rows.joined(parts) if isinstance(parts[0], Rows) else np.concatenate(parts)
 
 
 def _dataset(file: h5py.File, name: str, n: int, piece: np.ndarray) -> h5py.Dataset:
@@ -342,8 +362,8 @@ def _chunks(shape: tuple[int, ...]) -> tuple[int, ...] | None:
     return (min(CHUNK_ITEMS, shape[0]), *shape[1:]) if all(shape[:1]) else None
 
 
-def _view(name: str, sources: list[dict[str, Any]], opened: list[Shard]) -> h5py.VirtualLayout:
-    shape, dtype = opened[0][name].shape[1:], opened[0][name].dtype
+def _view(name: str, sources: list[dict[str, Any]], like: Shard) -> h5py.VirtualLayout:
+    shape, dtype = like[name].shape[1:], like[name].dtype
     layout = h5py.VirtualLayout((sum(source["items"] for source in sources), *shape), dtype)
     start = 0
     for source in sources:
@@ -366,9 +386,10 @@ def _digest(kind: str, text: str, arrays: Mapping[str, np.ndarray]) -> str:
     """SHA-256 over the attributes and each array's name, dtype, shape and bytes."""
     digest = hashlib.sha256(f"{FORMAT}\n{kind}\n{text}\n".encode())
     for name in LAYOUT[kind]:
-        array = np.ascontiguousarray(arrays[name])
+        array = arrays[name]
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array.data)
+        for block in array.blocks() if isinstance(array, Rows) else [array]:
+            digest.update(np.ascontiguousarray(block).data)
     return digest.hexdigest()
 
 
