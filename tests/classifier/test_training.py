@@ -1,6 +1,7 @@
 """realgap.classifier.training: the same steps for every training set, the same bits for every seed."""
 
 import itertools
+import json
 import threading
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from realgap.classifier import families, networks, training
+from realgap.classifier import families, networks, storage, training
 from realgap.store import shards
 from tests import given
 
@@ -378,3 +379,27 @@ def test_a_training_from_disk_that_is_left_early_leaves_no_reader_behind(tmp_pat
     assert threading.active_count() == before + 1
     run.close()
     assert threading.active_count() == before
+
+
+def test_the_step_ends_in_the_same_weights_whether_its_images_are_held_or_stay_on_disk(
+    tmp_path, run_step, images_shard
+):
+    parts = [images_shard(f"{n}.h5", n=9, label=n, first_id=9 * n, size=8) for n in range(2)]
+    made = {"training_set": "real", "parts": [["real", 18]]}
+    shards.write_union(tmp_path / "real.h5", parts, made)
+    own = {name: value for name, value in SETTINGS.items() if name not in ("device", "dtype")}
+    own |= {
+        "steps": 3,
+        "architecture": "resnet20",
+        "stem": "auto",
+        "real_share": 1.0,
+        "augmentation": [],
+        **given.COMPUTE,
+    }
+    found = []
+    for on_disk in (False, True):
+        options = json.dumps({**own, "on_disk": on_disk})
+        out = tmp_path / f"{on_disk}.safetensors"
+        run_step("scripts.classifier_train", "--training-set", tmp_path / "real.h5", "--options", options, "--out", out)
+        found.append(storage.classifier(out)[0].state_dict())
+    assert all(map(torch.equal, found[0].values(), found[1].values()))

@@ -258,3 +258,16 @@ def test_a_linear_probe_costs_a_third_and_each_row_has_its_own_classifier():
     assert counted.train("real@probe").flops == pytest.approx(usual / 3)
     assert counted.train("real@large").flops == pytest.approx(4 * usual, rel=1e-3)
     assert counted.evaluate("real@large").flops == pytest.approx(4 * counted.evaluate("real").flops, rel=1e-3)
+
+
+def test_a_training_set_beyond_what_may_be_held_is_read_batch_by_batch_and_asks_for_less_memory():
+    held, read = (plan.Plan(study(classifier={"resident_mb": most})) for most in (16000, 0.05))
+    assert not held.on_disk("real")
+    assert read.on_disk("real")
+    larger = study(dataset={"images_per_class": 100}, sampling={"samples_per_image": 10_000})
+    row = "real+stable_diffusion"
+    of_all, streamed = (
+        plan.Plan(_merged(larger, {"classifier": {"resident_mb": most}})).train(row) for most in (1e6, 100)
+    )
+    assert streamed.memory_bytes < of_all.memory_bytes / 5
+    assert streamed.flops == of_all.flops
