@@ -92,9 +92,9 @@ def _stream(folder: Path, classes: int) -> str:
     return f"one pass, {n / (time.monotonic() - began):,.0f} images a second"
 
 
-def _run(model: nn.Module, images: object, labels: np.ndarray, steps: int):
+def _run(model: nn.Module, images: object, labels: np.ndarray, steps: int, batch: int = BATCH):
     settings = classifier_train.Options(
-        **{"architecture": "none", "real_share": 1.0, "seed": 0, "stem": "auto", "steps": steps, "batch_size": BATCH},
+        **{"architecture": "none", "real_share": 1.0, "seed": 0, "stem": "auto", "steps": steps, "batch_size": batch},
         **{"lr": 0.01, "warmup": 0.0, "momentum": 0.9, "weight_decay": 0.0, "label_smoothing": 0.0},
         **{"crop_padding": 0, "horizontal_flip": False, "device": "cpu", "precision": "fp32"},
     )
@@ -103,14 +103,14 @@ def _run(model: nn.Module, images: object, labels: np.ndarray, steps: int):
 
 def _beside(folder: Path, steps: int = 12, rounds: int = 3) -> str:
     """The time of a step of ResNet-18 streamed, over that from memory; the two take turns."""
-    data = [shards.opened(path) for path in _shards(folder, 100)]
+    data = [shards.opened(path) for path in sorted(folder.glob("real/*.h5"))[:100]]
     images = type(data[0]["images"]).joined([one["images"] for one in data])
     labels = np.concatenate([one["labels"] for one in data])
     held, times = images[:], {"streamed": [], "held": []}
     for _ in range(rounds):
         for name, own in (("streamed", images), ("held", held)):
             model = networks.begin("resnet18", 100, PX, "auto", None, 0)
-            run = _run(model, own, labels, steps)
+            run = _run(model, own, labels, steps, batch=64)
             next(run)  # what is set up is set up
             began = time.process_time()
             for _ in run:

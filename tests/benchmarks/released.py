@@ -40,6 +40,7 @@ class Arm(NamedTuple):
     weight: float = 0.0  # of the spread
     clip: float = 25.0
     embedding_noise: float = 0.1
+    as_many: float = 1.0  # times the images: the noise of that many more
 
 
 ARMS = (
@@ -50,6 +51,7 @@ ARMS = (
     *(Arm(epsilon, 32, weight) for epsilon in (None, 10.0) for weight in (0.5, 1.0, 2.0)),
     Arm(3.0, 32, 1.0),
     Arm(10.0, 32, embedding_noise=0.3),
+    *(Arm(10.0, *how, as_many=as_many) for as_many in (1.5, 5.0) for how in ((None,), (32,), (32, 1.0))),
 )
 
 
@@ -63,13 +65,21 @@ def main() -> None:
     subject = Subject(args.study, args.public, args.per_class)
     rows = []
     for name, sets in (("prompts", subject.prompted), ("inverted, each by itself", subject.inverted)):
-        rows.append((name, *["-"] * 4, *_said([subject.accuracy(sets(), seed) for seed in range(args.draws)])))
+        rows.append((name, *["-"] * 5, *_said([subject.accuracy(sets(), seed) for seed in range(args.draws)])))
     for arm in ARMS:
         found = [subject.accuracy(subject.released(arm, draw), draw) for draw in range(args.draws)]
-        rows.append((_epsilon(arm), arm.directions or "none", f"{arm.clip:g}", f"{arm.weight:g}",
-                     f"{arm.embedding_noise:g}", *_said(found)))  # fmt: skip
+        rows.append((_epsilon(arm), f"{100 * arm.as_many:g}", arm.directions or "none", f"{arm.clip:g}",
+                     f"{arm.weight:g}", f"{arm.embedding_noise:g}", *_said(found)))  # fmt: skip
         print(*rows[-1], flush=True)
-    heads = ("release", "directions", "clip", "weight of the spread", "noise of samples", "accuracy, %")
+    heads = (
+        "release",
+        "noise of so many a class",
+        "directions",
+        "clip",
+        "weight of the spread",
+        "noise of samples",
+        "accuracy, %",
+    )
     print(text_tables.markdown(heads, rows))
 
 
@@ -117,7 +127,7 @@ class Subject:
     def released(self, arm: Arm, draw: int) -> dict[str, np.ndarray]:
         """Samples of a release with this draw of its noise."""
         delta = self.config["privacy"]["delta"]
-        multiplier = 0.0 if arm.epsilon is None else accounting.multiplier(arm.epsilon, delta)
+        multiplier = 0.0 if arm.epsilon is None else accounting.multiplier(arm.epsilon, delta) / arm.as_many
         basis = None if arm.directions is None else mechanism.public_basis(self.public, arm.directions)
 
         def make(label: int, items: list[tuple[int, int]]) -> np.ndarray:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from realgap.analyses.pilot import measures
+from realgap.data import loaders
 
 
 def noise(n, seed=0, size=32):
@@ -48,3 +49,10 @@ def test_classes_that_differ_are_told_and_classes_of_noise_are_not():
     bright = np.clip(noise(80).astype(int) + 60 * labels[:, None, None, None], 0, 255).astype(np.uint8)
     assert measures.told_right(bright, labels, seed=0).mean() > 0.95
     assert 0.3 < measures.told_right(noise(80), labels, seed=0).mean() < 0.7
+
+
+def test_textures_are_told_though_their_parts_lie_anywhere():
+    """Tiles of brick, grass and gravel, 16 of each: pixels alone name 4 to 6 in 10."""
+    train = loaders.LOADERS["textures"](None, "train")
+    rows = np.concatenate([np.flatnonzero(train.labels == label)[::12] for label in range(3)])
+    assert measures.told_right(train.images[rows], train.labels[rows], seed=0).mean() > 0.75

@@ -135,7 +135,7 @@ def _apart(right: np.ndarray, n_classes: int) -> str:
         return f"{told}: there is something to learn from few images."
     return (
         f"{told}: not told apart from chance. Where real images teach little, generated ones cannot be seen to teach "
-        "less. Train on the real images alone first (training_sets: [real])."
+        "less. A network may see more: train on the real images alone first (training_sets: [real])."
     )
 
 
