@@ -43,9 +43,9 @@ def variation_kept(passed: np.ndarray, images: np.ndarray) -> np.ndarray:
 def told_right(images: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
     """Whether a simple classifier of small pictures names the class of each image, cross-validated: bool (n,).
 
-    Logistic regression on 16 px and on spatial frequencies, which tell textures whatever lies where. It is no measure of
-    what a network reaches; near chance it says that classes are hard to tell by what few images show. ValueError where a
-    class has less than two.
+    Logistic regression on 16 px and on spatial frequencies, which tell textures whatever lies where. It is no measure
+    of what a network reaches; near chance it says that classes are hard to tell by what few images show. ValueError
+    where a class has less than two.
     """
     pixels = imaging.resize(images, SEEN_PX).reshape(len(images), -1).astype(np.float64)
     grey = imaging.resize(images, PATTERN_PX).mean(axis=3)
