@@ -1,10 +1,9 @@
 """What stops a release of inverted digits: noise, projection, clipping, spread. `python -m tests.benchmarks.released`.
 
-    envs/run snakemake --configfile resources/studies/digits-typeset.yaml
     envs/run snakemake --configfile resources/studies/digits-private.yaml
     envs/run python -m tests.benchmarks.released
 
-Embeddings of both studies, noise from a seed, samples, a classifier as the study trains it. It is evaluated on the
+Embeddings of the study, noise from a seed, samples, a classifier as the study trains it. It is evaluated on the
 digits that were inverted and on no test image; nothing of it may leave. A row is the mean over draws of the noise.
 """
 
@@ -24,7 +23,7 @@ from realgap.diffusion import conditioning, sampling
 from realgap.privacy import accounting, mechanism
 from realgap.report import text_tables
 from realgap.store import shards
-from scripts import classifier_train
+from scripts import classifier_train, privacy_release
 from tests.benchmarks.arms import spread
 from tests.benchmarks.study import _config
 
@@ -37,46 +36,56 @@ class Arm(NamedTuple):
 
     epsilon: float | None
     directions: int | None = None  # of the public basis
-    weight: float = 0.0  # of the spread
+    spread: str = "none"
     clip: float = 25.0
     embedding_noise: float = 0.1
     as_many: float = 1.0  # times the images: the noise of that many more
 
 
 ARMS = (
-    *(Arm(epsilon) for epsilon in (None, 10.0, 3.0)),
-    *(Arm(epsilon, 32) for epsilon in (None, 10.0, 3.0)),
-    *(Arm(10.0, directions) for directions in (8, 16, 64)),
-    *(Arm(10.0, 32, clip=clip) for clip in (12.5, 17.5)),
-    *(Arm(epsilon, 32, weight) for epsilon in (None, 10.0) for weight in (0.5, 1.0, 2.0)),
-    Arm(3.0, 32, 1.0),
-    Arm(10.0, 32, embedding_noise=0.3),
-    *(Arm(10.0, *how, as_many=as_many) for as_many in (1.5, 5.0) for how in ((None,), (32,), (32, 1.0))),
+    Arm(None),
+    *(Arm(None, embedding_noise=noise) for noise in (0.3, 0.6)),
+    *(Arm(None, 32, spread) for spread in ("released", "public")),
+    Arm(10.0),
+    Arm(10.0, embedding_noise=0.6),
+    Arm(10.0, 32),
+    *(Arm(10.0, 32, spread) for spread in ("released", "public")),
+    Arm(10.0, 32, "public", embedding_noise=0.3),
+    *(Arm(10.0, directions, "public") for directions in (16, 64)),
+    Arm(10.0, 32, "public", clip=12.5),
+    Arm(10.0, 32, "public", as_many=1.5),
+    *(Arm(epsilon, 32, "public") for epsilon in (3.0, 1.0)),
 )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", type=Path, default=Path("results/digits-private"), help="default: %(default)s")
-    parser.add_argument("--public", type=Path, default=Path("results/digits-typeset"), help="default: %(default)s")
     parser.add_argument("--draws", type=int, default=3, help="of the noise (default: %(default)s)")
     parser.add_argument("--per-class", type=int, default=100, help="images sampled (default: %(default)s)")
     args = parser.parse_args()
-    subject = Subject(args.study, args.public, args.per_class)
+    subject = Subject(args.study, args.per_class)
     rows = []
     for name, sets in (("prompts", subject.prompted), ("inverted, each by itself", subject.inverted)):
         rows.append((name, *["-"] * 5, *_said([subject.accuracy(sets(), seed) for seed in range(args.draws)])))
+        print(*rows[-1], flush=True)
     for arm in ARMS:
         found = [subject.accuracy(subject.released(arm, draw), draw) for draw in range(args.draws)]
-        rows.append((_epsilon(arm), f"{100 * arm.as_many:g}", arm.directions or "none", f"{arm.clip:g}",
-                     f"{arm.weight:g}", f"{arm.embedding_noise:g}", *_said(found)))  # fmt: skip
+        how = (
+            f"{100 * arm.as_many:g}",
+            arm.directions or "none",
+            f"{arm.clip:g}",
+            arm.spread,
+            f"{arm.embedding_noise:g}",
+        )
+        rows.append((_epsilon(arm), *how, *_said(found)))
         print(*rows[-1], flush=True)
     heads = (
         "release",
         "noise of so many a class",
         "directions",
         "clip",
-        "weight of the spread",
+        "spread",
         "noise of samples",
         "accuracy, %",
     )
@@ -86,18 +95,21 @@ def main() -> None:
 class Subject:
     """The study's real images, their embeddings, and what samples and classifiers are made with."""
 
-    def __init__(self, study: Path, public: Path, per_class: int) -> None:
+    def __init__(self, study: Path, per_class: int) -> None:
         self.config, self.per_class = _config("digits-private"), per_class
         self.folder = self.config["base_model"]["path"]
         dtype = devices.pick_dtype("auto", CPU)
         self.vae, unet = (part(self.folder, CPU, dtype) for part in (autoencoder.load, denoiser.load))
         self.predict = denoiser.predictor(unet)
         self.shape = denoiser.latent_shape(self.folder, self.vae, unet, self.config["base_model"]["resolution"])
-        self.starts = np.stack([self._prompts(name)[0] for name in CLASSES])
+        self.starts = np.stack([self._prompts(name)[0] for name in CLASSES])[
+            :, : self.config["inversion"]["num_tokens"]
+        ]
         self.real = _joined(study, "real", "images", ("images", "labels"))
         self.learned = _joined(study, "embeddings", "embeddings", ("embeddings", "labels", "image_ids"))
-        others = _joined(public, "embeddings", "embeddings", ("embeddings", "labels"))
-        self.public = self._differences(others["embeddings"], others["labels"])
+        public = _joined(Path("resources/public"), "typeset-digits", "embeddings", ("embeddings", "labels"))
+        self.public = self._differences(public["embeddings"], public["labels"])
+        self.of_public = [CLASSES[label] for label in public["labels"]]
 
     def prompted(self) -> dict[str, np.ndarray]:
         """Samples of the class's prompts."""
@@ -133,12 +145,15 @@ class Subject:
         def make(label: int, items: list[tuple[int, int]]) -> np.ndarray:
             own = self.learned["labels"] == label
             rows = self._differences(self.learned["embeddings"][own], self.learned["labels"][own])
-            numbers = mechanism.numbers(rows.shape[1] if basis is None else len(basis), arm.weight)
+            weight = privacy_release.weight_of(arm.spread)
+            numbers = mechanism.numbers(rows.shape[1] if basis is None else len(basis), weight)
             normal = streams.stream(0, "ablation", draw, label).standard_normal(numbers)
             mean, deviations = mechanism.released(
-                rows, normal, clip=arm.clip, multiplier=multiplier, count=len(rows), basis=basis, weight=arm.weight,
+                rows, normal, clip=arm.clip, multiplier=multiplier, count=len(rows), basis=basis, weight=weight,
                 neighbours=self.config["privacy"]["neighbours"],
             )  # fmt: skip
+            if arm.spread == "public":
+                deviations = mechanism.public_spread(self.public, self.of_public, basis)
             embedding = self.starts[label] + mean.reshape(self.starts[label].shape)
             steps = None if deviations is None else (deviations[:, None] * basis).reshape(-1, *embedding.shape)
             return conditioning.around(items, embedding, arm.embedding_noise, draw, steps)

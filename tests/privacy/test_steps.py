@@ -18,7 +18,7 @@ from tests import given
 CLASSES = {"one": 1, "two": 5}
 SETTINGS = {"study": "private", "source": "mild", "classes": CLASSES, "words": {name: name for name in CLASSES}}
 SETTINGS |= {"num_tokens": 2, "count": 3, "epsilon": 3.0, "delta": 1e-5, "neighbours": "replace_one", "clip": 0.5}
-SETTINGS |= {"directions": None, "spread_weight": 0.0, "budget": 3.0, "plan": "p", **given.COMPUTE}
+SETTINGS |= {"directions": None, "spread": "none", "budget": 3.0, "plan": "p", **given.COMPUTE}
 INVERTED = {"start": "prompt", "early_stopping_patience": None}
 
 
@@ -152,10 +152,10 @@ def test_on_a_basis_of_public_images_noise_lies_in_its_directions_alone(invented
     assert released.attributes["guarantee"]["directions"] == 4
 
 
-def test_with_a_weight_samples_vary_as_the_images_do_along_the_public_directions(invented, release, starts, sample):
+def test_samples_vary_as_the_images_do_or_as_public_ones_do_along_the_public_directions(invented, release, sample):
     public = invented(folder="public")
     how = {"basis": public, "directions": 4, "epsilon": None, "budget": None, "clip": 100.0}
-    alone, both = release(invented(size=2.0), **how), release(invented(size=2.0), spread_weight=1.0, **how)
+    alone, both = release(invented(size=2.0), **how), release(invented(size=2.0), spread="released", **how)
     np.testing.assert_allclose(alone["embeddings"], both["embeddings"], atol=1e-6)
     assert both["spread"].shape == (2, 4, 2, 8)
     for row, (name, label) in enumerate(CLASSES.items()):
@@ -165,6 +165,15 @@ def test_with_a_weight_samples_vary_as_the_images_do_along_the_public_directions
         basis = rows / deviations[:, None]
         np.testing.assert_allclose(deviations, (own @ basis.T).std(axis=0), rtol=1e-3, err_msg=name)
     varied = sample(out="varied.h5", embedding_noise=0.0)
+    of_public = release(invented(size=2.0), spread="public", **how)
+    np.testing.assert_allclose(of_public["embeddings"], alone["embeddings"], atol=1e-6)
+    own = [np.random.default_rng(label).standard_normal((3, 16)) for label in CLASSES.values()]
+    within = np.concatenate([one - one.mean(axis=0) for one in own])
+    rows = of_public["spread"][0].reshape(4, 16)
+    deviations = np.linalg.norm(rows, axis=1)
+    along = within @ (rows / deviations[:, None]).T
+    np.testing.assert_allclose(deviations, np.sqrt((along**2).sum(axis=0) / 4), rtol=1e-3)
+    np.testing.assert_array_equal(of_public["spread"][0], of_public["spread"][1])
     release(invented(size=2.0), **how)
     assert not np.array_equal(varied["images"], sample(embedding_noise=0.0)["images"])
 

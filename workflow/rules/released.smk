@@ -5,7 +5,7 @@ LEDGERS = "results/privacy"
 # rules that read nothing but what they are given: what they make of a release may leave as the release may
 POST_PROCESSING = ("sample_release_shard", "assemble", "train")
 # settings of a source that are of its release, not of its samples
-OF_RELEASE = ("epsilon", "clip", "basis", "directions", "spread_weight")
+OF_RELEASE = ("epsilon", "clip", "basis", "directions", "spread")
 
 
 def public_embeddings(source):
@@ -21,7 +21,7 @@ def mechanism_options(source):
         "epsilon": own["epsilon"],
         "clip": own["clip"],
         "directions": own["directions"] if own["basis"] else None,
-        "spread_weight": own["spread_weight"],
+        "spread": own["spread"],
         "count": DATASET["images_per_class"],
         "delta": privacy["delta"],
         "neighbours": privacy["neighbours"],

@@ -28,14 +28,14 @@ def main() -> None:
     files = {"embeddings": several, "basis": {"nargs": "*", "default": []}, "base_model": steps.BASE_MODEL}
     args, options = steps.parse(__doc__, Options, **files, templates={}, out={})
     settings = release.Options(**options.mechanism)
-    inputs = release.gathered(args, settings, devices.pick(settings))
+    inputs, weight = release.gathered(args, settings, devices.pick(settings)), release.weight_of(settings.spread)
     multiplier = 0.0 if settings.epsilon is None else accounting.multiplier(settings.epsilon, settings.delta)
 
     def noised_sum(rows: np.ndarray, draws: np.random.Generator) -> np.ndarray:
         directions = rows.shape[1] if inputs.basis is None else len(inputs.basis)
-        normal = draws.standard_normal(mechanism.numbers(directions, settings.spread_weight))
+        normal = draws.standard_normal(mechanism.numbers(directions, weight))
         how = {"clip": settings.clip, "multiplier": multiplier, "neighbours": settings.neighbours, "count": 1}
-        return mechanism.released(rows, normal, **how, basis=inputs.basis, weight=settings.spread_weight).mean
+        return mechanism.released(rows, normal, **how, basis=inputs.basis, weight=weight).mean
 
     rows = -(-options.canaries // len(settings.classes))
     scores, member = zip(
@@ -44,7 +44,7 @@ def main() -> None:
                 differences,
                 noised_sum,
                 clip=settings.clip,
-                noise=multiplier * mechanism.sensitivity(1.0, settings.neighbours, settings.spread_weight),
+                noise=multiplier * mechanism.sensitivity(1.0, settings.neighbours, weight),
                 rows=rows,
                 basis=inputs.basis,
                 draws=measures.coins(options.seed, options.source, name),

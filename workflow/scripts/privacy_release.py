@@ -1,6 +1,7 @@
 """Release one embedding for each class: the clipped mean of its images' embeddings with noise, and nothing else.
 
-Where the source says so, how far they spread along directions of a public basis is released with it, with noise too.
+Beside it stands how far samples are to spread along the directions of a public basis: not at all, as public images do,
+or as far as the images do, which is then released with noise too.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ class Options(devices.Compute):
     neighbours: str
     clip: float
     directions: int | None  # of the public basis, null for none
-    spread_weight: float  # of the spread along these directions beside the mean, 0 to release the mean alone
+    spread: str  # of samples along these directions: "none", "public" or "released"
     budget: float | None  # epsilon of all releases of the data set
     plan: str  # digest of all that is public of the release
 
@@ -82,6 +83,7 @@ class Inputs(NamedTuple):
     image_ids: dict[str, np.ndarray]  # int64 (n,)
     differences: dict[str, np.ndarray]  # float64 (n, tokens * width)
     basis: np.ndarray | None  # orthonormal rows (k, tokens * width), of public images
+    deviations: np.ndarray | None  # of these along each of them, (k,)
 
 
 def gathered(args: Any, options: Options, device: Any) -> Inputs:
@@ -92,7 +94,7 @@ def gathered(args: Any, options: Options, device: Any) -> Inputs:
     starts = {name: _start(args, options, options.words[name], device) for name in options.classes}
     rows = {name: _differences(opened, label, starts[name]) for name, label in options.classes.items()}
     image_ids, differences = ({name: own[part] for name, own in rows.items()} for part in (0, 1))
-    return Inputs(starts, image_ids, differences, _basis(args, options, device))
+    return Inputs(starts, image_ids, differences, *_basis(args, options, device))
 
 
 def released(
@@ -100,24 +102,31 @@ def released(
 ) -> tuple[np.ndarray, np.ndarray]:
     """What is released of a class: its embedding, float32 (tokens, width), and its spread, float32 (k, tokens, width).
 
-    A sample varies by a standard normal number times each row of the spread, which is one row of zeros where the mean
-    alone is released. normal: standard normal numbers of a class, so many.
+    A sample varies by a standard normal number times each row of the spread, which is one row of zeros where it does
+    not. normal: standard normal numbers of a class, so many.
     """
-    start, basis = inputs.starts[name], inputs.basis
+    start, basis, weight = inputs.starts[name], inputs.basis, weight_of(options.spread)
     directions = start.size if basis is None else len(basis)
     mean, deviations = mechanism.released(
         inputs.differences[name],
-        normal(name, mechanism.numbers(directions, options.spread_weight)),
+        normal(name, mechanism.numbers(directions, weight)),
         clip=options.clip,
         multiplier=multiplier,
         neighbours=options.neighbours,
         count=options.count,
         basis=basis,
-        weight=options.spread_weight,
+        weight=weight,
     )
+    if options.spread == "public":
+        deviations = inputs.deviations
     spread = np.zeros((1, start.size)) if deviations is None else deviations[:, None] * basis
     embedding = (start + mean.reshape(start.shape)).astype(np.float32)
     return embedding, spread.reshape(-1, *start.shape).astype(np.float32)
+
+
+def weight_of(spread: str) -> float:
+    """How much of the noise's share goes into squares beside the mean: as much, or none."""
+    return 1.0 if spread == "released" else 0.0
 
 
 def _check(path: str, made: dict[str, Any]) -> None:
@@ -140,24 +149,27 @@ def _differences(opened: list[shards.Shard], label: int, start: np.ndarray) -> t
     return ids[order], (embeddings[order].astype(np.float64) - start).reshape(len(ids), start.size)
 
 
-def _basis(args: Any, options: Options, device: Any) -> np.ndarray | None:
-    """Orthonormal rows (k, tokens * width) from embeddings of public images; None where there is none."""
+def _basis(args: Any, options: Options, device: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Orthonormal rows (k, tokens * width) from embeddings of public images, and how far these spread along each."""
     if options.directions is None:
-        return None
+        return None, None
     public = shards.read_all(args.basis, "embeddings")
-    rows = []
+    rows, classes = [], []
     for path, one in zip(args.basis, public, strict=True):
         _check(path, one.attributes["options"])
         start = _start(args, options, one.attributes["options"]["class_name"], device)
+        classes += [one.attributes["options"]["class_name"]] * len(one)
         if one["embeddings"].shape[1:] != start.shape:
             raise ValueError(f"{path}: must hold embeddings {start.shape}; got {one['embeddings'].shape[1:]}")
         rows.append((one["embeddings"] - start).reshape(len(one), -1))
-    return mechanism.public_basis(np.concatenate(rows), options.directions)
+    differences = np.concatenate(rows)
+    basis = mechanism.public_basis(differences, options.directions)
+    return basis, mechanism.public_spread(differences, classes, basis)
 
 
 def _content(options: Options, inputs: Inputs) -> str:
     """Digest of all that decides what is released but the noise: another one must have noise of its own."""
-    how = [options.clip, options.epsilon, options.delta, options.neighbours, options.count, options.spread_weight]
+    how = [options.clip, options.epsilon, options.delta, options.neighbours, options.count, options.spread]
     digest = hashlib.sha256(json.dumps(how).encode())
     for name in sorted(inputs.differences):
         digest.update(f"{name}\n".encode() + inputs.starts[name].tobytes() + inputs.differences[name].tobytes())
@@ -169,8 +181,8 @@ def _guarantee(options: Options, multiplier: float) -> dict[str, Any] | None:
     """What may be claimed of this release alone; None without noise."""
     if options.epsilon is None:
         return None
-    width = mechanism.sensitivity(options.clip, options.neighbours, options.spread_weight)
-    kept = ("epsilon", "delta", "neighbours", "clip", "count", "directions", "spread_weight")
+    width = mechanism.sensitivity(options.clip, options.neighbours, weight_of(options.spread))
+    kept = ("epsilon", "delta", "neighbours", "clip", "count", "directions", "spread")
     said = {key: getattr(options, key) for key in kept}
     return {
         **said,

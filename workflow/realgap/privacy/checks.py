@@ -111,8 +111,5 @@ def _spanning(config: Mapping[str, Any], own: Mapping[str, sources.Source]) -> I
             yield f"sources.{name}.basis: must be the folder `embeddings` of a study of public images; got {basis!r}"
         if basis is not None and Path(f"results/{config['study']}").resolve() in Path(basis).resolve().parents:
             yield f"sources.{name}.basis: must be of another study, of public images; got {basis!r}"
-        if basis is None and source.settings["spread_weight"]:
-            yield (
-                f"sources.{name}.spread_weight: must be 0 without a basis, for each of an embedding's numbers alone "
-                f"drowns in the noise; got {source.settings['spread_weight']:g}"
-            )
+        if basis is None and (spread := source.settings["spread"]) != "none":
+            yield f"sources.{name}.spread: must be none without a basis, along whose directions it is; got {spread!r}"

@@ -9,7 +9,7 @@ times a weight. Both go through one mechanism, as one longer row.
 Source: Dwork and Roth 2014, "The algorithmic foundations of differential privacy", appendix A.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -106,6 +106,13 @@ def public_basis(differences: np.ndarray, directions: int) -> np.ndarray:
     _, sizes, rows = np.linalg.svd(np.asarray(differences, np.float64), full_matrices=False)
     kept = min(directions, int((sizes > sizes[0] * 1e-6).sum()))
     return rows[:kept]
+
+
+def public_spread(differences: np.ndarray, classes: Sequence[str], basis: np.ndarray) -> np.ndarray:
+    """Standard deviations float64 (k,) of public images (n, d) within their classes, along each row of the basis."""
+    along, of = np.asarray(differences, np.float64) @ basis.T, np.asarray(classes)
+    within = np.concatenate([along[of == name] - along[of == name].mean(axis=0) for name in np.unique(of)])
+    return np.sqrt((within**2).sum(axis=0) / max(1, len(within) - len(np.unique(of))))
 
 
 def _finite(differences: np.ndarray) -> np.ndarray:

@@ -158,13 +158,11 @@ KINDS = {
                 "maximum": 10000,
                 "default": 64,
             },
-            "spread_weight": {
-                "description": "Weight of how far images spread along each direction of the basis beside their mean "
-                "in what is released; 0 releases the mean alone.",
-                "type": "number",
-                "minimum": 0,
-                "maximum": 100,
-                "default": 0,
+            "spread": {
+                "description": "How samples vary along the directions of the basis: not, as public images of a class "
+                "do, or as far as the images do, which is then released with noise beside their mean.",
+                "enum": ["none", "public", "released"],
+                "default": "none",
             },
         },
         conditioning="class_inversion",
