@@ -43,6 +43,11 @@ def test_what_cannot_be_told_says_what_it_takes():
     assert said(real=[0.9], real_and_made=[0.91])[0].endswith("takes three seeds or more (real + made).")
 
 
+def test_rows_that_take_as_much_are_named_together():
+    first = said(real=[0.9], real_and_made=[0.91], real_and_other=[0.92])[0]
+    assert first.endswith("takes three seeds or more (real + made, real + other).")
+
+
 def test_one_of_several_rows_that_helps_is_named_alone():
     first = said(real_and_made=[0.95, 0.96, 0.97], real_and_other=[0.90, 0.91, 0.92])[0]
     assert "real + made" in first

@@ -4,10 +4,11 @@ import re
 
 import numpy as np
 import pytest
+import yaml
 
 from realgap.report import summary
 from realgap.statistics.verdicts import Verdict
-from tests import pages
+from tests import checkout, pages
 
 
 def said(margin=0.02, **by_seed):
@@ -172,3 +173,17 @@ def test_a_gain_stands_beside_what_other_training_gains_without_images():
     )
     assert said(**gain)[-1].rest.endswith(" points.")
     assert "control" not in said(real=REAL, real_and_diffusion_inversion=BETTER)[-1].rest
+
+
+@pytest.mark.parametrize(
+    ("images_per_class", "says"),
+    [
+        (10, "The real images are 30, 10 of each class."),
+        ("all", "The real images are 30, in classes of unequal size, 10 in the mean."),
+        ({"cat": 3, "dog": 27}, "The real images are 30, in classes of unequal size, 10 in the mean."),
+    ],
+)
+def test_classes_of_unequal_size_are_not_said_to_be_alike(images_per_class, says):
+    config = yaml.safe_load((checkout.ROOT / "config.yaml").read_text())
+    config["dataset"]["images_per_class"] = images_per_class
+    assert says in " ".join(summary.budget(config, 30, 3))

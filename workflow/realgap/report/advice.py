@@ -117,7 +117,10 @@ def _whether(added: Sequence[Mapping[str, Any]], real: Mapping[str, Any]) -> str
             "(seed: 1): of several rows that are looked at, one may be better by chance."
         )
     if open_ := by_verdict[Verdict.UNDECIDED] + by_verdict[Verdict.TOO_FEW]:
-        takes = [f"{_needed(row['units_needed'])} ({name(row['training_set'])})" for row in open_]
+        rows_of: dict[str, list[str]] = {}
+        for row in open_:
+            rows_of.setdefault(_needed(row["units_needed"]), []).append(name(row["training_set"]))
+        takes = [f"{needed} ({', '.join(rows)})" for needed, rows in rows_of.items()]
         return (
             f"Whether generated images help here cannot be told yet: {_listed(open_)} points. To know it to a point "
             f"takes {', '.join(takes)}."

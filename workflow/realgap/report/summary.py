@@ -63,10 +63,12 @@ def budget(config: Mapping[str, Any], n_real: int, n_classes: int) -> list[str]:
 
     n_real: real images of the row `real`, of all classes.
     """
-    usual = config["classifier"]
+    usual, each = config["classifier"], f"{n_real / n_classes:.4g}"
+    alike = isinstance(config["dataset"]["images_per_class"], int)
+    of_class = f"{each} of each class" if alike else f"in classes of unequal size, {each} in the mean"
     said = [
         f"Every row trains the same {usual['architecture']} {_begun(usual)}{_length(usual)}, to tell {n_classes} "
-        f"classes apart. {_augmented(usual)} The real images are {n_real:,}, {n_real / n_classes:.4g} of each class.",
+        f"classes apart. {_augmented(usual)} The real images are {n_real:,}, {of_class}.",
     ]
     used = {recipe: name for name in config["training_sets"] if (recipe := recipes.recipe(name))}
     for recipe, row in used.items():
