@@ -18,7 +18,7 @@ ACCURACIES = {
 }
 CONFIG = {
     "study": "digits",
-    "dataset": {"image_size": 16},
+    "dataset": {"image_size": 16, "images_per_class": 10},
     "base_model": {"path": "resources/mini-sd-digits"},
     "sources": {
         "vae_only": {"kind": "vae_only"},

@@ -131,3 +131,31 @@ def test_of_rows_that_help_the_cheapest_is_named_where_it_is_told(others, says):
     assert steps[1].startswith(says)
     one = {key: rows[key] for key in ("real", "real+made")} | {"real+other": REAL}
     assert len(advice.next_steps(pages.verdicts(one), pages.pairs(one), pages.sensitivities(*ALIKE), costs)) == 1
+
+
+def balanced(**differences):
+    """Rows of balanced accuracy beside the sensitivities of three classes alike."""
+    rows = [
+        {"training_set": name.replace("_and_", "+"), "metric": "balanced_accuracy", "class": "", "n_images": 300,
+         "mean": 0.8, "difference": value, "difference_low": value - 0.03, "difference_high": value + 0.03}
+        for name, value in differences.items()
+    ]  # fmt: skip
+    return pd.concat([pages.sensitivities(*ALIKE), pd.DataFrame(rows)], ignore_index=True)
+
+
+@pytest.mark.parametrize(("difference", "told"), [(-0.075, True), (-0.02, False), (0.08, True)])
+def test_a_row_that_is_told_from_real_only_where_each_class_counts_alike_is_named(difference, told):
+    by_seed = {"real": REAL, "real+made": UNSURE}
+    tables = pages.verdicts(by_seed, 0.02), pages.pairs(by_seed, 0.02)
+    steps = advice.next_steps(*tables, balanced(real_and_made=difference))
+    named = [step for step in steps if step.startswith("Where each class counts alike it looks otherwise")]
+    assert bool(named) == told
+    if told:
+        assert "real + made" in named[0]
+
+
+def test_a_row_that_is_told_alike_by_both_is_named_once():
+    by_seed = {"real": REAL, "real+made": [0.85, 0.86, 0.87]}
+    tables = pages.verdicts(by_seed, 0.02), pages.pairs(by_seed, 0.02)
+    steps = advice.next_steps(*tables, balanced(real_and_made=-0.05))
+    assert not any("counts alike" in step for step in steps)

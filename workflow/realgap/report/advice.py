@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from realgap.report import summary
-from realgap.report.metrics import SENSITIVITY
+from realgap.report.metrics import BALANCED, SENSITIVITY
 from realgap.report.style import name
 from realgap.report.wording import UNTOLD, amount, bare, duration, interval, percent, points, seeds
 from realgap.statistics.verdicts import Verdict
@@ -40,7 +40,26 @@ def next_steps(
         ]
     added = [row for row in rows if row["training_set"].startswith("real+") and "@" not in row["training_set"]]
     whether = [] if told_elsewhere else [_whether(added, real), *_cheapest(added, costs), *_instead(rows, added, pairs)]
-    return [*whether, *_weakest(classes)]
+    return [*whether, *_balanced(added, metrics), *_weakest(classes)]
+
+
+def _balanced(added: Sequence[Mapping[str, Any]], metrics: pd.DataFrame) -> list[str]:
+    """Rows that are told from real where each class counts alike, and are not, or the other way, by all test images."""
+    own, said = metrics[metrics.metric == BALANCED].set_index("training_set"), []
+    for row in added:
+        if row["training_set"] not in own.index:
+            continue
+        found = own.loc[row["training_set"]]
+        side = 1 if found.difference_low > 0 else -1 if found.difference_high < 0 else 0
+        if side and row["verdict"] != (Verdict.BETTER if side > 0 else Verdict.WORSE):
+            bounds = f"{points(found.difference_low)} to {points(found.difference_high)}"
+            said.append(f"{name(row['training_set'])} {points(found.difference)} ({bounds})")
+    if not said:
+        return []
+    return [
+        f"Where each class counts alike it looks otherwise: by balanced accuracy {'; '.join(said)} points to real. All "
+        "test images together hide what a class of few test images gains or loses."
+    ]
 
 
 def _cheapest(added: Sequence[Mapping[str, Any]], costs: pd.DataFrame | None) -> list[str]:

@@ -14,7 +14,8 @@ from realgap.store import naming
 
 TITLE = "Does each class count alike?"
 SENSITIVITY = "sensitivity"
-OF_ALL = ("balanced_accuracy", "macro_f1", "auc")
+BALANCED = "balanced_accuracy"
+OF_ALL = (BALANCED, "macro_f1", "auc")
 
 
 def by_seed(prediction: Mapping) -> dict[str, float]:
@@ -24,7 +25,7 @@ def by_seed(prediction: Mapping) -> dict[str, float]:
     shares, called = odds / odds.sum(axis=1, keepdims=True), logits.argmax(axis=1)
     of_two = {"y_score": shares[:, 1]} if shares.shape[1] == 2 else {"y_score": shares, "multi_class": "ovr"}
     return {
-        "balanced_accuracy": balanced_accuracy_score(labels, called),
+        BALANCED: balanced_accuracy_score(labels, called),
         "macro_f1": f1_score(labels, called, average="macro", zero_division=0),
         "auc": roc_auc_score(labels, **of_two),
     }
@@ -41,13 +42,13 @@ def table(predictions: Sequence[Mapping]) -> pd.DataFrame:
     class_names, compared = naming.names(dict(enumerate(predictions))), tables.references(predictions)
     right = _right(predictions, class_names)
     of_class = tables.over_seeds(right, "right", ["class"], compared).assign(metric=SENSITIVITY)
-    weighted = tables.over_seeds(right, "weighted", (), compared).assign(metric="balanced_accuracy")
+    weighted = tables.over_seeds(right, "weighted", (), compared).assign(metric=BALANCED)
     weighted[["low", "high"]] = weighted[["low", "high"]].clip(0, 1)
     rows = [
         {"training_set": one["training_set"], "seed": one["seed"], "metric": metric, "value": value}
         for one in predictions
         for metric, value in by_seed(one).items()
-        if metric != "balanced_accuracy"
+        if metric != BALANCED
     ]
     others = tables.over_seeds(pd.DataFrame(rows), "value", ["metric"], compared)
     found = pd.concat([weighted, others, of_class], ignore_index=True)
@@ -107,7 +108,7 @@ def _right(predictions: Sequence[Mapping], class_names: Sequence[str]) -> pd.Dat
 
 
 def _of_row(key: str, own: pd.DataFrame) -> str:
-    row = own[own.metric == "balanced_accuracy"].iloc[0]
+    row = own[own.metric == BALANCED].iloc[0]
     classes = own[own.metric == SENSITIVITY]
     worst = classes.loc[classes["mean"].idxmin()]
     said = f"{name(key)}: balanced accuracy {percent(row['mean'])}"
