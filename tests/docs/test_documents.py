@@ -46,3 +46,26 @@ def test_results_show_the_published_table(path):
         to_real = [100 * value for value in (row.difference_to_real, row.difference_low, row.difference_high)]
         difference = " – | – |" if row.training_set == "real" else " {:+.1f} | {:+.1f} to {:+.1f} |".format(*to_real)
         assert counts + accuracy + difference in shown, row.training_set
+
+
+@pytest.mark.parametrize("study", ["textures", "histology"])
+def test_what_is_said_of_pictures_from_elsewhere_is_what_their_studies_found(study):
+    verdicts = pd.read_csv(checkout.ROOT / f"results/published/{study}/verdicts.csv").set_index("training_set")
+    rows = ("vae_only", "stable_diffusion", "diffusion_inversion", "real+stable_diffusion", "real+diffusion_inversion")
+    differences = [
+        "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * row[["difference_to_real", "difference_low", "difference_high"]]))
+        for _, row in verdicts.loc[list(rows)].iterrows()
+    ]
+    real = f"{100 * verdicts.accuracy_mean.real:.1f}"
+    shown = (checkout.ROOT / "workflow/docs/results.md").read_text()
+    assert f"| `{study}` | {real} | {' | '.join(differences)} |" in shown
+    prompts, inverted, _, both = differences[1:]
+    assert f"| {real} | {prompts} | {inverted} | {both} |" in (checkout.ROOT / "README.md").read_text()
+
+
+def test_the_loss_that_all_tiles_together_hide_is_the_published_one():
+    found = pd.read_csv(checkout.ROOT / "results/published/histology/metrics.csv")
+    row = found[(found.training_set == "real+diffusion_inversion") & (found.metric == "balanced_accuracy")].iloc[0]
+    numbers = [-100 * row[name] for name in ("difference", "difference_high", "difference_low")]
+    shown = (checkout.ROOT / "workflow/docs/results.md").read_text()
+    assert "is {:.1f} points ({:.1f} to {:.1f}) below real".format(*numbers) in shown
