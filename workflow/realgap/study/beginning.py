@@ -106,18 +106,20 @@ def settings(name: str, found: Found) -> dict[str, Any]:
         },
         "sampling": {"samples_per_class": 5 * most} if unequal else {"samples_per_image": 5},
         "classifier": {
-            "architecture": "resnet18",
+            "architecture": "resnet18" if found.gpus else "resnet20",
             "steps": min(5000, max(100, 50 * math.ceil(PASSES * real / batch / 50))),
             "batch_size": batch,
-            "lr": 0.05 if real >= 500 else 0.015,
+            "lr": 0.05 if real >= 500 or not found.gpus else 0.015,
             "crop_padding": max(1, side // 8),
             "horizontal_flip": True,
             "real_share": 0.8,
             **({"class_balance": "balanced"} if unequal else {}),
         },
-        "seeds": [0, 1, 2],
+        "seeds": [0, 1, 2] if found.gpus else list(range(6)),
         "analyses": _analyses(fewest, tested),
     }
+    if not found.gpus and "saliency" in study["analyses"]:
+        study["saliency"] = {"layer": "layer2"}  # of a ResNet-20 at 32 px 16 cells a side
     if "errors" in study["analyses"] and tested < 4:
         study["errors"] = {"distance_bins": tested}
     return {**study, "plan": {"device": "rtx4090" if found.gpus else "cpu"}}
@@ -207,7 +209,10 @@ def _comments(found: Found) -> dict[str, list[str]]:
         ],
         "sampling.samples_per_class": ["Generated images of each class, spread over its real ones."],
         "sampling.samples_per_image": ["Generated images of each real one."],
-        "classifier.architecture": ["The classifier that is trained on each row (workflow/docs/classifiers.md)."],
+        "classifier.architecture": [
+            "The classifier that is trained on each row (workflow/docs/classifiers.md).",
+            *([] if found.gpus else ["Small, because no GPU trains it: a step costs a fourteenth of resnet18's."]),
+        ],
         "classifier.steps": [f"About {PASSES} passes through the real images."],
         "classifier.horizontal_flip": [
             "Only where a mirrored image is of the same class: not for letters or sides of a body."
@@ -215,6 +220,7 @@ def _comments(found: Found) -> dict[str, list[str]]:
         "classifier.class_balance": ["Classes are of unequal size: each is drawn as often as another."],
         "seeds": ["Classifiers of each row. More seeds give narrower intervals."],
         "analyses": ["Those that have images enough in the smallest class."],
+        "saliency.layer": ["Where Grad-CAM looks: the last layer has maps of 8 cells a side, this one of 16."],
         "errors.distance_bins": ["At most the test images of the smallest class."],
         "plan.device": ["That hours are given for."],
     }
