@@ -159,3 +159,11 @@ def test_a_row_that_is_told_alike_by_both_is_named_once():
     tables = pages.verdicts(by_seed, 0.02), pages.pairs(by_seed, 0.02)
     steps = advice.next_steps(*tables, balanced(real_and_made=-0.05))
     assert not any("counts alike" in step for step in steps)
+
+
+def test_a_class_of_a_handful_of_test_images_makes_no_advice():
+    by_seed = {"real": REAL, "real+made": UNSURE}
+    tables = pages.verdicts(by_seed, 0.02), pages.pairs(by_seed, 0.02)
+    few = balanced(real_and_made=-0.075)
+    few.loc[few.index[0], "n_images"] = 9
+    assert not any("counts alike" in step for step in advice.next_steps(*tables, few))

@@ -87,3 +87,18 @@ def test_the_section_names_each_rows_worst_class():
     for sentence, (_, own) in zip(said, found.groupby("training_set", sort=False), strict=True):
         classes = own[own.metric == "sensitivity"]
         assert f"its worst class is {classes.loc[classes['mean'].idxmin(), 'class']} with " in sentence
+
+
+def test_of_a_class_of_one_test_image_no_interval_is_claimed_and_none_of_the_mean_over_classes():
+    labels = np.repeat([0, 1, 2], [40, 9, 1])
+    runs = [prediction(name, seed, labels=labels) for name in ("real", "vae_only") for seed in range(3)]
+    found = metrics.table(runs)
+    bounds = ["low", "high"]
+    own = found[found.training_set == "vae_only"].set_index(["metric", "class"])
+    assert own.loc[("sensitivity", "lynx"), bounds].isna().all()
+    assert own.loc[("balanced_accuracy", ""), [*bounds, "difference_low"]].isna().all()
+    assert own.loc[("sensitivity", "dog"), bounds].notna().all()
+    assert own.loc[("macro_f1", ""), bounds].notna().all()
+    assert own["mean"].notna().all()
+    said = metrics.section(found).sentences[1]
+    assert "(no interval: a class has a single test image) to real" in said

@@ -14,6 +14,7 @@ from realgap.statistics.verdicts import Verdict
 from realgap.study import recipes
 
 ALPHA = 0.05  # of being wrong in naming a class
+FEWEST_OF_CLASS = 10  # test images
 
 
 def next_steps(
@@ -46,8 +47,10 @@ def next_steps(
 def _balanced(added: Sequence[Mapping[str, Any]], metrics: pd.DataFrame) -> list[str]:
     """Rows that are told from real where each class counts alike, and are not, or the other way, by all test images."""
     own, said = metrics[metrics.metric == BALANCED].set_index("training_set"), []
+    of_class = metrics[metrics.metric == SENSITIVITY].n_images
     for row in added:
-        if row["training_set"] not in own.index:
+        # a handful of images of a class are too few for a mean in which they weigh as much as all others
+        if row["training_set"] not in own.index or of_class.min() < FEWEST_OF_CLASS:
             continue
         found = own.loc[row["training_set"]]
         side = 1 if found.difference_low > 0 else -1 if found.difference_high < 0 else 0

@@ -115,6 +115,9 @@ def cost(stages: Sequence[str], job_seconds: Sequence[float]) -> plt.Figure:
     return figure
 
 
+WIDE_ENOUGH = 4  # images in a row, for a title of two words above them
+
+
 def samples(columns: dict[str, np.ndarray], class_names: list[str]) -> plt.Figure:
     """Images of several sources side by side, a row per class.
 
@@ -122,7 +125,9 @@ def samples(columns: dict[str, np.ndarray], class_names: list[str]) -> plt.Figur
     """
     sns.set_theme(style="white", context="notebook")
     per_class = next(iter(columns.values())).shape[1]
-    size = (0.42 * per_class * len(columns) + 1, 0.42 * len(class_names) + 0.6)
+    if per_class < WIDE_ENOUGH:  # a title beside another would run into it
+        columns = {"\n".join(title.split()): images for title, images in columns.items()}
+    size = (0.42 * per_class * len(columns) + 1, 0.42 * len(class_names) + 0.6 + 0.2 * (per_class < WIDE_ENOUGH))
     figure, all_axes = plt.subplots(1, len(columns), figsize=size, squeeze=False)
     _draw_samples(all_axes[0], columns, class_names)
     figure.subplots_adjust(wspace=0.04)

@@ -14,6 +14,7 @@ from realgap.store import naming
 
 TITLE = "Does each class count alike?"
 SENSITIVITY = "sensitivity"
+NO_INTERVAL = "no interval: a class has a single test image"
 BALANCED = "balanced_accuracy"
 OF_ALL = (BALANCED, "macro_f1", "auc")
 
@@ -52,11 +53,17 @@ def table(predictions: Sequence[Mapping]) -> pd.DataFrame:
     ]
     others = tables.over_seeds(pd.DataFrame(rows), "value", ["metric"], compared)
     found = pd.concat([weighted, others, of_class], ignore_index=True)
+    # one test image is no sample of its class: nothing says how sure its share is, or a mean of such shares
+    lone = found["class"].map(_n_of(predictions[0], class_names)).eq(1)
+    if lone.any():
+        lone |= found.metric == BALANCED
+    found.loc[lone, ["low", "high", "difference_low", "difference_high"]] = np.nan
     # all of these measures lie in [0, 1]
     found[["difference_low", "difference_high"]] = found[["difference_low", "difference_high"]].clip(-1, 1)
     found["class"] = found["class"].fillna("")
-    counts = dict(zip(class_names, np.bincount(predictions[0]["labels"], minlength=len(class_names)), strict=True))
-    found["n_images"] = found["class"].map(counts).fillna(len(predictions[0]["labels"])).astype(int)
+    found["n_images"] = (
+        found["class"].map(_n_of(predictions[0], class_names)).fillna(len(predictions[0]["labels"])).astype(int)
+    )
     order = {key: place for place, key in enumerate(dict.fromkeys(one["training_set"] for one in predictions))}
     found = found.sort_values("training_set", key=lambda keys: keys.map(order), kind="stable")
     return found[_COLUMNS].reset_index(drop=True)
@@ -89,9 +96,14 @@ def section(found: pd.DataFrame) -> Section:
         ],
         notes=[
             "Intervals of macro F1 and AUC are over seeds alone; the others are over seeds and test images.",
-            "A class of few test images has a wide interval: one image of ten is ten points.",
+            "A class of few test images has a wide interval: one image of ten is ten points. A class of one has none.",
         ],
     )
+
+
+def _n_of(prediction: Mapping, class_names: Sequence[str]) -> dict[str, int]:
+    """Test images of each class."""
+    return dict(zip(class_names, np.bincount(prediction["labels"], minlength=len(class_names)).tolist(), strict=True))
 
 
 def _right(predictions: Sequence[Mapping], class_names: Sequence[str]) -> pd.DataFrame:
@@ -113,9 +125,9 @@ def _of_row(key: str, own: pd.DataFrame) -> str:
     worst = classes.loc[classes["mean"].idxmin()]
     said = f"{name(key)}: balanced accuracy {percent(row['mean'])}"
     if pd.notna(row.difference):
-        said += (
-            f", {points(row.difference)} points ({interval(row.difference_low, row.difference_high, points)}) to real"
-        )
+        known = pd.notna(row.difference_low)
+        bounds = interval(row.difference_low, row.difference_high, points) if known else NO_INTERVAL
+        said += f", {points(row.difference)} points ({bounds}) to real"
     return f"{said}; its worst class is {worst['class']} with {percent(worst['mean'])}."
 
 
