@@ -93,6 +93,18 @@ def test_a_dataset_in_one_piece_and_an_empty_one_read_as_they_are(tmp_path):
     assert list(none.blocks()) == []
 
 
+def test_chunks_that_lie_in_another_order_in_the_file_are_read_in_that_of_the_rows(tmp_path):
+    values = np.arange(30, dtype=np.float64).reshape(10, 3)
+    with h5py.File(tmp_path / "a.h5", "w", libver="latest") as file:
+        dataset = file.create_dataset("late", (10, 3), np.float64, chunks=(4, 3))
+        for first in (8, 0, 4):  # each chunk gets its place when it is written
+            dataset[first : first + 4] = values[first : first + 4]
+    with h5py.File(tmp_path / "a.h5") as file:
+        found = rows.Rows.of(tmp_path / "a.h5", file["late"])
+    np.testing.assert_array_equal(found[:], values)
+    np.testing.assert_array_equal(found[2:9], values[2:9])
+
+
 def test_a_flipped_bit_is_seen_when_a_file_is_opened(images_shard, tmp_path):
     path = images_shard("a.h5", n=40)
     at = bytearray(path.read_bytes())
