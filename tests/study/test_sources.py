@@ -332,3 +332,11 @@ def test_without_a_share_the_numbers_decide_whether_a_batch_holds_a_real_image()
     config["sampling"]["samples_per_image"] = 100
     with pytest.raises(ValueError, match=r"real\+mine an image of every batch, with real_share None; .* real has none"):
         configuration.check(config)
+
+
+@pytest.mark.parametrize("name", ["nan", "null"])
+def test_a_name_that_tables_read_as_no_value_is_refused(name):
+    config = study()
+    config["sources"][name] = config["sources"]["stable_diffusion"]
+    with pytest.raises(ValueError, match=f"config: sources: must have names that tables can hold; got '{name}'"):
+        sources.check(config)

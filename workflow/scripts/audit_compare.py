@@ -31,7 +31,7 @@ def main() -> None:
     naming.joint({row: runs[0].attributes for row, runs in of_row.items()})
     found = {row: _attacked(sorted(runs, key=lambda run: run.attributes["run"])) for row, runs in of_row.items()}
     attacked = analysis.attacks(found, len(next(iter(of_row.values()))))
-    claimed = analysis.claims(pd.concat(map(pd.read_csv, args.planted)), pd.read_csv(args.verdicts))
+    claimed = analysis.claims(analysis.planted(args.planted), pd.read_csv(args.verdicts))
     tables.save(args.attacks, attacked)
     tables.save(args.claims, claimed)
     style.save(drawing.roc({row: own["LiRA"] for row, own in found.items()}), *args.roc)

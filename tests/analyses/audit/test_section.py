@@ -127,3 +127,9 @@ def test_a_study_without_a_release_or_with_too_few_images_cannot_be_audited():
         check(config(["real", "diffusion_inversion"]))
     with pytest.raises(ValueError, match="config: dataset.images_per_class: must be at least 4"):
         check(config(["real", "mild"], images=3))
+
+
+def test_a_release_whose_name_reads_as_a_number_keeps_it(tmp_path):
+    for name in ("infinity", "mild"):
+        pd.DataFrame([{"source": name, "epsilon": None, "proven_epsilon": 2.5}]).to_csv(tmp_path / name, index=False)
+    assert section.planted([tmp_path / "infinity", tmp_path / "mild"]).source.tolist() == ["infinity", "mild"]

@@ -438,6 +438,10 @@ def check(config: Mapping[str, Any]) -> None:
     known = {REAL, *config["sources"]}
     if REAL in config["sources"]:
         raise ValueError("config: sources: must not hold 'real', which is always there")
+    if nameless := [name for name in config["sources"] if name in ("nan", "null")]:
+        raise ValueError(
+            f"config: sources: must have names that tables can hold; got {nameless[0]!r}, which is no value"
+        )
     for name in config["training_sets"]:
         parts = parts_of(name)
         if unknown := [part for part in parts if part not in known]:

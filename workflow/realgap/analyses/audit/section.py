@@ -1,7 +1,8 @@
 """The audit in tables and sentences: what is claimed of each source, and what attacks found."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -38,6 +39,11 @@ def attacks(found: Mapping[str, Mapping[str, measures.Attack]], runs: int) -> pd
     frame = pd.DataFrame(rows)
     frame["p"] = frame.groupby("attack").p.transform(lambda own: holm(own.to_numpy()) if own.notna().all() else own)
     return frame
+
+
+def planted(paths: Sequence[str | Path]) -> pd.DataFrame:
+    """What planted rows prove, a row per release, from a file each; a source called infinity stays one."""
+    return pd.concat([pd.read_csv(path, dtype={"source": str}) for path in paths], ignore_index=True)
 
 
 def claims(planted: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
