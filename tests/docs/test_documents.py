@@ -69,3 +69,26 @@ def test_the_loss_that_all_tiles_together_hide_is_the_published_one():
     numbers = [-100 * row[name] for name in ("difference", "difference_high", "difference_low")]
     shown = (checkout.ROOT / "workflow/docs/results.md").read_text()
     assert "is {:.1f} points ({:.1f} to {:.1f}) below real".format(*numbers) in shown
+
+
+def test_what_a_guarantee_costs_is_what_the_private_study_found():
+    folder = checkout.ROOT / "results/published/digits-private"
+    verdicts, pairs, claims = (pd.read_csv(folder / f"{name}.csv") for name in ("verdicts", "pairs", "audit/claims"))
+    attacks = pd.read_csv(folder / "audit/attacks.csv")
+    found = attacks[attacks.attack == "LiRA"].set_index("training_set")[["found_1", "low_1", "high_1", "p"]]
+    accuracies = 100 * verdicts.set_index("training_set").accuracy_mean
+    to_prompts = pairs[pairs.reference == "stable_diffusion"].set_index("training_set")
+    proven = claims.set_index("source").proven_epsilon
+    shown = (checkout.ROOT / "workflow/docs/privacy.md").read_text()
+    rows = {"real": "real, no guarantee", "diffusion_inversion": "Diffusion Inversion, no guarantee"}
+    rows |= {"infinity": "no noise, no guarantee", "epsilon_10": "epsilon 10", "epsilon_3": "epsilon 3"}
+    for row, said in {**rows, "epsilon_1": "epsilon 1"}.items():
+        cells = [said, f"{accuracies[row]:.1f}", "–"]
+        if row != "real":
+            numbers = 100 * to_prompts.loc[row, ["difference", "difference_low", "difference_high"]]
+            cells[2] = "{:+.1f} ({:+.1f} to {:+.1f})".format(*numbers)
+        lira = 100 * found.loc[row, ["found_1", "low_1", "high_1"]]
+        cells.append("{:.1f} % ({:.1f} to {:.1f})".format(*lira) + ", more than chance" * bool(found.p[row] < 0.05))
+        cells.append(f"{proven[row]:.2f}" if row in proven.index else "–")
+        assert f"| {' | '.join(cells)} |" in shown
+    assert f"| prompts | {accuracies['stable_diffusion']:.1f} |" in shown
