@@ -93,7 +93,10 @@ def test_samples_show_every_image_in_its_row_and_place():
             place = shown[4 * row : 4 * row + 4, 5 * column : 5 * column + 5]
             np.testing.assert_array_equal(place, images[row, column])
     np.testing.assert_array_equal(np.asarray(two.images[0].get_array())[:4, :5], images[1, 0])
-    assert [axes.get_title() for axes in (one, two)] == ["real", "Stable Diffusion"]
+    # above three images a title of two words would run into the next one
+    assert [axes.get_title() for axes in (one, two)] == ["real", "Stable\nDiffusion"]
+    wide = figures.samples({"Stable Diffusion": np.repeat(images, 2, axis=1)}, ["zero", "one"]).axes[0]
+    assert wide.get_title() == "Stable Diffusion"
     assert [label.get_text() for label in one.get_yticklabels()] == ["zero", "one"]
     assert len(two.get_yticks()) == 0
 

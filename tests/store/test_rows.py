@@ -1,5 +1,7 @@
 """realgap.store.rows: an array that stays on disk reads as it would from memory, in a memory that does not grow."""
 
+import gc
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -79,7 +81,7 @@ def test_more_files_than_are_kept_open_can_be_read(images_shard, monkeypatch, tm
     images = shards.opened(tmp_path / "all.h5")["images"]
     order = np.random.default_rng(0).permutation(24)
     np.testing.assert_array_equal(images[order], shards.read(tmp_path / "all.h5", "images")["images"][order])
-    assert len(rows._FILES._open) <= 3
+    assert len(images._files._open) == 3
 
 
 def test_a_dataset_in_one_piece_and_an_empty_one_read_as_they_are(tmp_path):
@@ -117,12 +119,49 @@ def test_a_flipped_bit_is_seen_when_a_file_is_opened(images_shard, tmp_path):
 
 def test_a_file_that_has_become_shorter_is_an_error_and_no_zeros(images_shard):
     path = images_shard("a.h5", n=40)
-    images = shards.opened(path)["images"]
-    rows._FILES._open.clear()
+    closed, still_open = shards.opened(path)["images"], shards.opened(path)["images"]
+    close(closed)
     with path.open("r+b") as file:
         file.truncate(1000)
-    with pytest.raises(OSError, match=r"a\.h5: must not change while it is read"):
-        images[39:40]
+    with pytest.raises(OSError, match=r"a\.h5: must not change while it is read; it has been written anew"):
+        closed[39:40]
+    with pytest.raises(OSError, match=r"a\.h5: must not change while it is read; it has become shorter"):
+        still_open[39:40]
+
+
+def close(images):
+    """As if many other files had been read since."""
+    while images._files._open:
+        os.close(images._files._open.popitem()[1])
+
+
+def test_a_file_in_the_place_of_another_is_never_read_for_it(images_shard):
+    """A process may take many steps: what it had open of a path is not what lies there now."""
+    first = shards.opened(images_shard("a.h5", n=4))["images"]
+    held = first[:]
+    second = shards.opened(images_shard("a.h5", n=4, first_id=9))["images"]
+    assert not np.array_equal(second[:], held)
+    np.testing.assert_array_equal(first[:], held)
+    close(first)
+    with pytest.raises(OSError, match=r"a\.h5: must not change while it is read; it has been written anew"):
+        first[:]
+
+
+def test_files_close_with_the_last_that_reads_them(images_shard):
+    path = images_shard("a.h5", n=4)
+
+    def times_open():
+        descriptors = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+        return sum(os.path.realpath(one) == str(path) for one in descriptors)
+
+    images = shards.opened(path)["images"]
+    part = images.between(1, 3)
+    del images
+    assert part[:].shape == (2, 6, 6, 3)
+    assert times_open() == 1
+    del part
+    gc.collect()
+    assert times_open() == 0
 
 
 READING = """

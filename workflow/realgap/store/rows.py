@@ -20,6 +20,7 @@ class Part(NamedTuple):
     """Where the rows of one file lie: chunk after chunk, each of so many rows in one piece."""
 
     path: str
+    identity: tuple[int, int, int]  # of the file that was opened: one that has taken its place is another
     offsets: tuple[int, ...]  # of the chunks, bytes
     of_chunk: int  # rows
     rows: int
@@ -31,15 +32,19 @@ class Rows:
     Several threads may read. Files must not change: they are checked when they are opened, not again.
     """
 
-    def __init__(self, parts: Sequence[Part], shape: tuple[int, ...], dtype: np.dtype, first: int, stop: int) -> None:
-        self._parts, self._shape, self.dtype, self._first, self._stop = (
-            tuple(parts),
-            shape,
-            np.dtype(dtype),
-            first,
-            stop,
-        )
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+        first: int,
+        stop: int,
+        files: "_Files | None" = None,
+    ) -> None:
+        self._parts, self._shape, self.dtype = tuple(parts), shape, np.dtype(dtype)
+        self._first, self._stop = first, stop
         self._ends = tuple(itertools.accumulate(part.rows for part in parts))
+        self._files = files or _Files()
 
     @classmethod
     def of(cls, path: str | Path, dataset: h5py.Dataset) -> "Rows":
@@ -52,7 +57,8 @@ class Rows:
             found = [dataset.id.get_chunk_info(number) for number in range(dataset.id.get_num_chunks())]
             offsets = tuple(one.byte_offset for one in sorted(found, key=lambda one: one.chunk_offset))
             of_chunk = dataset.chunks[0]
-        return cls([Part(str(path), offsets, of_chunk, n)], shape, dataset.dtype, 0, n)
+        part = Part(str(path), _identity(os.stat(path)), offsets, of_chunk, n)
+        return cls([part], shape, dataset.dtype, 0, n)
 
     @classmethod
     def joined(cls, several: Sequence["Rows"]) -> "Rows":
@@ -79,7 +85,7 @@ class Rows:
 
     def between(self, first: int, stop: int) -> "Rows":
         """Some of them, still on disk."""
-        return Rows(self._parts, self._shape, self.dtype, self._first + first, self._first + stop)
+        return Rows(self._parts, self._shape, self.dtype, self._first + first, self._first + stop, self._files)
 
     def __getitem__(self, rows: slice | Sequence[int] | np.ndarray) -> np.ndarray:
         chosen = np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else np.asarray(rows, np.int64)
@@ -108,34 +114,42 @@ class Rows:
             chunk, within = divmod(row - (self._ends[number] - part.rows), part.of_chunk)
             here = min(count, part.of_chunk - within, self._ends[number] - row)
             length = here * self._row_bytes
-            _FILES.read(part.path, part.offsets[chunk] + within * self._row_bytes, into[:length])
+            self._files.read(part, part.offsets[chunk] + within * self._row_bytes, into[:length])
             row, count, into = row + here, count - here, into[length:]
 
 
 class _Files:
-    """Open files, the ones used last; more than a process may open can be read."""
+    """Open files, the ones used last; more than a process may open can be read. They close with the last that reads."""
 
     def __init__(self) -> None:
         self._open: OrderedDict[str, int] = OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, path: str, offset: int, into: memoryview) -> None:
-        """Fill `into` from a file. OSError where it is away or shorter."""
+    def read(self, part: Part, offset: int, into: memoryview) -> None:
+        """Fill `into` from a part's file. OSError where it is away or is not as it was."""
         with self._lock:
-            descriptor = self._open.pop(path, None)
+            descriptor = self._open.pop(part.path, None)
             if descriptor is None:
-                descriptor = os.open(path, os.O_RDONLY)
-            self._open[path] = descriptor
+                descriptor = os.open(part.path, os.O_RDONLY)
+                if _identity(os.fstat(descriptor)) != part.identity:
+                    os.close(descriptor)
+                    raise OSError(f"{part.path}: must not change while it is read; it has been written anew")
+            self._open[part.path] = descriptor
             if len(self._open) > OPEN:
                 os.close(self._open.popitem(last=False)[1])
             while into:
                 got = os.preadv(descriptor, [into], offset)
                 if not got:
-                    raise OSError(f"{path}: must not change while it is read; it has become shorter")
+                    raise OSError(f"{part.path}: must not change while it is read; it has become shorter")
                 into, offset = into[got:], offset + got
 
+    def __del__(self) -> None:
+        for descriptor in self._open.values():
+            os.close(descriptor)
 
-_FILES = _Files()
+
+def _identity(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _runs(rows: np.ndarray) -> Iterator[tuple[int, tuple[int, int]]]:
