@@ -44,6 +44,8 @@ rule score_shard:
         f"{OUT}/scores/{{source}}/{{class_name}}/{{shard}}.h5",
     log:
         f"{OUT}/logs/score_shard/{{source}}-{{class_name}}-{{shard}}.log",
+    wildcard_constraints:
+        source="|".join([sources.REAL, *SOURCES]),
     cache: True
     conda:
         "../../envs/realgap.yaml"

@@ -27,7 +27,7 @@ class Options(training.Settings, devices.Compute):
     weights: str | None = None  # digest of those that it starts from
     reference: str | None = None  # the row of real images that it is compared with, where that is not `real`
     expects: dict[str, Any] | None = None  # what the network is given instead of the images as they are
-    on_disk: bool = False  # whether images are read batch by batch
+    on_disk: bool | None = None  # whether images are read batch by batch
 
 
 WEIGHTS = {"nargs": "*", "default": []}  # their file, or none

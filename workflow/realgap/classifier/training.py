@@ -92,10 +92,14 @@ def train(
         nesterov=True,
     )
     highest = [group["lr"] for group in optimiser.param_groups]
-    losses = [] if state is None else _restore(model, optimiser, state, device)
-    yield from losses
-    batches = _batches(parts, counts, settings, range(len(losses), settings.steps), seed, device)
-    for step, (pixels, targets) in enumerate(batches, start=len(losses)):
+    # one piece for all: a tensor kept of each step would leave the heap in pieces too small for the next batch
+    losses = torch.empty(settings.steps, device=device)
+    known = [] if state is None else _restore(model, optimiser, state, device)
+    for step, loss in enumerate(known):
+        losses[step] = loss
+        yield losses[step]
+    batches = _batches(parts, counts, settings, range(len(known), settings.steps), seed, device)
+    for step, (pixels, targets) in enumerate(batches, start=len(known)):
         for group, lr in zip(optimiser.param_groups, highest, strict=True):
             group["lr"] = lr * _lr_factor(step, settings.steps, settings.warmup)
         x, wanted = _augmented(pixels, targets, settings, classes, seed, step)
@@ -105,9 +109,9 @@ def train(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        losses.append(loss.detach())
-        yield losses[-1]
-        offer(lambda: _state(model, optimiser, losses))
+        losses[step] = loss.detach()
+        yield losses[step]
+        offer(lambda done=step + 1: _state(model, optimiser, [losses[:done]]))
 
 
 def _batches(
