@@ -77,8 +77,8 @@ def finished(prepared, counted):
 def test_the_plan_counts_the_images_of_all_of_them(counted):
     assert counted["sample_shard"]["jobs"] == 7 * 4
     assert counted["sample_shard"]["work"]["images"] == 6 * 16 + 48
-    assert counted["score_shard"]["work"]["images"] == 48
-    assert counted["select_shard"]["jobs"] == 2 * 4
+    assert counted["score_shard"]["work"]["images"] == 48 + 8  # candidates, and real images that are chosen among
+    assert counted["select_shard"]["jobs"] == 3 * 4
     assert counted["judge_policy"]["jobs"] == 2
     # three mixtures, then two, of two classifiers each
     assert counted["judge_policy"]["work"]["images"] == (3 + 2) * 2 * 3 * 8
@@ -101,6 +101,7 @@ def test_the_table_has_a_row_for_each_training_set(finished):
         ("many", 0, 48),
         ("chosen", 0, 16),
         ("picked", 0, 16),
+        ("real+again", 8, 16),
         ("by_class", 0, 16),
     ]
 
@@ -140,7 +141,7 @@ def test_a_folders_images_have_the_studys_labels_and_no_real_images_ids(finished
 
 def test_figures_show_every_source_the_folders_own_images_among_them(finished):
     results = finished / RESULTS
-    columns = 1 + 11  # real and eleven sources
+    columns = 1 + 12  # real and twelve sources
     for name in ("strip", "samples", "overview", "gallery/zero", "gallery/one"):
         drawing = (results / f"figures/{name}.svg").read_text()
         assert (results / f"figures/{name}.png").read_bytes()[:4] == b"\x89PNG"
@@ -148,7 +149,7 @@ def test_figures_show_every_source_the_folders_own_images_among_them(finished):
 
 
 def test_every_analysis_has_a_row_for_every_source(finished):
-    results, generated = finished / RESULTS, set(STUDY["training_sets"]) - {"real", "real+gan"}
+    results, generated = finished / RESULTS, set(STUDY["training_sets"]) - {"real", "real+gan", "real+again"}
     tables = {"fidelity/table.csv", "detection/table.csv", "memorisation/copies.csv", "geometry/measures.csv"}
     for name in tables:
         assert generated <= set(pd.read_csv(results / name).source), name
@@ -162,7 +163,7 @@ def test_what_images_cost_is_divided_by_those_that_were_made(finished):
     stages = pd.read_csv(finished / RESULTS / "cost/stages.csv").set_index("stage")
     assert pd.isna(stages.n_images["import shard: gan"])
     assert sorted(stages.n_images.filter(like="sample")) == [16] * 6 + [48]
-    assert stages.n_images.filter(like="select shard").tolist() == [16] * 2
+    assert stages.n_images.filter(like="select shard").tolist() == [16] * 3
 
 
 def test_chosen_images_are_candidates_and_the_page_says_what_was_chosen(finished):
