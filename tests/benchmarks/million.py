@@ -72,7 +72,7 @@ def _write(folder: Path, classes: int) -> str:
 
 def _assemble(folder: Path, classes: int) -> str:
     paths = _shards(folder, classes)
-    known = [shards.opened(path) for path in paths]
+    known = shards.read_all(paths, "images", on_disk=True)
     made = {"step": "assemble", "training_set": "real", "parts": [["real", sum(map(len, known))]]}
     shards.write_union(folder / "training_sets/real.h5", paths, made, known)
     return f"{sum(map(len, known)):,} images in one training set"

@@ -266,8 +266,8 @@ def test_a_training_set_beyond_what_may_be_held_is_read_batch_by_batch_and_asks_
     assert read.on_disk("real")
     larger = study(dataset={"images_per_class": 100}, sampling={"samples_per_image": 10_000})
     row = "real+stable_diffusion"
-    of_all, streamed = (
-        plan.Plan(_merged(larger, {"classifier": {"resident_mb": most}})).train(row) for most in (1e6, 100)
-    )
+    counted = plan.Plan(_merged(larger, {"classifier": {"resident_mb": 100}}))
+    assert counted.on_disk(row)
+    of_all, streamed = (counted.train(row, on_disk) for on_disk in (False, True))
     assert streamed.memory_bytes < of_all.memory_bytes / 5
     assert streamed.flops == of_all.flops

@@ -1,5 +1,5 @@
 counts("assemble", lambda w: MEASURING.assemble(w.training_set))
-counts("train", lambda w: PLAN.train(w.training_set))
+counts("train", lambda w: PLAN.train(w.training_set, PLAN.on_disk(w.training_set)))
 counts("evaluate", lambda w: PLAN.evaluate(w.training_set))
 
 
@@ -42,7 +42,7 @@ rule train:
         runtime=minutes_for("train"),
         disk_mb=disk_for("train"),
     params:
-        options=training_options,
+        options=row_options,
         begins_at=begins_at,
         code=provenance.code("scripts.classifier_train"),
         benchmark=f"{OUT}/benchmarks/train/{{training_set}}-{{seed}}.tsv",

@@ -467,9 +467,14 @@ def training_options(wildcards):
     mixed = len(sources.parts_of(wildcards.training_set)) > 1
     real = recipes.real_of(config, wildcards.training_set)
     said = {} if real == sources.REAL else {"reference": real}
-    said |= {"on_disk": True} if PLAN.on_disk(wildcards.training_set) else {}
     own |= {"real_share": own["real_share"] if mixed else 1.0, "seed": int(wildcards.seed)}
     return options(config["compute"], own, said)
+
+
+def row_options(wildcards):
+    """Of a row's own classifier, whose training set may be more than memory holds; other trainings hold theirs."""
+    said = {"on_disk": True} if PLAN.on_disk(wildcards.training_set) else {}
+    return options(json.loads(training_options(wildcards)), said)
 
 
 def judge_options(wildcards):
@@ -487,7 +492,7 @@ def scoring_options(candidates):
 def choosing_options(wildcards):
     own = without(SOURCES[wildcards.source].settings, "samples_per_image")
     how = without(config["selection"], "folds")
-    said = {"per_image": samples_per_image(wildcards.source)} if own["of"] == sources.REAL else {}
+    said = {"per_image": samples_per_image(wildcards.source)} if SOURCES[wildcards.source].chooses_real else {}
     return options(own, how, said, source=wildcards.source, seed=config["seed"])
 
 
@@ -499,8 +504,9 @@ def candidates_of(wildcards, source=None):
 
 def pool_of(wildcards):
     """All real images of a class, where it is these that are chosen among."""
-    real = SOURCES[wildcards.source].settings["of"] == sources.REAL
-    return class_shards(f"{OUT}/real/{{class_name}}/{{shard}}.h5", [CLASS_OF[wildcards.class_name]]) if real else []
+    if not SOURCES[wildcards.source].chooses_real:
+        return []
+    return class_shards(f"{OUT}/real/{{class_name}}/{{shard}}.h5", [CLASS_OF[wildcards.class_name]])
 
 
 def policy_of(wildcards):
@@ -538,7 +544,7 @@ def selection_controls():
 
 def sampled_for(source):
     """Images that are sampled for what a source makes of each real one, its candidates included."""
-    if source == sources.REAL or SOURCES[source].settings.get("of") == sources.REAL:
+    if source == sources.REAL or SOURCES[source].chooses_real:
         return 0
     return sum(map(samples_per_image, chosen_from(source) or [source]))
 

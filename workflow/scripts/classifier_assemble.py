@@ -8,7 +8,7 @@ from realgap.store import shards
 
 def main() -> None:
     args, _ = steps.parse(__doc__, shards={"nargs": "+"}, training_set={}, out={})
-    opened = [shards.opened(path) for path in args.shards]
+    opened = shards.read_all(args.shards, "images", on_disk=True)
     counts: Counter[str] = Counter()
     for one in opened:
         counts[one.attributes["source"]] += len(one)

@@ -149,14 +149,14 @@ class Plan:
             self._counted[key] = _classifier(own, self.config["dataset"]["image_size"], self.classes)
         return self._counted[key]
 
-    def train(self, training_set: str) -> Work:
-        """One classifier of a row."""
+    def train(self, training_set: str, on_disk: bool = False) -> Work:
+        """One classifier of a row; on_disk: whether its images are read batch by batch."""
         own = recipes.classifier(self.config, training_set)
         forward, parameters, *_, saved = self.classifier(training_set)
         images = self.training_images(training_set)
         seen = own["steps"] * own["batch_size"] if own["epochs"] is None else round(own["epochs"] * images)
         # weights, gradients, momenta, and the file that they begin at
-        held = 32 * images if self.on_disk(training_set) else 3 * images * self.image_bytes
+        held = 32 * images if on_disk else 3 * images * self.image_bytes
         kept, batch = held + 16 * parameters, own["batch_size"] * saved
         passes = 1 if own["backbone_lr"] == 0 else 3
         return Work(

@@ -46,11 +46,12 @@ def next_steps(
 
 def _balanced(added: Sequence[Mapping[str, Any]], metrics: pd.DataFrame) -> list[str]:
     """Rows that are told from real where each class counts alike, and are not, or the other way, by all test images."""
+    # a handful of images of a class are too few for a mean in which they weigh as much as all others
+    if metrics[metrics.metric == SENSITIVITY].n_images.min() < FEWEST_OF_CLASS:
+        return []
     own, said = metrics[metrics.metric == BALANCED].set_index("training_set"), []
-    of_class = metrics[metrics.metric == SENSITIVITY].n_images
     for row in added:
-        # a handful of images of a class are too few for a mean in which they weigh as much as all others
-        if row["training_set"] not in own.index or of_class.min() < FEWEST_OF_CLASS:
+        if row["training_set"] not in own.index:
             continue
         found = own.loc[row["training_set"]]
         side = 1 if found.difference_low > 0 else -1 if found.difference_high < 0 else 0

@@ -12,6 +12,8 @@ from realgap.report.style import COLOURS, OTHER, name
 from realgap.report.wording import seeds
 from realgap.study import recipes
 
+WIDE_ENOUGH = 4  # images in a row, for a title of two words above them
+
 
 def accuracy(table: pd.DataFrame, accuracies: pd.DataFrame) -> plt.Figure:
     """Accuracy of each training set (tables.verdicts): every seed as a dot, mean and 95 % interval beside them."""
@@ -115,9 +117,6 @@ def cost(stages: Sequence[str], job_seconds: Sequence[float]) -> plt.Figure:
     return figure
 
 
-WIDE_ENOUGH = 4  # images in a row, for a title of two words above them
-
-
 def samples(columns: dict[str, np.ndarray], class_names: list[str]) -> plt.Figure:
     """Images of several sources side by side, a row per class.
 
@@ -125,9 +124,10 @@ def samples(columns: dict[str, np.ndarray], class_names: list[str]) -> plt.Figur
     """
     sns.set_theme(style="white", context="notebook")
     per_class = next(iter(columns.values())).shape[1]
-    if per_class < WIDE_ENOUGH:  # a title beside another would run into it
+    narrow = per_class < WIDE_ENOUGH  # a title beside another would run into it
+    if narrow:
         columns = {"\n".join(title.split()): images for title, images in columns.items()}
-    size = (0.42 * per_class * len(columns) + 1, 0.42 * len(class_names) + 0.6 + 0.2 * (per_class < WIDE_ENOUGH))
+    size = (0.42 * per_class * len(columns) + 1, 0.42 * len(class_names) + 0.6 + 0.2 * narrow)
     figure, all_axes = plt.subplots(1, len(columns), figsize=size, squeeze=False)
     _draw_samples(all_axes[0], columns, class_names)
     figure.subplots_adjust(wspace=0.04)

@@ -54,16 +54,16 @@ def table(predictions: Sequence[Mapping]) -> pd.DataFrame:
     others = tables.over_seeds(pd.DataFrame(rows), "value", ["metric"], compared)
     found = pd.concat([weighted, others, of_class], ignore_index=True)
     # one test image is no sample of its class: nothing says how sure its share is, or a mean of such shares
-    lone = found["class"].map(_n_of(predictions[0], class_names)).eq(1)
+    labels = predictions[0]["labels"]
+    n_of = dict(zip(class_names, np.bincount(labels, minlength=len(class_names)), strict=True))
+    lone = found["class"].map(n_of).eq(1)
     if lone.any():
         lone |= found.metric == BALANCED
     found.loc[lone, ["low", "high", "difference_low", "difference_high"]] = np.nan
     # all of these measures lie in [0, 1]
     found[["difference_low", "difference_high"]] = found[["difference_low", "difference_high"]].clip(-1, 1)
     found["class"] = found["class"].fillna("")
-    found["n_images"] = (
-        found["class"].map(_n_of(predictions[0], class_names)).fillna(len(predictions[0]["labels"])).astype(int)
-    )
+    found["n_images"] = found["class"].map(n_of).fillna(len(labels)).astype(int)
     order = {key: place for place, key in enumerate(dict.fromkeys(one["training_set"] for one in predictions))}
     found = found.sort_values("training_set", key=lambda keys: keys.map(order), kind="stable")
     return found[_COLUMNS].reset_index(drop=True)
@@ -99,11 +99,6 @@ def section(found: pd.DataFrame) -> Section:
             "A class of few test images has a wide interval: one image of ten is ten points. A class of one has none.",
         ],
     )
-
-
-def _n_of(prediction: Mapping, class_names: Sequence[str]) -> dict[str, int]:
-    """Test images of each class."""
-    return dict(zip(class_names, np.bincount(prediction["labels"], minlength=len(class_names)).tolist(), strict=True))
 
 
 def _right(predictions: Sequence[Mapping], class_names: Sequence[str]) -> pd.DataFrame:

@@ -163,14 +163,13 @@ def write_union(
 ) -> None:
     """Write an "images" file that shows the rows of `shards` one after another without copying them.
 
-    Sources are stored relative to `path`, so a results folder can be moved as a whole. known: what `opened` says of
-    the shards, where it has been asked.
+    Sources are stored relative to `path`, so a results folder can be moved as a whole. known: what `read_all`
+    says of the shards, where it has been asked.
     """
     path = Path(path)
     if not shards or len(set(map(os.path.abspath, shards))) < len(shards):
         raise ValueError(f"{path}: must be assembled from at least one shard, each of them once, got {len(shards)}")
-    parts = known or [opened(shard) for shard in shards]
-    naming.joint(dict(zip(shards, (one.attributes for one in parts), strict=True)))
+    parts = known or read_all(shards, "images", on_disk=True)
     classes = naming.carried(*(one.attributes for one in parts))
     lengths = [len(part) for part in parts]
     sources = [
@@ -201,11 +200,14 @@ def opened(path: str | Path) -> Shard:
     return _read(Path(path), "images", set(), on_disk=True)
 
 
-def read_all(paths: Sequence[str | Path], kind: str) -> list[Shard]:
-    """`read` for each of several shards that are used together. Raises ValueError also where their labels disagree."""
-    opened = [read(path, kind) for path in paths]
-    naming.joint(dict(zip(paths, (one.attributes for one in opened), strict=True)))
-    return opened
+def read_all(paths: Sequence[str | Path], kind: str, on_disk: bool = False) -> list[Shard]:
+    """`read` for each of several shards that are used together. Raises ValueError also where their labels disagree.
+
+    on_disk: of "images", that pixels stay there, as `opened` has it.
+    """
+    found = [_read(Path(path), kind, set(), on_disk) for path in paths]
+    naming.joint(dict(zip(paths, (one.attributes for one in found), strict=True)))
+    return found
 
 
 def checksum(path: str | Path) -> str:

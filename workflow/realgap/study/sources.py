@@ -339,6 +339,11 @@ class Source:
         return self.kind in ("img2img", "ddim_inversion")
 
     @property
+    def chooses_real(self) -> bool:
+        """Whether it chooses among real images, which it does not make."""
+        return self.settings.get("of") == REAL
+
+    @property
     def one_each(self) -> bool:
         """Whether it makes one image of each real one, whatever the study says."""
         return KINDS[self.kind].one_each
@@ -482,7 +487,7 @@ def check_counts(config: Mapping[str, Any]) -> None:
                 f"config: dataset.images_per_class: must be at least selection.folds, {folds}, for judges that have "
                 f"not seen an image; got {fewest}"
             )
-        if source.settings.get("of") == REAL and fewest < (candidates := source.settings["candidates"]):
+        if source.chooses_real and fewest < (candidates := source.settings["candidates"]):
             raise ValueError(
                 f"config: sources.{source.name}.candidates: must be at most dataset.images_per_class, {fewest}, for "
                 f"real images are chosen among; got {candidates}"
@@ -535,7 +540,7 @@ def _check_selection(source: Source, config: Mapping[str, Any]) -> None:
             f"{where}.criteria.geometry: must be left out below {SMALLEST_PX} px, where lines are too short to "
             f"measure; dataset.image_size is {dataset['image_size']}"
         )
-    if own["of"] == REAL:
+    if source.chooses_real:
         if config["sampling"]["samples_per_class"] is not None and source.own_samples is None:
             raise ValueError(f"{where}.samples_per_image: must be a number where samples_per_class is given; got null")
         return

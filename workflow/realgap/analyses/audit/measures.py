@@ -78,9 +78,9 @@ def planted(
     """Scores of an attacker on planted rows of one class, and which were in: float64 and bool (rows,).
 
     differences (n, d): of real images, which the attacker knows; release(rows, draws): the noised sum (d,) of rows.
-    noise: its standard deviation as claimed, over the clip. Rows are
-    long, of random directions, each in by a coin. The attacker takes the known images away and estimates every coin by
-    the linear estimate of least error (ridge regression). draws: for rows, coins and noise.
+    noise: its standard deviation as claimed, over the clip. Rows are long, of random directions, each in by a coin.
+    The attacker takes the known images away and estimates every coin by the linear estimate of least error (ridge
+    regression). draws: for rows, coins and noise.
     """
     directions = differences.shape[1] if basis is None else len(basis)
     chosen = draws.standard_normal((rows, directions))

@@ -93,8 +93,7 @@ def check(config: Mapping[str, Any]) -> None:
             f"config: learning_curves.real_counts: must be at least selection.folds, {folds}, for judges; got {fewest}"
         )
     for name, source in sources.used(config).items():
-        candidates = source.settings.get("candidates", 0) if source.settings.get("of") == sources.REAL else 0
-        if (fewest := counts(config)[0]) < candidates:
+        if source.chooses_real and (fewest := counts(config)[0]) < (candidates := source.settings["candidates"]):
             raise ValueError(
                 f"config: sources.{name}.candidates: must be at most the fewest of learning_curves.real_counts, "
                 f"{fewest}, for real images are chosen among; got {candidates}"
@@ -122,6 +121,5 @@ def judged(config: Mapping[str, Any]) -> bool:
 
 def _drawable(source: sources.Source, known: Mapping[str, sources.Source]) -> bool:
     if source.kind == "selection":
-        of = source.settings["of"]
-        return of == sources.REAL or _drawable(known[of], known)
+        return source.chooses_real or _drawable(known[source.settings["of"]], known)
     return source.kind not in ("folder", "policy") and source.conditioning != "class_inversion"

@@ -18,7 +18,7 @@ def shown(config: Mapping[str, Any]) -> list[str]:
 def check(config: Mapping[str, Any]) -> None:
     """There must be a selection of generated images to look at."""
     used = sources.used(config).values()
-    if not any(one.kind == "selection" and one.settings["of"] != sources.REAL for one in used):
+    if not any(one.kind == "selection" and not one.chooses_real for one in used):
         raise ValueError(
             "config: analyses: must leave out selection where no training set holds a source of kind selection, of "
             f"generated images; got {config['training_sets']}"
