@@ -66,8 +66,12 @@ def support(directions: np.ndarray, seen: Evidence, limit: float = LIMIT) -> np.
     return np.maximum(0, 1 - (sines(directions, seen) / seen.noise_rad / limit) ** 2)
 
 
-def refined(directions: np.ndarray, seen: Evidence, weights: np.ndarray, rounds: int = 1) -> np.ndarray:
+def refined(
+    directions: np.ndarray, seen: Evidence, weights: np.ndarray, rounds: int = 1, square: float = 0.0
+) -> np.ndarray:
     """Directions (M, 3) moved to the robust weighted least squares fit of their segments; weights (M, N).
+
+    square: weight of the squared cosines between them; it pulls them towards right angles through the camera.
 
     Iteratively reweighted: the smallest eigenvector of sum w l l^T with the weight of a Geman-McClure loss
     and the residual's own scale, so that the algebraic error becomes the angle.
@@ -77,7 +81,11 @@ def refined(directions: np.ndarray, seen: Evidence, weights: np.ndarray, rounds:
         way = np.hypot(*_ways(directions, seen.midpoints))
         z = (directions @ seen.lines.T) / way / seen.noise_rad
         robust = weights * _robust(z) / (way * seen.noise_rad) ** 2
-        directions = np.linalg.eigh((robust @ products).reshape(-1, 3, 3))[1][:, :, 0]
+        normal = (robust @ products).reshape(-1, 3, 3)
+        if square:
+            outer = directions[:, :, None] * directions[:, None]
+            normal += square * (outer.sum(axis=0) - outer)
+        directions = np.linalg.eigh(normal)[1][:, :, 0]
     return directions
 
 
