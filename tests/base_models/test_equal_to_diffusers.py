@@ -6,6 +6,7 @@ import torch
 
 from realgap import streams
 from realgap.base_model import autoencoder, denoiser, prompting, schedules
+from realgap.base_model.samplers import SAMPLERS
 from realgap.diffusion import inversion, sampling
 from tests import given
 from tests.base_models import published
@@ -60,7 +61,9 @@ def test_latents_and_pixels_of_a_sample(family, name, scale):
     pipeline = diffusers_pipeline(folder, name)
     noise = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0))
     settings = {"num_inference_steps": 6, "guidance_scale": scale, "height": SIZE, "width": SIZE}
-    latents = pipeline(PROMPTS, latents=noise, output_type="latent", **settings).images
+    items = [(0, 0), (1, 0)]
+    own = sampling.generators(items, seed=0)
+    latents = pipeline(PROMPTS, latents=noise, generator=own, output_type="latent", **settings).images
     with torch.no_grad():
         pixels = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor).sample
     pictures = pipeline.image_processor.postprocess(pixels, output_type="np")
@@ -78,6 +81,7 @@ def test_latents_and_pixels_of_a_sample(family, name, scale):
             guidance_scale=scale,
             batch_size=2,
             device=CPU,
+            generators=(lambda rows: sampling.generators(items[rows], seed=0)) if SAMPLERS[name].draws else None,
         )
         return result
 

@@ -66,8 +66,9 @@ def results(folder, part):
         scheduler = schedules.sampler(folder, name)
         scheduler.set_timesteps(7)
         sample = torch.linspace(-1, 1, 16).view(1, 1, 4, 4)
+        drawn = {"generator": torch.Generator().manual_seed(0)} if SAMPLERS[name].draws else {}
         for t in scheduler.timesteps:
-            sample = scheduler.step(sample.cos(), t, sample, return_dict=False)[0]
+            sample = scheduler.step(sample.cos(), t, sample, return_dict=False, **drawn)[0]
         made += [scheduler.timesteps, sample]
     return made
 

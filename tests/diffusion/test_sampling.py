@@ -27,9 +27,15 @@ def draw(unet, scheduler, items, conditioning, unconditional, decode=torch.clone
     """Latents of all items, (n, 4, 8, 8), or what `decode` makes of them."""
     settings = {"num_inference_steps": 4, "guidance_scale": 2.0, "batch_size": 3, "device": CPU, **changes}
     noise = sampling.initial_latents(items, SHAPE, seed=0)
+    if draws(scheduler):
+        settings["generators"] = lambda rows: sampling.generators(items[rows], seed=0)
     predict = denoiser.predictor(unet) if isinstance(unet, torch.nn.Module) else unet
     batches = sampling.sample(noise, conditioning, unconditional, predict, scheduler, decode, **settings)
     return torch.cat(list(batches))
+
+
+def draws(scheduler):
+    return type(scheduler).__name__ in {sampler.kind for sampler in SAMPLERS.values() if sampler.draws}
 
 
 def test_items_are_all_variants_of_all_images_side_by_side():
@@ -89,6 +95,7 @@ def test_latents_are_those_of_diffusers_own_pipeline(base_model, unet, condition
         prompt_embeds=torch.from_numpy(cond),
         negative_prompt_embeds=torch.from_numpy(uncond).expand(8, 3, 8),
         latents=torch.from_numpy(sampling.initial_latents(items, SHAPE, seed=0)),
+        generator=sampling.generators(items, seed=0),
         num_inference_steps=4,
         guidance_scale=guidance_scale,
         output_type="latent",
@@ -96,6 +103,17 @@ def test_latents_are_those_of_diffusers_own_pipeline(base_model, unet, condition
         width=16,
     ).images
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)
+
+
+def test_noise_that_steps_add_is_the_items_own_and_another_with_another_seed():
+    items = sampling.items(np.arange(3), 2)
+
+    def first(generators):
+        return [float(torch.randn(1, generator=generator)) for generator in generators]
+
+    whole = first(sampling.generators(items, seed=0))
+    assert first(sampling.generators(items[3:5], seed=0)) == whole[3:5]
+    assert len({*whole, *first(sampling.generators(items, seed=1))}) == 12
 
 
 def counting(calls):
@@ -382,6 +400,7 @@ def test_latents_from_a_noised_image_are_those_of_diffusers_own_pipeline(
         prompt_embeds=torch.from_numpy(cond),
         negative_prompt_embeds=torch.from_numpy(uncond).expand(8, 3, 8),
         strength=strength,
+        generator=sampling.generators(items, seed=0),
         output_type="latent",
         **settings,
     ).images

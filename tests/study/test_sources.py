@@ -212,6 +212,10 @@ WRONG = [
     # limits
     ({"mine": {"kind": "prompts", "num_inference_steps": 0}}, "mine.num_inference_steps: must be at least 1; got 0"),
     ({"mine": {"kind": "prompts", "num_inference_steps": 1001}}, "num_inference_steps: must be at most 1000; got 1001"),
+    (
+        {"mine": {"kind": "prompts", "scheduler": "lcm", "num_inference_steps": 51}},
+        "mine.num_inference_steps: must be at most 50 for scheduler lcm; got 51",
+    ),
     ({"mine": {"kind": "prompts", "num_inference_steps": 2.0}}, "must be of type integer; got 2.0"),
     ({"mine": {"kind": "prompts", "guidance_scale": 0.9}}, "mine.guidance_scale: must be at least 1; got 0.9"),
     ({"mine": {"kind": "prompts", "guidance_scale": 51}}, "mine.guidance_scale: must be at most 50; got 51"),

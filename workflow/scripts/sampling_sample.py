@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from realgap import devices
-from realgap.base_model import autoencoder, denoiser, prompting, schedules
+from realgap.base_model import autoencoder, denoiser, prompting, samplers, schedules
 from realgap.diffusion import conditioning, sampling
 from realgap.run import steps
 from realgap.store import naming, provenance, shards
@@ -126,10 +126,12 @@ def draw(
 
     moments: of the real images that they begin at where options.strength is not None.
     """
-    start = {}
+    more = {}
     if options.strength is not None:
-        start = {"start": _start(moments, items, model.vae.config.scaling_factor, options.seed)}
-        start["strength"] = options.strength
+        more = {"start": _start(moments, items, model.vae.config.scaling_factor, options.seed)}
+        more["strength"] = options.strength
+    if samplers.SAMPLERS[options.scheduler].draws:
+        more["generators"] = lambda rows: sampling.generators(items[rows], options.seed)
     drawn = sampling.Rows(
         len(items), lambda rows: sampling.initial_latents(items[rows], model.latent_shape, options.seed)
     )
@@ -145,7 +147,7 @@ def draw(
         guidance_interval=options.guidance_interval,
         batch_size=options.batch_size,
         device=model.device,
-        **start,
+        **more,
     )
 
 

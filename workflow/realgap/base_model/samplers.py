@@ -13,6 +13,8 @@ class Sampler:
     settings: dict[str, Any] = field(default_factory=dict)
     calls_per_step: int = 1
     more_calls: int = 0  # of the UNet, beyond calls_per_step for each step
+    draws: bool = False  # whether a step adds noise of its own
+    most_steps: int = 1000
 
 
 SAMPLERS = {
@@ -21,6 +23,8 @@ SAMPLERS = {
     "dpmsolver++": Sampler("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 2}),
     "unipc": Sampler("UniPCMultistepScheduler"),
     "euler": Sampler("EulerDiscreteScheduler"),  # of base models that were distilled into one to four steps
+    # latent consistency models, whose steps are some of the 50 that they were distilled from
+    "lcm": Sampler("LCMScheduler", draws=True, most_steps=50),
 }
 
 

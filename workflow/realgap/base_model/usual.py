@@ -16,7 +16,8 @@ ALLOWED: dict[str, dict[str, tuple[Any, ...]]] = {
         **dict.fromkeys(("reverse_transformer_layers_per_block", "num_attention_heads", "time_embedding_dim"), _NONE),
         **dict.fromkeys(("addition_time_embed_dim", "projection_class_embeddings_input_dim"), _NONE),
         **dict.fromkeys(("time_embedding_act_fn", "timestep_post_act", "cross_attention_norm"), _NONE),
-        **dict.fromkeys(("use_linear_projection", "upcast_attention"), (False, True)),
+        "use_linear_projection": (False, True),
+        "upcast_attention": (False, True, None),  # null as diffusers writes it of models that it converted
         **dict.fromkeys(("resnet_time_scale_shift", "attention_type"), ("default",)),
         **dict.fromkeys(("conv_in_kernel", "conv_out_kernel"), (3,)),
         **dict.fromkeys(("downsample_padding", "mid_block_scale_factor", "resnet_out_scale_factor"), (1,)),

@@ -29,6 +29,12 @@ def initial_latents(items: Sequence[tuple[int, int]], shape: tuple[int, ...], se
     return streams.normal((streams.stream(seed, "latents", i, v) for i, v in items), shape)
 
 
+def generators(items: Sequence[tuple[int, int]], seed: int) -> list[torch.Generator]:
+    """What the steps of each item draw from, where its sampler adds noise in each (samplers.Sampler.draws)."""
+    seeds = (int(streams.stream(seed, "steps", i, v).integers(2**63)) for i, v in items)
+    return [torch.Generator().manual_seed(number) for number in seeds]
+
+
 def noised_start(
     items: Sequence[tuple[int, int]], mean: np.ndarray, std: np.ndarray, image_ids: np.ndarray, scale: float, seed: int
 ) -> np.ndarray:
@@ -115,6 +121,7 @@ def sample(
     device: torch.device,
     start: Rows | None = None,
     strength: float = 1.0,
+    generators: Callable[[slice], list[torch.Generator]] | None = None,
 ) -> Iterator[T]:
     """What `decode` makes of the scaled latents, float32 (batch, c, h, w), of each batch in turn.
 
@@ -122,7 +129,7 @@ def sample(
     with as many tokens or other. The prediction is uncond + guidance_scale (cond - uncond); at 1 the
     unconditional branch is not run, nor in calls outside of guidance_interval (samplers.guided). start: scaled
     latents (n, c, h, w) to begin at, noised as far as the share `strength` of the steps takes away again (SDEdit: Meng
-    et al. 2021, arXiv 2108.01073; as diffusers does it).
+    et al. 2021, arXiv 2108.01073; as diffusers does it). generators: of a batch's rows, for a sampler that draws.
     A batch that does not fit the device's memory is halved, with a word on stderr.
     """
 
@@ -138,7 +145,8 @@ def sample(
         calls = len(scheduler.timesteps)
         first = calls - len(timesteps)
         guided = [samplers.guided(call, calls, guidance_interval) for call in range(first, calls)]
-        return decode(_denoise(latents, branches, predict, scheduler, timesteps, guided))
+        drawn = {} if generators is None else {"generator": generators(rows)}
+        return decode(_denoise(latents, branches, predict, scheduler, timesteps, guided, drawn))
 
     return devices.in_batches(draw, len(noise), batch_size)
 
@@ -190,9 +198,10 @@ def _denoise(
     scheduler: Any,
     timesteps: torch.Tensor,
     guided: Sequence[bool],
+    drawn: dict[str, Any],
 ) -> torch.Tensor:
     on_device = timesteps.to(latents.device)
     for t, own, away in zip(timesteps, on_device, guided, strict=True):
         prediction = branches.predict(predict, scheduler.scale_model_input(latents, t), own, away)
-        latents = scheduler.step(prediction, t, latents, return_dict=False)[0]
+        latents = scheduler.step(prediction, t, latents, return_dict=False, **drawn)[0]
     return latents

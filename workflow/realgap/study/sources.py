@@ -522,6 +522,9 @@ def _check_source(source: Source, dataset: Mapping[str, Any]) -> None:
             f"{where}.guidance_interval: must be two shares of the steps, the first below the last (guidance_scale: 1 "
             f"for no guidance); got {source.settings['guidance_interval']}"
         )
+    scheduler, steps = source.settings.get("scheduler"), source.settings.get("num_inference_steps", 0)
+    if scheduler and steps > (most := SAMPLERS[scheduler].most_steps):
+        raise ValueError(f"{where}.num_inference_steps: must be at most {most} for scheduler {scheduler}; got {steps}")
     root = Path(source.settings.get("root", "."))
     if source.kind == "folder" and not (root.is_dir() or root.is_file()):
         raise ValueError(f"{where}.root: must be where the images are; got {source.settings['root']!r}, nothing there")
