@@ -188,16 +188,17 @@ class Study:
         return {"images": np.concatenate(drawn), "labels": self.images["labels"][rows], "sources": rows}
 
     def accuracies(self, parts: Sequence[Images], seeds: Iterable[int], real_share: float = 0.5) -> np.ndarray:
-        """Of classifiers trained on images with labels, on the real test images, in %, (seeds,).
+        """Of classifiers trained on images with labels, on the real test images, in %, (seeds,)."""
+        return 100 * np.stack([self.correct(parts, seed, real_share) for seed in seeds]).mean(axis=1)
+
+    def correct(self, parts: Sequence[Images], seed: int, real_share: float = 0.5) -> np.ndarray:
+        """Which real test images a classifier trained on images with labels is right about, bool (images,).
 
         Of two parts, real and generated, the first is real_share of each batch.
         """
         shares = [1.0] if len(parts) == 1 else [real_share, 1 - real_share]
-        found = []
-        for seed in seeds:
-            logits = training.predict(self._trained(parts, shares, seed), self.test["images"], **self._running())
-            found.append(100 * float((logits.argmax(axis=1) == self.test["labels"]).mean()))
-        return np.array(found)
+        logits = training.predict(self._trained(parts, shares, seed), self.test["images"], **self._running())
+        return logits.argmax(axis=1) == self.test["labels"]
 
     def distances(self, generated: np.ndarray) -> dict[str, float]:
         """Kernel distance to the test images and the share of them that is covered, by a classifier of real ones."""

@@ -10,7 +10,7 @@ import torch
 from realgap.cost.plan import ARCHITECTURES
 from realgap.data.images import resampled
 from tests import checkout
-from tests.benchmarks import amortised, harness, photographs, report, visits
+from tests.benchmarks import amortised, calls, encoders, harness, photographs, report, samples, visits
 from tests.benchmarks.study import warped
 
 PUBLISHED = checkout.ROOT / "results/published/benchmarks"
@@ -174,6 +174,50 @@ def test_an_amortised_arm_costs_the_steps_of_all_that_precedes_it(tmp_path):
     assert amortised.Arm("taught", 16, taught=14).cost(100) == 30
     paths = [amortised._path(tmp_path, arm) for arm in amortised.ARMS]
     assert len(set(paths)) == len(paths)
+
+
+@pytest.mark.parametrize(
+    ("kind", "with_guidance", "before"), [("inversion", 6, 0), ("img2img", 5, 0), ("ddim_inversion", 6, 20)]
+)
+def test_the_calls_of_an_arm_are_counted_as_the_unet_is_asked(kind, with_guidance, before):
+    digits = encoders.of_digits(2, 3, "small")
+    changes = {"kind": kind, "num_inference_steps": 4, "guidance_interval": [0.25, 0.75], "guidance_scale": 2.0}
+    changes |= {"img2img": {"strength": 0.75}, "ddim_inversion": {"inversion_steps": 20}}.get(kind, {})
+    embeddings, source = digits.start("prompt", digits.images), calls.Arm("", changes).source
+    drawn = samples.draw(digits, embeddings, source, calls.SOLVERS["dpmsolver++"], variants=2)
+    assert (drawn.calls, drawn.calls_before) == (with_guidance, before)
+    assert drawn.images["images"].shape == (40, 16, 16, 3)
+    assert drawn.images["sources"].tolist() == np.repeat(np.arange(20), 2).tolist()
+
+
+def test_arms_of_fewer_calls_are_told_apart_by_their_files(tmp_path):
+    names = [arm.name for arm in calls.ARMS] + [f"solver {name}" for name in calls.SOLVERS]
+    assert len({calls._path(tmp_path, name) for name in names}) == len(names)
+    assert calls.ARMS[0] == calls.REFERENCE
+
+
+def test_fewer_calls_are_paired_by_unit_and_test_image(tmp_path):
+    random = np.random.default_rng(0)
+    reference = random.random((10, 600)) < 0.96
+    kept = {"coverage": np.linspace(60, 70, 10), "cpu_s": 7.0}
+    np.savez(calls._path(tmp_path, calls.REFERENCE.name), correct=reference, calls=24.0, **kept)
+    for arm, share in ((calls.ARMS[1], 0.0), (calls.ARMS[2], 0.02)):
+        correct = reference & (random.random(reference.shape) >= share)
+        np.savez(
+            calls._path(tmp_path, arm.name), correct=correct, calls=6.0, **{**kept, "coverage": kept["coverage"] - 1}
+        )
+    same, worse = (line.split("|") for line in calls.table(tmp_path).splitlines()[3:])
+    assert same[2:6] == [" 6 ", same[3], " +0.0 (+0.0 to +0.0) ", " shown "]
+    assert worse[4].startswith(" -1.9 (-2.")
+    assert worse[5] == " not shown "
+    assert worse[7] == " -1.0 (-1.0 to -1.0) "
+
+
+def test_a_solver_that_cannot_take_so_many_calls_has_no_error(tmp_path):
+    errors = np.full((len(calls.CALLS), 100), 2.0)
+    errors[1] = np.nan
+    np.savez(calls._path(tmp_path, "solver heun"), errors=errors)
+    assert calls.table_of_solvers(tmp_path).splitlines()[2].startswith("| heun | 2.0 (2.0 to 2.0) | – | 2.0 (")
 
 
 def test_every_stage_has_a_module():
