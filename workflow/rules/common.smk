@@ -201,7 +201,8 @@ def disk_for(step):
 
 
 wildcard_constraints:
-    class_name="|".join(map(re.escape, CLASS_OF)),
+    # not by name: each pattern of a file holds its constraints, and Snakemake reads it again for every file of every job
+    class_name=r"[^/]+",
     shard=r"\d+",
     source="|".join(SOURCES),
     training_set="|".join(map(re.escape, config["training_sets"])),
