@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -24,8 +25,10 @@ done
 SHARDS_OF_A_SLICE = 6  # real, moments, embeddings, vae_only and two sources of samples
 
 
-def make(folder: Path, classes: int, slices: int) -> dict[str, str]:
+def make(folder: Path, classes: int, slices: int, rows: Sequence[str] | None = None) -> dict[str, str]:
     """A checkout in `folder` with study.yaml of `classes` of `slices` shards; the environment to run Snakemake in.
+
+    rows: its training sets; None: those of the reduced study.
 
     The stub makes one file a rule: `--until tabulate` is as far as it reaches.
     """
@@ -38,6 +41,7 @@ def make(folder: Path, classes: int, slices: int) -> dict[str, str]:
         "dataset": {**dataset, "classes": class_names},
         "seeds": [0],
         "analyses": [],
+        "training_sets": list(rows or checkout.REDUCED["training_sets"]),
     }
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
     # steps find the stub and no warm server

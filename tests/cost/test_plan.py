@@ -170,7 +170,15 @@ def test_the_jobs_counted_are_those_snakemake_plans_and_their_work_is_the_studys
     used = sources.used(config)
     sampled = [name for name, source in used.items() if source.rule == "sample_shard"]
     inverted = {rule for source in used.values() for rule in source.after} & {"encode_shard", "invert_shard"}
-    for rule, times in {"encode_shard": 1, "invert_shard": 1, "sample_shard": len(sampled)}.items():
+    # of an amortised inversion another rule makes what invert_shard makes
+    amortised = config["inversion"]["encoder_steps"] is not None and "invert_shard" in inverted
+    inverted |= {"predict_shard"} if amortised else set()
+    inverted -= {"invert_shard"} if amortised else set()
+    assert jobs.get("teach_encoder", 0) == int(amortised)
+    for rule, times in {
+        **{"encode_shard": 1, "invert_shard": 1, "predict_shard": 1},
+        "sample_shard": len(sampled),
+    }.items():
         assert jobs.get(rule, 0) == (times * shards if rule in {*inverted, "sample_shard"} else 0), rule
     assert jobs["train"] == jobs["evaluate"] == len(config["training_sets"]) * len(config["seeds"])
     # every shard once, the last of a class being smaller or not

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from realgap.data import catalog, loaders
+from realgap.data import catalog, counted, folders, imagenet, loaders, splits
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_an_hdf5_file_that_is_not_what_it_should_be_is_named(file, damage, messa
         loaders.hdf5(file, "train")
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar100", "stl10", "imagenette", "image_folder", "hdf5"])
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "stl10", "imagenette", "imagenet", "image_folder", "hdf5"])
 def test_data_that_is_not_there_is_one_line_that_names_the_folder(tmp_path, name):
     with pytest.raises(ValueError, match=r"dataset\.root: .*nowhere") as caught:
         loaders.LOADERS[name](tmp_path / "nowhere", "train")
@@ -142,3 +142,64 @@ def test_a_damaged_copy_of_cifar10_is_refused(cifar10_root, tmp_path):
         f.write(b"\0\0")
     with pytest.raises(ValueError, match="does not hold the data set, or a damaged copy"):
         loaders.cifar10(tmp_path, "train")
+
+
+@pytest.fixture
+def imagenet_root(tmp_path):
+    """Two classes of ImageNet-1k's folders, with pictures; the folders of the others are empty."""
+    random = np.random.default_rng(0)
+    for part, count in (("train", 3), ("val", 2)):
+        for wnid in imagenet.CLASSES:
+            (tmp_path / part / wnid).mkdir(parents=True)
+        for wnid in ("n01440764", "n01443537"):
+            for n in range(count + (part == "train" and wnid == "n01443537")):
+                pixels = random.integers(0, 256, (5 + n, 7, 3), np.uint8)
+                Image.fromarray(pixels).save(tmp_path / part / wnid / f"{wnid}_{n}.JPEG")
+    return tmp_path
+
+
+def test_the_classes_of_imagenet_are_torchvisions_and_no_two_are_alike():
+    from torchvision.models import _meta
+
+    ours = [name.replace("_", " ") for name in imagenet.CLASSES.values()]
+    differ = {theirs: own for own, theirs in zip(ours, _meta._IMAGENET_CATEGORIES, strict=True) if own != theirs}
+    assert differ == {"Cardigan": "Cardigan Welsh corgi"}
+    assert len({name.lower() for name in ours}) == 1_000
+    assert list(imagenet.CLASSES) == sorted(imagenet.CLASSES)
+    known = {wnid: imagenet.CLASSES[wnid] for wnid in catalog.IMAGENETTE}
+    assert sum(known[wnid] == name for wnid, name in catalog.IMAGENETTE.items()) >= 8
+
+
+def test_a_shard_of_imagenet_lists_its_own_class_alone(imagenet_root, monkeypatch):
+    listed, pictures = [], folders.pictures
+    monkeypatch.setattr(folders, "pictures", lambda folder: listed.append(folder.name) or pictures(folder))
+    train = loaders.LOADERS["imagenet"](imagenet_root, "train")
+    rows = splits.training_rows(train, "goldfish", 1, 4, seed=0, validation=0)
+    taken = splits.take(train, rows, 8)
+    assert listed == ["n01443537"]
+    assert (taken["labels"] == catalog.label("imagenet", "goldfish")).all()
+    # the same images under the same ids as where all classes are listed
+    eager = loaders._of_folders(imagenet_root / "train", list(imagenet.CLASSES), catalog.CLASS_NAMES["imagenet"])
+    usual = splits.take(eager, splits.training_rows(eager, "goldfish", 1, 4, seed=0, validation=0), 8)
+    for name, array in usual.items():
+        np.testing.assert_array_equal(taken[name], array)
+
+
+def test_test_images_of_imagenet_are_its_val_folders(imagenet_root):
+    test = loaders.read_by(loaders.LOADERS["imagenet"](imagenet_root, "test"), value_range=None, background=None)
+    rows = splits.held_out_rows(test, ["goldfish", "tench"], None, seed=0)
+    assert sorted(splits.take(test, rows, 8)["labels"].tolist()) == [0, 0, 1, 1]
+    with pytest.raises(ValueError, match="dataset.classes"):
+        test.rows_of("unicorn")
+
+
+def test_the_training_images_of_imagenet_are_counted_and_counted_again_where_one_comes_in(imagenet_root, tmp_path):
+    state = tmp_path / "state.json"
+    every = list(imagenet.CLASSES.values())
+    first = counted.training_images("imagenet", imagenet_root, every, state)
+    assert (first["tench"], first["goldfish"], sum(first.values())) == (3, 4, 7)
+    shutil.copy(imagenet_root / "train/n01440764/n01440764_0.JPEG", imagenet_root / "train/n01440764/another.JPEG")
+    assert counted.training_images("imagenet", imagenet_root, ["tench"], state)["tench"] == 4
+    (imagenet_root / "train/n01484850").rmdir()
+    with pytest.raises(ValueError, match=r"dataset\.root: must hold .*n01484850"):
+        counted.training_images("imagenet", imagenet_root, every, state)

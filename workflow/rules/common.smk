@@ -56,7 +56,7 @@ include: "own_images.smk"
 # what the study leaves open follows from its other settings, and from its images
 config.update(sizes.settled(config))
 try:
-    config.update(counting.settled(config, own_counts()["train"] if OWN else None))
+    config.update(counting.settled(config, counted_images()))
     if counting.is_open(GIVEN):
         configuration.check_counts(config)
 except (ValueError, OSError) as error:

@@ -45,6 +45,37 @@ def own_counts():
     return found
 
 
+@cache
+def counted_images():
+    """class -> images that may be trained on, where what lies at dataset.root says so; None where it is known without.
+
+    Where a published data set is not there yet, what a class has on average is enough for a plan: a run stops before its
+    first job (fetching.smk).
+    """
+    if OWN:
+        return own_counts()["train"]
+    dataset = config["dataset"]
+    if dataset["name"] not in catalog.COUNTED:
+        return None
+    from realgap.data import counted
+
+    every = catalog.CLASS_NAMES[dataset["name"]]
+    chosen = every if dataset["classes"] == counting.ALL else dataset["classes"]
+    where = hashlib.sha256(f"{os.path.realpath(dataset['root'])} {sorted(chosen)}".encode()).hexdigest()[:16]
+    told, state = (Path(".snakemake/realgap") / f"{kind}-{where}.json" for kind in ("counts", "folders"))
+    there = os.path.exists(dataset["root"])
+    if there and (workflow.is_main_process or not told.exists()):
+        found = counted.training_images(dataset["name"], dataset["root"], chosen, state)
+        files.write(told, json.dumps(found).encode())
+    # jobs elsewhere are told by the run itself, and a finished study stays so without its data
+    if not told.exists():
+        about = catalog.COUNTED[dataset["name"]]
+        print(f"dataset.root: {dataset['root']} is not there; {about:,} images a class are counted", file=sys.stderr)
+        return None
+    kept = dataset["validation_images_per_class"]
+    return {name: count - kept for name, count in json.loads(told.read_text()).items()}
+
+
 def own_tested():
     """class -> images of the user's own data set that are tested on, those that repeat others included."""
     most = config["dataset"]["test_images_per_class"]

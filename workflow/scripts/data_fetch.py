@@ -15,6 +15,11 @@ class Options:
 
 def main() -> None:
     _, options = steps.parse(__doc__, Options)
+    if options.dataset in catalog.COUNTED and not (Path(options.root) / "train").is_dir():
+        raise ValueError(
+            f"dataset.root: must hold train/<wnid>/ and val/<wnid>/; {options.dataset} is not downloaded, its owners "
+            f"give it to those who ask; nothing in {options.root}"
+        )
     archive = catalog.ARCHIVES.get(options.dataset)
     if archive is None or (Path(options.root) / archive.marker).exists():
         print(f"dataset: nothing to fetch, {options.dataset} is {'there' if archive else 'not from the internet'}")

@@ -3,6 +3,8 @@
 import hashlib
 from dataclasses import dataclass
 
+from realgap.data import imagenet
+
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 STL10 = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
@@ -89,6 +91,7 @@ CLASS_NAMES: dict[str, tuple[str, ...]] = {
     "cifar100": CIFAR100,
     "stl10": STL10,
     "imagenette": tuple(IMAGENETTE.values()),
+    "imagenet": tuple(imagenet.CLASSES.values()),
     "rendered": RENDERED,
     "textures": TEXTURES,
     "histology": HISTOLOGY,
@@ -114,6 +117,7 @@ TEST_IMAGES = {
     "cifar100": 10_000,
     "stl10": 8_000,
     "imagenette": 3_925,
+    "imagenet": 50_000,
     "textures": 192,
     "histology": 126,
 }
@@ -130,6 +134,10 @@ TRAINING_IMAGES: dict[str, tuple[int, ...]] = {
     "textures": (192,) * 3,
     "histology": (84, 102, 129),
 }
+
+# training images of a class, on average (of ImageNet-1k 1,281,167 in 1,000 classes), of a data set that everybody gets
+# from its owners: for a plan before it is there. The numbers of its classes are counted where it lies.
+COUNTED = {"imagenet": 1_281}
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ folder is named by a hash of its path, so that adding images renames none.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from realgap.data import arrays, catalog, folders, reading, tiles
+from realgap.data import arrays, catalog, folders, imagenet, reading, tiles
 from realgap.data import images as imaging
 from realgap.data.splits import Dataset
 
@@ -68,6 +68,14 @@ def imagenette(root: Path, split: str) -> Dataset:
     return _of_folders(part, list(catalog.IMAGENETTE), catalog.CLASS_NAMES["imagenette"])
 
 
+def imagenet_1k(root: Path, split: str) -> Dataset:
+    """1,331,167 photographs in 1,000 classes (Russakovsky et al. 2015); root holds {train,val}/<wnid>/."""
+    part = root / {"train": "train", "test": "val"}[split]
+    if not part.is_dir():
+        raise ValueError(f"dataset.root: {root} must hold {part.name}/<wnid>/; it does not")
+    return _ListedByClass(ImageFiles([]), _Growing(), _Growing(), catalog.CLASS_NAMES["imagenet"], part)
+
+
 def image_folder(root: Path, split: str) -> Dataset | None:
     """<root>/{train,test or val}/<class>/<image>, or <root>/<class>/<image> without a test part of its own.
 
@@ -108,6 +116,7 @@ LOADERS: dict[str, Callable[[Path, str], Dataset | None]] = {
     "cifar100": cifar100,
     "stl10": stl10,
     "imagenette": imagenette,
+    "imagenet": imagenet_1k,
     "textures": tiles.textures,
     "histology": tiles.histology,
     "image_folder": image_folder,
@@ -169,6 +178,34 @@ def _of_folders(part: Path, of_classes: Sequence[str], names: tuple[str, ...]) -
         labels += [label] * len(inside)
     ids = [_path_id(path.relative_to(part.parent)) for path in paths]
     return Dataset(ImageFiles(paths), np.array(labels, np.int64), np.array(ids, np.int64), names)
+
+
+class _Growing:
+    """An int64 array (n,) that grows."""
+
+    def __init__(self) -> None:
+        self.values: list[int] = []
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return np.array(self.values, np.int64)[rows]
+
+
+@dataclass(frozen=True)
+class _ListedByClass(Dataset):
+    """A part of folders by WordNet id, each listed when its class is asked for: a shard of one looks at no other."""
+
+    part: Path
+
+    def rows_of(self, class_name: str) -> np.ndarray:
+        if class_name not in self.class_names:
+            return super().rows_of(class_name)  # which refuses
+        label = self.class_names.index(class_name)
+        if label not in self.labels.values:
+            listed = _of_folders(self.part, [list(imagenet.CLASSES)[label]], (class_name,))
+            self.images.paths.extend(listed.images.paths)
+            self.labels.values.extend([label] * len(listed.labels))
+            self.image_ids.values.extend(listed.image_ids.tolist())
+        return np.flatnonzero(self.labels[:] == label)
 
 
 def _path_id(path: Path) -> int:

@@ -17,6 +17,7 @@ SHIPPED: Mapping[str, Sequence[str]] = {
 # a data set that is a part of another, or is made of it
 _PART_OF = {
     "typeset": {"typeset digits"},
+    "imagenet": {"tiny-imagenet"},
     "imagenette": {"imagenet", "tiny-imagenet"},
     "stl10": {"imagenet", "tiny-imagenet"},
 }

@@ -62,7 +62,7 @@ def _validator(path: Path) -> jsonschema.protocols.Validator:
 def check(config: Mapping[str, Any]) -> None:
     """Raise ValueError with one line that names key, what it must be and what it is.
 
-    Where numbers of images follow from what is in a user's own data set, `check_counts` is for later.
+    Where numbers of images follow from what lies at dataset.root, `check_counts` is for later.
     """
     renamed.check(config)
     check_schema(config, SCHEMA)
@@ -181,7 +181,7 @@ def _check_across_keys(config: Mapping[str, Any]) -> None:
     asks = any(isinstance(one, str) for one in _each(dataset["images_per_class"]))
     if asks and dataset["name"] == "digits":
         raise ValueError("config: dataset.images_per_class: must be a number for digits, the rest of them is tested on")
-    if asks and dataset["name"] not in {*catalog.OWN, *catalog.TRAINING_IMAGES}:
+    if asks and dataset["name"] not in {*catalog.OWN, *catalog.COUNTED, *catalog.TRAINING_IMAGES}:
         raise ValueError(
             "config: dataset.images_per_class: must be a number for a data set whose own are not known beforehand; got "
             f"{_short(dataset['images_per_class'])}"

@@ -15,21 +15,24 @@ _UP_TO = "up to "
 
 
 def is_open(config: Mapping[str, Any]) -> bool:
-    """Whether classes or their numbers of images follow from what is in a user's own data set."""
+    """Whether classes or their numbers of images follow from what lies at dataset.root."""
     dataset = config["dataset"]
     given = dataset["images_per_class"]
     each = given.values() if isinstance(given, Mapping) else [given]
-    return dataset["name"] in catalog.OWN and (dataset["classes"] == ALL or any(isinstance(one, str) for one in each))
+    asks = any(isinstance(one, str) for one in each)
+    if dataset["name"] in catalog.COUNTED:
+        return asks
+    return dataset["name"] in catalog.OWN and (dataset["classes"] == ALL or asks)
 
 
 def settled(config: Mapping[str, Any], there: Mapping[str, int] | None = None) -> dict[str, Any]:
     """A copy of a checked configuration whose classes are a list and whose images of each class are numbers.
 
-    there: class -> images that may be trained on, of a user's own data set; for others it is known. Raises ValueError
+    there: class -> images that may be trained on, where they were counted; for others it is known. Raises ValueError
     where a number is given for a class that the study has not, or none for one that it has.
     """
     dataset = config["dataset"]
-    every = list(there or catalog.CLASS_NAMES.get(dataset["name"], ()))
+    every = list(catalog.CLASS_NAMES.get(dataset["name"], there or ()))
     there = published(dataset) if there is None else there
     chosen = every if dataset["classes"] == ALL else list(dataset["classes"])
     if len(chosen) < 2:
@@ -44,11 +47,12 @@ def settled(config: Mapping[str, Any], there: Mapping[str, int] | None = None) -
 
 
 def published(dataset: Mapping[str, Any]) -> dict[str, int]:
-    """class -> images that may be trained on, of a data set whose numbers are known before it is there."""
-    if dataset["name"] not in catalog.TRAINING_IMAGES:
+    """class -> images that may be trained on, as far as that is known before a data set is there; else nothing."""
+    name, classes = dataset["name"], catalog.CLASS_NAMES.get(dataset["name"], ())
+    known = catalog.TRAINING_IMAGES.get(name) or (catalog.COUNTED.get(name, 0),) * len(classes)
+    if not any(known):
         return {}
-    classes, known = catalog.CLASS_NAMES[dataset["name"]], catalog.TRAINING_IMAGES[dataset["name"]]
-    left = dataset["validation_images_per_class"] + (dataset["name"] == "digits")  # which is tested on the rest
+    left = dataset["validation_images_per_class"] + (name == "digits")  # which is tested on the rest
     return {name: count - left for name, count in zip(classes, known, strict=True)}
 
 
