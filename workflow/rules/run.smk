@@ -9,6 +9,7 @@ from functools import cache
 from itertools import takewhile
 from collections import Counter
 from snakemake import common as snakemake_common, rules as snakemake_rules
+from snakemake.dag import DAG
 from snakemake.resources import GroupResources
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.enums import Quietness
@@ -34,6 +35,20 @@ def parameters(function):
 
 
 snakemake_common.get_function_params = snakemake_rules.get_function_params = parameters
+
+# Whether a group of jobs depends on itself by way of others, Snakemake (9.27) looks up for each input of each job anew,
+# through all that the input was made of: for thousands of shards that an encoder of all images predicts, without end.
+_VALIDATE_GROUP = DAG.validate_group
+
+
+def validate_group(dag, group):
+    """The same look-up, once for all inputs of a group; a job alone cannot depend on itself."""
+    before = {one for job in group.jobs for one in dag._dependencies[job]} - set(group.jobs)
+    if len(group.jobs) > 1 and any(one in group.jobs for one in dag.bfs(dag._dependencies, *before)):
+        _VALIDATE_GROUP(dag, group)  # which says what is wrong
+
+
+DAG.validate_group = validate_group
 
 FAILURES = failures.Recorder()
 REFUSED = []  # whether this run has stopped because of what is not known
