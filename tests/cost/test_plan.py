@@ -17,6 +17,7 @@ from tests import checkout
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = sorted((ROOT / "resources" / "studies").glob("*.yaml"))
+OF_REAL = ("encode_shard", "invert_shard", "predict_shard", "reconstruct_shard")
 
 
 def study(name=None, **sections):
@@ -35,7 +36,7 @@ def of_all(config):
     """The work of all real images of a study, rule by rule, and by source of those that are sampled."""
     counted = plan.Plan(config)
     images = counted.real
-    work = {rule: getattr(counted, rule)(images) for rule in ("encode_shard", "invert_shard", "reconstruct_shard")}
+    work = {rule: getattr(counted, rule)(images) for rule in OF_REAL}
     sampled = [source for source in sources.used(config).values() if source.rule == "sample_shard"]
     return (
         work

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import yaml
+
 from tests import stub_study
 
 # a dry run, and how often Python was asked for the parameters of a function; then the longest pattern of a file
@@ -42,3 +44,45 @@ def test_four_times_as_many_jobs_ask_for_no_more_parameters_and_their_patterns_a
     many_asked, many_longest = counted(tmp_path / "many", 8)
     assert many_asked == few_asked
     assert many_longest == few_longest < 300
+
+
+# a dry run for a cluster, and how many jobs its searches of the graph looked at
+SEARCHED = """
+import atexit, sys
+from snakemake import cli, dag
+
+looked, bfs = [0], dag.DAG.bfs
+def counted(self, *given, **more):
+    for job in bfs(self, *given, **more):
+        looked[0] += 1
+        yield job
+dag.DAG.bfs = counted
+atexit.register(lambda: print("looked at", looked[0], flush=True))
+sys.argv = ["snakemake", "-n", "--quiet", "all", "--profile", "slurm", *sys.argv[1:]]
+cli.main()
+"""
+
+
+def searched(folder, classes):
+    environment = stub_study.make(folder, classes, 1, ["real", "diffusion_inversion"])
+    study = yaml.safe_load((folder / "study.yaml").read_text())
+    (folder / "study.yaml").write_text(yaml.safe_dump({**study, "inversion": {"encoder_steps": 2}}))
+    command = [sys.executable, "-c", SEARCHED, *stub_study.command()[3:]]
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return int(run.stdout.rpartition("looked at ")[2].split()[0])
+
+
+def test_what_a_cluster_is_asked_for_is_looked_up_once_a_job_behind_an_encoder_of_all_images(tmp_path):
+    assert searched(tmp_path / "many", 40) < 6 * searched(tmp_path / "few", 10)
+
+
+def test_a_group_that_depends_on_itself_is_still_refused(tmp_path):
+    environment = stub_study.make(tmp_path / "checkout", 2, 1)
+    groups = ["--groups", "extract_shard=own", "invert_shard=own", "--", "tabulate"]
+    command = [one for one in stub_study.command("-n") if one not in ("--until", "tabulate")]
+    run = subprocess.run(
+        [*command, *groups], cwd=tmp_path / "checkout", env=environment, capture_output=True, text=True
+    )
+    assert run.returncode != 0
+    assert "from outside the group, but they in turn depend on rule(s) extract_shard" in run.stdout + run.stderr

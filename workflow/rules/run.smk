@@ -36,19 +36,46 @@ def parameters(function):
 
 snakemake_common.get_function_params = snakemake_rules.get_function_params = parameters
 
-# Whether a group of jobs depends on itself by way of others, Snakemake (9.27) looks up for each input of each job anew,
-# through all that the input was made of: for thousands of shards that an encoder of all images predicts, without end.
-_VALIDATE_GROUP = DAG.validate_group
+# Whether a group of jobs depends on itself by way of others, Snakemake (9.27) looks up twice, for each input of each job
+# anew, through all that the input was made of: for thousands of shards that an encoder of all images predicts, without end.
+# Here it is looked up once for all inputs of a group. Where it does, Snakemake's own look-up says how.
+_VALIDATE_GROUP, _CHECK_GROUPS = DAG.validate_group, DAG._check_groups
+
+
+def depths(dag):
+    """How many jobs lie one behind the other up to each, itself included: what a job depends on is less deep."""
+    found, waiting = {}, list(dag.jobs)
+    while waiting:
+        before = dag._dependencies[waiting[-1]]
+        missing = [one for one in before if one not in found]
+        waiting.extend(missing)
+        if not missing:
+            found[waiting.pop()] = 1 + max((found[one] for one in before), default=0)
+    return found
+
+
+def depends_on_itself(dag, jobs, too_early=lambda job: False):
+    """Whether some of these jobs depend on others of them by way of further ones; none is behind one that is too early."""
+    before = {one for job in jobs for one in dag._dependencies[job]} - jobs
+    return any(one in jobs for one in dag.bfs(dag._dependencies, *before, stop=too_early))
 
 
 def validate_group(dag, group):
-    """The same look-up, once for all inputs of a group; a job alone cannot depend on itself."""
-    before = {one for job in group.jobs for one in dag._dependencies[job]} - set(group.jobs)
-    if len(group.jobs) > 1 and any(one in group.jobs for one in dag.bfs(dag._dependencies, *before)):
-        _VALIDATE_GROUP(dag, group)  # which says what is wrong
+    """Of jobs that follow one another; a job alone cannot depend on itself."""
+    if len(group.jobs) > 1 and depends_on_itself(dag, set(group.jobs)):
+        _VALIDATE_GROUP(dag, group)
 
 
-DAG.validate_group = validate_group
+def check_groups(dag):
+    """Of the groups as they are submitted: each once."""
+    depth = depths(dag)
+    for jobs in {id(group): set(group) for group in dag._group.values()}.values():
+        first = min(depth[job] for job in jobs)
+        if depends_on_itself(dag, jobs, lambda job: depth[job] < first):
+            _CHECK_GROUPS(dag)
+
+
+DAG.validate_group, DAG._check_groups = validate_group, check_groups
 
 FAILURES = failures.Recorder()
 REFUSED = []  # whether this run has stopped because of what is not known
