@@ -75,7 +75,21 @@ def check_groups(dag):
             _CHECK_GROUPS(dag)
 
 
-DAG.validate_group, DAG._check_groups = validate_group, check_groups
+def ready(dag, job):
+    """Whether a job waits for none outside its group. Snakemake asks after each job that ends for all that wait for it,
+    and compares the groups of all that these depend on: a training depends on thousands of shards.
+    """
+    group = dag._group.get(job)
+    if group is None:
+        return dag._n_until_ready[job] == 0
+
+    def waits_inside(one):
+        return dag._n_until_ready[one] == sum(other in dag._dependencies[one] for other in group.jobs)
+
+    return waits_inside(job) and all(map(waits_inside, group.jobs))
+
+
+DAG.validate_group, DAG._check_groups, DAG._ready = validate_group, check_groups, ready
 
 FAILURES = failures.Recorder()
 REFUSED = []  # whether this run has stopped because of what is not known
