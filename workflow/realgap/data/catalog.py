@@ -20,6 +20,7 @@ IMAGENETTE = {
     "n03445777": "golf_ball",
     "n03888257": "parachute",
 }
+IMAGENET = imagenet.CLASSES
 _CIFAR100 = """
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
     caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant
@@ -91,7 +92,7 @@ CLASS_NAMES: dict[str, tuple[str, ...]] = {
     "cifar100": CIFAR100,
     "stl10": STL10,
     "imagenette": tuple(IMAGENETTE.values()),
-    "imagenet": tuple(imagenet.CLASSES.values()),
+    "imagenet": tuple(IMAGENET.values()),
     "rendered": RENDERED,
     "textures": TEXTURES,
     "histology": HISTOLOGY,

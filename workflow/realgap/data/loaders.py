@@ -7,13 +7,13 @@ folder is named by a hash of its path, so that adding images renames none.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from realgap.data import arrays, catalog, folders, imagenet, reading, tiles
+from realgap.data import arrays, catalog, folders, reading, tiles
 from realgap.data import images as imaging
 from realgap.data.splits import Dataset
 
@@ -73,7 +73,9 @@ def imagenet_1k(root: Path, split: str) -> Dataset:
     part = root / {"train": "train", "test": "val"}[split]
     if not part.is_dir():
         raise ValueError(f"dataset.root: {root} must hold {part.name}/<wnid>/; it does not")
-    return _ListedByClass(ImageFiles([]), _Growing(), _Growing(), catalog.CLASS_NAMES["imagenet"], part)
+    from realgap.data import by_class  # what stands at its top counts for no other data set
+
+    return by_class.of(part, catalog.IMAGENET)
 
 
 def image_folder(root: Path, split: str) -> Dataset | None:
@@ -178,34 +180,6 @@ def _of_folders(part: Path, of_classes: Sequence[str], names: tuple[str, ...]) -
         labels += [label] * len(inside)
     ids = [_path_id(path.relative_to(part.parent)) for path in paths]
     return Dataset(ImageFiles(paths), np.array(labels, np.int64), np.array(ids, np.int64), names)
-
-
-class _Growing:
-    """An int64 array (n,) that grows."""
-
-    def __init__(self) -> None:
-        self.values: list[int] = []
-
-    def __getitem__(self, rows: Any) -> np.ndarray:
-        return np.array(self.values, np.int64)[rows]
-
-
-@dataclass(frozen=True)
-class _ListedByClass(Dataset):
-    """A part of folders by WordNet id, each listed when its class is asked for: a shard of one looks at no other."""
-
-    part: Path
-
-    def rows_of(self, class_name: str) -> np.ndarray:
-        if class_name not in self.class_names:
-            return super().rows_of(class_name)  # which refuses
-        label = self.class_names.index(class_name)
-        if label not in self.labels.values:
-            listed = _of_folders(self.part, [list(imagenet.CLASSES)[label]], (class_name,))
-            self.images.paths.extend(listed.images.paths)
-            self.labels.values.extend([label] * len(listed.labels))
-            self.image_ids.values.extend(listed.image_ids.tolist())
-        return np.flatnonzero(self.labels[:] == label)
 
 
 def _path_id(path: Path) -> int:
