@@ -68,6 +68,9 @@ def start(in_turn: bool = False) -> None:
     with open(folder / "log", "w") as log:
         environment = {**os.environ, **one_thread}
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+    if not in_turn:  # in turn it ends after this process
+        # waited for, so that the time of this process's children holds that of its steps
+        atexit.register(server.wait)
     atexit.register(server.terminate)
     os.environ[SOCKET] = str(folder / "socket")
 
@@ -123,7 +126,7 @@ def serve(path: str, in_turn: bool = False) -> None:
     _preload()
     worker = Worker(hang_up) if in_turn else None
     if worker is None:
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # finished keepers need no burial
+        signal.signal(signal.SIGCHLD, _bury)
     while os.getppid() == parent:
         if select.select([listener], [], [], 1)[0]:
             connection, _ = listener.accept()
@@ -134,6 +137,13 @@ def serve(path: str, in_turn: bool = False) -> None:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 _keep(connection, hang_up)
             connection.close()
+
+
+def _bury(_number: int, _frame: object) -> None:
+    """The keepers that have ended. With their time that of their steps becomes this process's children's."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _preload() -> None:

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 import warm
@@ -42,6 +43,7 @@ STEPS = {
         """,
     "sleep": "import os, time; print(os.getpid(), flush=True); time.sleep(60)",
     "threads": "import torch; print(torch.get_num_threads())",
+    "burn": "import time\nwhile time.process_time() < 1: pass",
     "count": "import os, seen; seen.SEEN.append(1); print(len(seen.SEEN), os.getpid(), os.getppid())",
     "work": """
         import time
@@ -316,12 +318,27 @@ def test_the_server_ends_with_the_process_that_started_it(tmp_path):
     wait_for(lambda: not Path("/proc", pid).exists() or "Z" in Path("/proc", pid, "stat").read_text().split()[2])
 
 
+def test_the_time_of_a_step_is_in_that_of_the_servers_children(steps, tmp_path):
+    """And so in what `time snakemake` tells."""
+    serve = IMPORT_WARM + f"warm.PRELOAD = (); warm.serve({str(tmp_path / 'socket')!r})"
+    server = subprocess.Popen([sys.executable, "-c", serve])
+    wait_for((tmp_path / "socket").exists)
+    assert run(steps, str(tmp_path / "socket"), "burn").returncode == 0
+    wait_for(lambda: psutil.Process(server.pid).cpu_times().children_user > 0.5, timeout_s=10)
+    server.terminate()
+    server.wait()
+
+
 def test_start_tells_steps_where_the_server_is_and_leaves_nothing_behind():
-    code = IMPORT_WARM + "warm.start(); print(os.environ[warm.SOCKET])"
+    waited = "lambda: print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss > 0)"
+    code = IMPORT_WARM + f"import atexit, resource; atexit.register({waited}); "
+    code += "warm.start(); print(os.environ[warm.SOCKET])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    path = Path(done.stdout.strip())
+    path, server_was_waited_for = done.stdout.split()
+    path = Path(path)
     assert path.name == "socket"
+    assert server_was_waited_for == "True"
     assert not path.parent.exists()
 
 
