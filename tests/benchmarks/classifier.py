@@ -1,16 +1,17 @@
 """Training a classifier at equal steps, against ImageFolder, PIL transforms and workers in float32 (T0)."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice, repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
@@ -91,36 +92,50 @@ def image_folder(
         path = folder / "images" / str(label) / f"{number:05d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path)
-    augment = transforms.Compose(
-        [
-            transforms.RandomCrop(images.shape[1], padding=1),
-            transforms.ToTensor(),
-            transforms.Normalize((0.5,) * 3, (0.5,) * 3),
-        ]
-    )
-    loader = DataLoader(
-        ImageFolder(str(folder / "images"), augment),
-        batch_size=batch_size,
-        shuffle=True,
-        drop_last=True,
-        num_workers=max(1, min(8, os.cpu_count() - 1)),
-        persistent_workers=True,
-        pin_memory=device.type == "cuda",
-        generator=torch.Generator().manual_seed(seed),
-    )
+    data = ImageFolder(str(folder / "images"), seen([transforms.RandomCrop(images.shape[1], padding=1)]))
+    loader = loaded(data, device, batch_size=batch_size, shuffle=True, drop_last=True, seed=seed)
     batches = chain.from_iterable(repeat(loader))
     model = networks.initialise(networks.build("resnet18", 10, images.shape[1]), seed).to(device).train()
     optimizer = torch.optim.SGD(model.parameters(), **SETTINGS, nesterov=True)
 
     def call() -> list[float]:
-        losses = []
-        for pixels, targets in islice(batches, steps):
-            logits = model(pixels.to(device, non_blocking=True))
-            loss = F.cross_entropy(logits, targets.to(device, non_blocking=True))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.detach())
-        return [float(loss) for loss in losses]
+        return [float(loss) for loss in fitted(model, islice(batches, steps), optimizer, device)]
 
     return model, call
+
+
+def seen(augmentations: Sequence[Callable]) -> transforms.Compose:
+    """What a network sees of an image that is changed at random as PIL has it."""
+    return transforms.Compose([*augmentations, transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.5,) * 3)])
+
+
+def loaded(data: Dataset, device: torch.device, seed: int = 0, **options: Any) -> DataLoader:
+    return DataLoader(
+        data,
+        num_workers=max(1, min(8, os.cpu_count() - 1)),
+        persistent_workers=True,
+        pin_memory=device.type == "cuda",
+        generator=torch.Generator().manual_seed(seed),
+        **options,
+    )
+
+
+def fitted(
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    optimizer: torch.optim.Optimizer,
+    device: torch.device,
+    schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
+) -> list[Tensor]:
+    """The loss of each step."""
+    losses = []
+    for pixels, targets in batches:
+        logits = model(pixels.to(device, non_blocking=True))
+        loss = F.cross_entropy(logits, targets.to(device, non_blocking=True))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        if schedule:
+            schedule.step()
+        losses.append(loss.detach())
+    return losses

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from diffusers.optimization import get_scheduler
 from torch.nn import functional as F
 
 from realgap import devices
@@ -83,9 +84,20 @@ def ours(subject: subjects.Subject, images: np.ndarray, dtype: torch.dtype) -> C
 
 
 def careful(
-    subject: subjects.Subject, images: np.ndarray, visits: int, dtype: torch.dtype, encode_each_step: bool = False
-) -> Callable[[], object]:
-    """What a careful user of diffusers writes: the UNet frozen, the posterior cached, diffusers' own attention."""
+    subject: subjects.Subject,
+    images: np.ndarray,
+    visits: int,
+    dtype: torch.dtype,
+    encode_each_step: bool = False,
+    start: torch.Tensor | None = None,
+    lr: float = 0.03,
+    falls: bool = False,
+) -> Callable[[], np.ndarray]:
+    """What a careful user of diffusers writes: the UNet frozen, the posterior cached, diffusers' own attention.
+
+    start: where embeddings begin, (images, tokens, width), random numbers where None; falls: the rate falls to zero by
+    a cosine.
+    """
     device = subject.device
     unet = UNet2DConditionModel.from_pretrained(subject.folder / "unet", dtype=dtype).to(device).eval()
     vae = AutoencoderKL.from_pretrained(subject.folder / "vae", dtype=dtype).to(device).eval()
@@ -101,10 +113,13 @@ def careful(
 
     def call() -> np.ndarray:
         learned = []
-        for some, distribution in zip(pixels.split(BATCH), cached, strict=True):
-            embeddings = torch.empty(len(some), subject.num_tokens, unet.config.cross_attention_dim, device=device)
-            embeddings = torch.nn.Parameter(embeddings.uniform_(-0.1, 0.1))
-            optimizer = torch.optim.AdamW([embeddings], lr=0.03)
+        starts = torch.empty(len(pixels), subject.num_tokens, unet.config.cross_attention_dim).uniform_(-0.1, 0.1)
+        starts = starts if start is None else start
+        course = "cosine" if falls else "constant"
+        for some, distribution, begun in zip(pixels.split(BATCH), cached, starts.split(BATCH), strict=True):
+            embeddings = torch.nn.Parameter(begun.to(device, copy=True))
+            optimizer = torch.optim.AdamW([embeddings], lr=lr)
+            schedule = get_scheduler(course, optimizer, num_warmup_steps=0, num_training_steps=visits)
             for _ in range(visits):
                 if encode_each_step:
                     with torch.no_grad():
@@ -120,6 +135,7 @@ def careful(
                 loss = F.mse_loss(predicted.float(), target.float())
                 loss.backward()
                 optimizer.step()
+                schedule.step()
                 optimizer.zero_grad(set_to_none=True)
             learned.append(embeddings.detach())
         return _finite(torch.cat(learned).cpu().numpy())

@@ -1,7 +1,7 @@
 """Sampling at equal steps, to images on disk, against StableDiffusionPipeline with prompt_embeds to PNG files (S0)."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -73,29 +73,43 @@ def ours(subject: subjects.Subject, conditioning: np.ndarray, dtype: torch.dtype
 def pipeline(
     subject: subjects.Subject, conditioning: np.ndarray, dtype: torch.dtype, folder: Path
 ) -> Callable[[], object]:
+    pipe = library(subject, dtype, "dpmsolver++")
+    embeddings = torch.from_numpy(conditioning).to(subject.device, dtype)
+    unconditional = embeddings.mean(dim=0, keepdim=True).expand_as(embeddings)
+    out = Path(tempfile.mkdtemp(dir=folder))
+    paths = [out / f"{number:05d}.png" for number in range(len(embeddings))]
+    given = {"prompt_embeds": embeddings, "negative_prompt_embeds": unconditional}
+    return lambda: to_png(pipe, subject, paths, given, STEPS, GUIDANCE)
+
+
+def library(subject: subjects.Subject, dtype: torch.dtype, scheduler: str) -> StableDiffusionPipeline:
     pipe = StableDiffusionPipeline.from_pretrained(subject.folder, dtype=dtype, safety_checker=None)
-    pipe.scheduler = schedules.sampler(subject.folder, "dpmsolver++")
+    pipe.scheduler = schedules.sampler(subject.folder, scheduler)
     pipe.to(subject.device)
     pipe.set_progress_bar_config(disable=True)
-    embeddings = torch.from_numpy(conditioning).to(subject.device, dtype)
-    unconditional = embeddings.mean(dim=0, keepdim=True)
-    out = Path(tempfile.mkdtemp(dir=folder))
+    return pipe
 
-    def call() -> None:
-        number = 0
-        for some in embeddings.split(100):
-            images = pipe(
-                prompt_embeds=some,
-                negative_prompt_embeds=unconditional.expand(len(some), -1, -1),
-                num_inference_steps=STEPS,
-                guidance_scale=GUIDANCE,
-                height=subject.resolution,
-                width=subject.resolution,
-            ).images
-            for image in images:
-                if image.size[0] != subject.image_size:
-                    image = image.resize((subject.image_size,) * 2, Image.Resampling.BICUBIC)
-                image.save(out / f"{number:05d}.png")
-                number += 1
 
-    return call
+def to_png(
+    pipe: StableDiffusionPipeline,
+    subject: subjects.Subject,
+    paths: Sequence[Path],
+    given: Mapping[str, Sequence],
+    num_inference_steps: int,
+    guidance_scale: float,
+    batch_size: int = 100,
+) -> None:
+    """An image at each path; given: arguments of the pipeline that have a value for each image."""
+    for first in range(0, len(paths), batch_size):
+        own = slice(first, first + batch_size)
+        images = pipe(
+            **{name: values[own] for name, values in given.items()},
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            height=subject.resolution,
+            width=subject.resolution,
+        ).images
+        for path, image in zip(paths[own], images, strict=True):
+            if image.size[0] != subject.image_size:
+                image = image.resize((subject.image_size,) * 2, Image.Resampling.BICUBIC)
+            image.save(path)

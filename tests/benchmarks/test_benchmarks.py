@@ -1,18 +1,45 @@
 """tests.benchmarks without a clock: what a race counts, and what is said of it."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+import yaml
 
 from realgap.cost.plan import ARCHITECTURES
 from realgap.data.images import resampled
+from realgap.run.job_log import MARK, Job
 from tests import checkout
-from tests.benchmarks import amortised, calls, encoders, harness, photographs, report, samples, visits
+from tests.benchmarks import (
+    amortised,
+    calls,
+    encoders,
+    field,
+    harness,
+    photographs,
+    report,
+    samples,
+    visits,
+    whole_study,
+)
 from tests.benchmarks.study import warped
 
+TINY = {
+    "dataset": {"classes": ["zero", "one"], "images_per_class": 8},
+    "inversion": {"steps_per_image": 2},
+    "sampling": {"samples_per_image": 2},
+    "training_sets": ["real", "vae_only", "real@strong", "real+diffusion_inversion"],
+    "classifier": {"steps": 5},
+    "seeds": [0, 1],
+    "saliency": {"images_per_class": 4},
+    "fidelity": {"subsets": 2},
+    "detection": {"steps": 2},
+}
 PUBLISHED = checkout.ROOT / "results/published/benchmarks"
 
 
@@ -218,6 +245,65 @@ def test_a_solver_that_cannot_take_so_many_calls_has_no_error(tmp_path):
     errors[1] = np.nan
     np.savez(calls._path(tmp_path, "solver heun"), errors=errors)
     assert calls.table_of_solvers(tmp_path).splitlines()[2].startswith("| heun | 2.0 (2.0 to 2.0) | – | 2.0 (")
+
+
+def test_a_whole_study_is_compared_by_stage_and_what_is_no_job_is_snakemakes(tmp_path):
+    results = tmp_path / "ours/results/digits"
+    for rule, cpu_s in {"invert_shard": 20.0, "train": 5.0}.items():
+        for folder in ("benchmarks", "logs"):
+            (results / folder / rule).mkdir(parents=True)
+        (results / f"benchmarks/{rule}/one.tsv").write_text("s\th:m:s\tmax_rss\n9\t0:00:09\t1\n")
+        job = dict.fromkeys(Job.__dataclass_fields__) | {"cpu_s": cpu_s, "start": "2026-01-02"}
+        (results / f"logs/{rule}/one.log").write_text(MARK + json.dumps(job) + "\n")
+    for folder, spent in (
+        ("equal", {"imports": 2, "inversion": 30, "classifiers: real": 3, "classifiers: real@strong": 7}),
+        ("published", {"imports": 2, "inversion": 15, "sampling: stable_diffusion": 4}),
+    ):
+        (tmp_path / folder / "cpu_s").mkdir(parents=True)
+        for part, cpu_s in spent.items():
+            (tmp_path / folder / "cpu_s" / part).write_text(f"{cpu_s}\n")
+    (tmp_path / "ours.json").write_text('{"cpu_s": 29.0}')
+    (tmp_path / "about.json").write_text(json.dumps(dict.fromkeys(("hardware", "cores", "date", "seeds", "load"), 1)))
+    names = ("training_set", "row")
+    for path, name in zip((results, tmp_path / "equal"), names, strict=True):
+        (path / "accuracies.csv").write_text(f"{name},seed,accuracy\nreal,0,0.8\nreal,1,0.9\n")
+    text = whole_study.table(tmp_path)
+    assert "| inversion | 20.0 | 30.0 | 1.50 | 300.0 | 15.00 |" in text
+    assert "| classifiers | 5.0 | 10.0 | 2.00 | 10.0 | 2.00 |" in text
+    assert f"| {whole_study.REST} | 4.0 | 2.0 | 0.50 | 2.0 | 0.50 |" in text
+    assert "| in all | 29.0 | 42.0 | 1.45 | 352.0 | 12.14 |" in text
+    assert "| real | 85.0 (21.5 to 148.5) | 85.0 (21.5 to 148.5) |" in text
+    (results / "benchmarks/train").rename(results / "benchmarks/another")
+    with pytest.raises(ValueError, match="rules without a stage: another"):
+        whole_study.table(tmp_path)
+
+
+@pytest.mark.long
+def test_the_script_of_the_field_makes_a_study_and_keeps_its_parts(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.field",
+        str(tmp_path / "made"),
+        "--study",
+        str(tmp_path / "tiny.yaml"),
+    ]
+    run = {"cwd": checkout.ROOT, "env": whole_study.environment(), "capture_output": True, "text": True}
+    done = subprocess.run([*command, "--parts", "real images", "inversion", "sampling"], **run)
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run(command, **run)
+    assert done.returncode == 0, done.stderr
+    assert "inversion" not in done.stdout
+    assert "classifiers: real@strong" in done.stdout
+    made = {name: len(list((tmp_path / "made/images" / name).rglob("*.png"))) for name in field.GENERATED}
+    assert made == {"vae_only": 16, "stable_diffusion": 32, "diffusion_inversion": 32}
+    table = pd.read_csv(tmp_path / "made/table.csv")
+    assert table.row.tolist() == TINY["training_sets"]
+    assert table.accuracy.between(0, 1).all()
+    learned = np.load(tmp_path / "made/embeddings.npy")
+    assert learned.shape[:2] == (16, 5)
+    assert np.isfinite(learned).all()
 
 
 def test_every_stage_has_a_module():
