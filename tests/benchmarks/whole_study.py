@@ -11,6 +11,7 @@ import argparse
 import datetime
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -83,11 +84,11 @@ def run(out: Path, seeds: list[int], study: dict | None = None) -> None:
 
 
 def ours(out: Path) -> None:
-    """Our study, and beside it the CPU seconds of every time that it was started and came to its end."""
+    """Our study, from the beginning unless it has come to its end, and its CPU seconds."""
     if (out / "ours.json").exists():
         return
-    if not (out / "ours").exists():
-        checkout.copy(out / "ours")
+    shutil.rmtree(out / "ours", ignore_errors=True)
+    checkout.copy(out / "ours")
     command = ["snakemake", "--cores", "1", "--configfile", str(out / "equal.yaml")]
     _, cpu_s, _ = timed(command, cwd=out / "ours", env=environment())
     (out / "ours.json").write_text(json.dumps({"cpu_s": cpu_s}) + "\n")
