@@ -72,6 +72,7 @@ def test_every_kind_is_among_these_or_needs_a_setting():
         "policy": ["among"],
         "folder": ["root"],
         "rendered": ["defect"],
+        "new_scenes": ["defects"],
     }
 
 
@@ -240,6 +241,7 @@ WRONG = [
     ({"mine": {"kind": "inversion", "unconditional": "none"}}, "must be one of class, dataset, prompt; got 'none'"),
     ({"mine": {"kind": "folder", "root": 3}}, "config: sources.mine.root: must be of type string; got 3"),
     ({"mine": {"kind": "rendered", "defect": "mud"}}, "mine.defect: must be one of bent_lines, second_light, broken_"),
+    ({"mine": {"kind": "new_scenes"}}, "config: sources.mine: missing key 'defects'"),
     # what does not fit the rest
     ({"mine": {"kind": "class_inversion", "unconditional": "class"}}, "must be one of dataset, prompt; got 'class'"),
     (
@@ -256,7 +258,11 @@ WRONG = [
     ),
     (
         {"mine": {"kind": "rendered", "defect": "bent_lines"}},
-        "config: sources.mine.kind: must be another than rendered unless dataset.name is; got 'digits'",
+        "config: sources.mine.kind: must be another than rendered unless dataset.name is rendered; got 'digits'",
+    ),
+    (
+        {"mine": {"kind": "new_scenes", "defects": ["bent_lines"]}},
+        "config: sources.mine.kind: must be another than new_scenes unless dataset.name is rendered; got 'digits'",
     ),
 ]
 

@@ -18,6 +18,7 @@ MAKES |= {"teach_encoder", "predict_shard"}
 MAKES |= {
     "import_shard",
     "render_shard",
+    "draw_scenes_shard",
     "train_judge",
     "score_shard",
     "select_shard",

@@ -5,6 +5,7 @@ counts("sample_shard", lambda w: PLAN.sample_shard(images_of(w), SOURCES[w.sourc
 counts("reconstruct_shard", lambda w: PLAN.reconstruct_shard(images_of(w)))
 counts("import_shard", lambda w: MEASURING.read(imported_of(w)))
 counts("render_shard", lambda w: MEASURING.render(images_of(w)))
+counts("draw_scenes_shard", lambda w: MEASURING.render(made_of(w)))
 
 
 rule sample_shard:
@@ -130,3 +131,34 @@ rule render_shard:
         "Render class {wildcards.class_name}, shard {wildcards.shard} with a defect: {wildcards.source}"
     shell:
         "python -m scripts.sampling_render --images {input:q} --options {params.options:q} --out {output:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
+
+
+rule draw_scenes_shard:
+    input:
+        f"{OUT}/real/{{class_name}}/{{shard}}.h5",
+    output:
+        f"{OUT}/samples/{{source}}/{{class_name}}/{{shard}}.h5",
+    log:
+        f"{OUT}/logs/draw_scenes_shard/{{source}}-{{class_name}}-{{shard}}.log",
+    wildcard_constraints:
+        source=made_by("draw_scenes_shard"),
+    conda:
+        "../../envs/realgap.yaml"
+    resources:
+        mem_mb=memory_for("draw_scenes_shard"),
+        runtime=minutes_for("draw_scenes_shard"),
+    params:
+        options=lambda w: options(
+            SOURCES[w.source].settings,
+            samples_of(w),
+            source=w.source,
+            image_size=DATASET["image_size"],
+            seed=config["seed"],
+        ),
+        code=provenance.code("scripts.sampling_draw_scenes"),
+        benchmark=f"{OUT}/benchmarks/draw_scenes_shard/{{source}}-{{class_name}}-{{shard}}.tsv",
+    message:
+        "Draw new scenes of class {wildcards.class_name}, shard {wildcards.shard}: {wildcards.source}"
+    shell:
+        "python -m scripts.sampling_draw_scenes --images {input:q} --options {params.options:q} --out {output:q}"
+        " --benchmark {params.benchmark:q} > {log:q} 2>&1"

@@ -3,7 +3,7 @@
 Apart from the other data sets, so that editing the renderer runs again what is rendered and nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from realgap.data import catalog
 from realgap.data.splits import Dataset
 from realgap.rendering.scenes import render
+from realgap.streams import stream
 
 
 def load(root: Path | None, split: str) -> Dataset:
@@ -25,18 +26,34 @@ class Scenes(Sequence):
     """Scenes, each drawn when it is asked for, with a defect or without: uint8 (192, 192, 3)."""
 
     EVERY = 10_000  # an id is this times (label + 1) plus the scene's number; ids below are no scenes' seeds
+    NEW = 100_000  # the id of a new scene made for a real one is this times (variant + 1) plus the real one's
     SIZE_PX = 192
 
-    def __init__(self, image_ids: np.ndarray, defect: str | None = None) -> None:
-        self.image_ids, self.defect = image_ids, defect
+    def __init__(self, image_ids: np.ndarray, defects: Sequence[str | None] | str | None = None) -> None:
+        """defects: of each scene, or one of all."""
+        self.image_ids = image_ids
+        self.defects = [defects] * len(image_ids) if defects is None or isinstance(defects, str) else defects
 
     def __len__(self) -> int:
         return len(self.image_ids)
 
     def __getitem__(self, row: int) -> np.ndarray:
-        return render(*self.scene(self.image_ids[row]), self.SIZE_PX, self.SIZE_PX, defect=self.defect).image
+        return render(*self.scene(self.image_ids[row]), self.SIZE_PX, self.SIZE_PX, defect=self.defects[row]).image
 
     @classmethod
     def scene(cls, image_id: int) -> tuple[str, int]:
         """Kind and seed of a scene; its id is its seed, so that none is one that constants were chosen on."""
-        return catalog.RENDERED[int(image_id) // cls.EVERY - 1], int(image_id)
+        return catalog.RENDERED[int(image_id) % cls.NEW // cls.EVERY - 1], int(image_id)
+
+    @classmethod
+    def new(cls, image_ids: np.ndarray, variants: np.ndarray) -> np.ndarray:
+        """The ids of the new scenes that are made for real ones, int64 (n,); each of the class of its real one."""
+        return cls.NEW * (variants.astype(np.int64) + 1) + image_ids
+
+
+def drawn_defects(
+    seed: int, scene_ids: Iterable[int], defects: Sequence[str], defective_share: float
+) -> list[str | None]:
+    """The defect of each scene, None of a sound one: a share of them have one in the mean, each as often as another."""
+    streams = (stream(seed, "defect", scene_id) for scene_id in scene_ids)
+    return [defects[rng.integers(len(defects))] if rng.random() < defective_share else None for rng in streams]

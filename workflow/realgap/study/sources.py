@@ -295,6 +295,28 @@ KINDS = {
         {"defect": {"description": "What is wrong with the scenes.", "enum": list(DEFECTS)}},
         True,
     ),
+    "new_scenes": Kind(
+        "new rendered scenes, some of them with a known defect",
+        "draw_scenes_shard",
+        (),
+        {
+            "defects": {
+                "description": "What is wrong with those that have a defect, each as often as another.",
+                "type": "array",
+                "minItems": 1,
+                "uniqueItems": True,
+                "items": {"enum": list(DEFECTS)},
+            },
+            "defective_share": {
+                "description": "The share of scenes that have one, in the mean.",
+                "type": "number",
+                "minimum": 0,
+                "maximum": 1,
+                "default": 0.5,
+            },
+            "samples_per_image": _DENOISING["samples_per_image"],
+        },
+    ),
 }
 
 # what images of the names that this project's studies use are, for readers; other sources are described by their kind
@@ -514,8 +536,10 @@ def _check_batch(training_set: str, config: Mapping[str, Any]) -> None:
 
 def _check_source(source: Source, dataset: Mapping[str, Any]) -> None:
     where = f"config: sources.{source.name}"
-    if source.kind == "rendered" and dataset["name"] != "rendered":
-        raise ValueError(f"{where}.kind: must be another than rendered unless dataset.name is; got {dataset['name']!r}")
+    if source.kind in ("rendered", "new_scenes") and dataset["name"] != "rendered":
+        raise ValueError(
+            f"{where}.kind: must be another than {source.kind} unless dataset.name is rendered; got {dataset['name']!r}"
+        )
     first, last = source.settings.get("guidance_interval", (0, 1))
     if first >= last:
         raise ValueError(
