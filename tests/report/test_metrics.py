@@ -102,3 +102,9 @@ def test_of_a_class_of_one_test_image_no_interval_is_claimed_and_none_of_the_mea
     assert own["mean"].notna().all()
     said = metrics.section(found).sentences[1]
     assert "(no interval: a class has a single test image) to real" in said
+
+
+def test_one_seed_is_named_as_the_reason_of_no_interval():
+    runs = [prediction(name, 0) for name in ("real", "vae_only")]
+    said = metrics.section(metrics.table(runs)).sentences[1]
+    assert "(no interval: one seed) to real" in said

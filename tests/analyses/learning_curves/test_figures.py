@@ -58,3 +58,17 @@ def test_the_legend_names_each_look_once(figure):
     assert [text.get_text() for text in legend.get_texts()] == [
         *("real", "real + VAE only", "real (long)", "real + x"),
     ]
+
+
+def test_rows_that_choose_stand_beside_real_images_and_their_own_random_pick():
+    rows = ("real", "real+all", "real+picked", "real+useful", "real+other_picked", "real+other_useful")
+    picks = {"real+useful": "real+picked", "real+other_useful": "real+other_picked"}
+    table = pd.DataFrame({"per_class": [3, 30] * len(rows), "training_set": np.repeat(rows, 2), "mean": 0.8})
+    table = table.assign(low=0.7, high=0.9, n_draws=10, reference="real", picked=table.training_set.map(picks))
+    made = figures.curves(table)
+    assert {panel: list(lines) for panel, lines in drawn(made).items()} == {
+        "as the study trains": ["real", "real + all", "real + picked", "real + other picked"],
+        "chosen, and real + picked": ["real", "real + picked", "real + useful"],
+        "chosen, and real + other picked": ["real", "real + other picked", "real + other useful"],
+    }
+    plt.close(made)

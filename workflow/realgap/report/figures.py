@@ -13,6 +13,7 @@ from realgap.report.wording import seeds
 from realgap.study import recipes
 
 WIDE_ENOUGH = 4  # images in a row, for a title of two words above them
+LETTER_IN = 0.085  # width of a title's letter, inches
 
 
 def accuracy(table: pd.DataFrame, accuracies: pd.DataFrame) -> plt.Figure:
@@ -184,11 +185,16 @@ def _apart(images: np.ndarray) -> np.ndarray:
 
 
 def _draw_samples(all_axes: Sequence[plt.Axes], columns: dict[str, np.ndarray], class_names: list[str]) -> None:
+    room_in = all_axes[0].figure.get_figwidth() * min(axes.get_position().width for axes in all_axes)
+    longest = max(len(line) for title in columns for line in title.split("\n"))
+    # titles that would run into each other stand upright
+    turned = {"rotation": 90} if longest * LETTER_IN > room_in and len(columns) > 1 else {}
+    columns = {title.replace("\n", " ") if turned else title: images for title, images in columns.items()}
     for number, (axes, (title, images)) in enumerate(zip(all_axes, columns.items(), strict=True)):
         rows, n, height, width, channels = images.shape
         grid = images.transpose(0, 2, 1, 3, 4).reshape(rows * height, n * width, channels)
         axes.imshow(grid, interpolation="nearest", aspect="auto")
-        axes.set_title(title, fontsize=11)
+        axes.set_title(title, fontsize=11, **turned)
         axes.grid(False)
         axes.set_xticks([])
         ticks = [(row + 0.5) * height - 0.5 for row in range(rows)]

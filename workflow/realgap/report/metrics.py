@@ -9,12 +9,12 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 from realgap.report import tables
 from realgap.report.sections import Section, Table
 from realgap.report.style import name
-from realgap.report.wording import interval, percent, points
+from realgap.report.wording import interval, percent, points, seeds
 from realgap.store import naming
 
 TITLE = "Does each class count alike?"
 SENSITIVITY = "sensitivity"
-NO_INTERVAL = "no interval: a class has a single test image"
+LONE = "a class has a single test image"
 BALANCED = "balanced_accuracy"
 OF_ALL = (BALANCED, "macro_f1", "auc")
 
@@ -120,8 +120,8 @@ def _of_row(key: str, own: pd.DataFrame) -> str:
     worst = classes.loc[classes["mean"].idxmin()]
     said = f"{name(key)}: balanced accuracy {percent(row['mean'])}"
     if pd.notna(row.difference):
-        known = pd.notna(row.difference_low)
-        bounds = interval(row.difference_low, row.difference_high, points) if known else NO_INTERVAL
+        known, why = pd.notna(row.difference_low), LONE if classes.n_images.min() == 1 else seeds(int(row.n_seeds))
+        bounds = interval(row.difference_low, row.difference_high, points) if known else f"no interval: {why}"
         said += f", {points(row.difference)} points ({bounds}) to real"
     return f"{said}; its worst class is {worst['class']} with {percent(worst['mean'])}."
 

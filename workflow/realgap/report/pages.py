@@ -16,6 +16,7 @@ from PIL import Image
 
 from realgap.report import advice, cost_and_run, sections, summary, wording
 from realgap.report.style import name
+from realgap.selection import controls
 from realgap.statistics.verdicts import FEWEST_UNITS
 from realgap.study import recipes, sources
 
@@ -44,7 +45,8 @@ def render(
     page, their paths relative to `folder`.
     """
     own = verdicts[[recipes.real_of(config, key) == recipes.REAL for key in verdicts.training_set]]
-    curves = [section.sentences[0] for section in analyses if section.name == "learning_curves"]
+    curves = [sentence for section in analyses if section.name == "learning_curves" for sentence in section.sentences]
+    choice = curves[1] if curves and controls.picked(config, config["training_sets"]) else None
     priced = any(section.name == "cost" for section in analyses)
     costs = pd.read_csv(folder / cost_and_run.POINTS.path) if priced else None
     led = bool(curves) and int(own.n_units.min()) < FEWEST_UNITS
@@ -53,7 +55,7 @@ def render(
     return page(
         template,
         study=config["study"],
-        sentences=summary.by_curves(own, curves[0]) if led else summary.answer(own, pairs),
+        sentences=summary.by_curves(own, curves[0], choice) if led else summary.answer(own, pairs),
         led_by_curves=led,
         rows=verdicts.to_dict("records"),
         tables=of_classifiers(verdicts, config),

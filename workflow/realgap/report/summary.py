@@ -43,14 +43,16 @@ def answer(verdicts: pd.DataFrame, pairs: pd.DataFrame) -> list[Sentence]:
     return said[:3]
 
 
-def by_curves(verdicts: pd.DataFrame, gains: str) -> list[Sentence]:
+def by_curves(verdicts: pd.DataFrame, gains: str, choice: str | None = None) -> list[Sentence]:
     """The answer of a study whose learning curves have draws enough and whose table has too few seeds to say.
 
-    gains: where generated images help, the first sentence of the curves.
+    gains: where generated images help, the first sentence of the curves. choice: whether choosing among candidates
+    does, where the study asks.
     """
     n_units, n_real = int(verdicts.n_units.min()), int(verdicts.n_real.max())
     return [
         Sentence("By the number of real images:", gains),
+        *([Sentence("Choosing among candidates:", choice)] if choice else []),
         Sentence(
             f"With all {n_real:,} real images no row is judged:",
             f"each is trained with {seeds(n_units)}. The table has what it reached.",

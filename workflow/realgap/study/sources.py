@@ -381,7 +381,15 @@ class Source:
 
 def descriptions(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
     """What the images of each named source are, in a sentence for readers: the name's own, or that of its kind."""
-    return {name: DESCRIPTIONS.get(name) or f"{KINDS[config['sources'][name]['kind']].title}." for name in names}
+    return {name: DESCRIPTIONS.get(name) or _described(_source(name, config["sources"][name])) for name in names}
+
+
+def _described(source: Source) -> str:
+    if source.kind != "selection":
+        return f"{KINDS[source.kind].title}."
+    own, other = source.settings, " of other candidates (control)" if source.settings["shuffled"] else ""
+    criteria = " and ".join(own["criteria"])
+    return f"of {own['candidates']} candidates of {own['of'].replace('_', ' ')} one each is kept, by {criteria}{other}."
 
 
 def of(config: Mapping[str, Any]) -> dict[str, Source]:
