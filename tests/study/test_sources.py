@@ -350,3 +350,16 @@ def test_a_name_that_tables_read_as_no_value_is_refused(name):
     config["sources"][name] = config["sources"]["stable_diffusion"]
     with pytest.raises(ValueError, match=f"config: sources: must have names that tables can hold; got '{name}'"):
         sources.check(config)
+
+
+def test_the_images_of_a_selection_are_described_by_how_they_are_kept():
+    own = {
+        "useful": {"kind": "selection", "of": "stable_diffusion", "criteria": {"utility": 1, "attention": 2}},
+        "picked": {"kind": "selection", "of": "real", "criteria": {"random": 1}},
+        "mixed": {"kind": "selection", "of": "vae_only", "criteria": {"utility": 1}, "shuffled": True},
+    }
+    assert sources.descriptions({"sources": own}, own) == {
+        "useful": "of 4 candidates of stable diffusion one each is kept, by utility and attention.",
+        "picked": "of 4 candidates of real one each is kept, at random.",
+        "mixed": "of 4 candidates of vae only one each is kept, by utility of other candidates (control).",
+    }

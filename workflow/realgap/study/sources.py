@@ -388,8 +388,8 @@ def _described(source: Source) -> str:
     if source.kind != "selection":
         return f"{KINDS[source.kind].title}."
     own, other = source.settings, " of other candidates (control)" if source.settings["shuffled"] else ""
-    criteria = " and ".join(own["criteria"])
-    return f"of {own['candidates']} candidates of {own['of'].replace('_', ' ')} one each is kept, by {criteria}{other}."
+    how = "at random" if set(own["criteria"]) == {"random"} else f"by {' and '.join(own['criteria'])}"
+    return f"of {own['candidates']} candidates of {own['of'].replace('_', ' ')} one each is kept, {how}{other}."
 
 
 def of(config: Mapping[str, Any]) -> dict[str, Source]:

@@ -11,7 +11,7 @@ from realgap.analyses.learning_curves.measures import worth
 from realgap.report import tables
 from realgap.report.sections import COMPARED_WITH_REAL, Figure, Section, Table
 from realgap.report.style import name
-from realgap.report.wording import points
+from realgap.report.wording import bare, points
 from realgap.statistics.differences import Difference, differences, p_of, paired
 from realgap.statistics.rows import judged
 from realgap.statistics.shares import mean_share
@@ -255,7 +255,7 @@ def choice(table: pd.DataFrame) -> str:
     same = int((tried.over_picked_verdict == "equivalent").sum())
     return (
         f"No criterion is shown to be better than a random pick of the same candidates ({len(tried)} comparisons; "
-        f"{same} of them equivalent; differences of {points(tried.over_picked_detectable.median())} points would "
+        f"{same} of them equivalent; differences of {bare(tried.over_picked_detectable.median())} points would "
         "mostly have been seen)."
     )
 

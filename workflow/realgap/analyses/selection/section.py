@@ -9,9 +9,10 @@ from realgap import statistics
 from realgap.analyses.selection import TITLE
 from realgap.report.sections import Figure, Section, Table
 from realgap.report.style import name
-from realgap.report.wording import points
+from realgap.report.wording import points, seeds
 from realgap.statistics.differences import p_of, paired
 from realgap.statistics.rows import judged
+from realgap.statistics.verdicts import Verdict
 
 ALPHA = 0.05
 
@@ -115,6 +116,11 @@ def _helped(table: pd.DataFrame) -> list[str]:
     for control, words in (("picked", "a random pick of the same candidates"), ("all", "all candidates")):
         own = table[table.control == control]
         if own.empty:
+            continue
+        if (own.verdict == Verdict.TOO_FEW).all():
+            said.append(
+                f"With {seeds(int(own.n_units.max()))} it cannot be said whether a criterion is better than {words}."
+            )
             continue
         sure = own[(own.verdict == "better") & (own.family_p < ALPHA)]
         if sure.empty:
