@@ -353,23 +353,31 @@ def test_random_changes_follow_the_seed_and_a_training_still_learns():
     assert (predict(one, images).argmax(axis=1) == labels).mean() > 0.6
 
 
-def on_disk(folder, images, labels):
+def on_disk(folder, images, labels, forms=("raw", "raw", "raw")):
     """The images of a part as Rows of three files."""
     ends, parts = np.linspace(0, len(labels), 4).astype(int), []
     for number, (first, stop) in enumerate(itertools.pairwise(ends)):
         arrays = {"images": images[first:stop], "labels": labels[first:stop], "image_ids": np.arange(first, stop)}
         arrays["variants"] = np.zeros(stop - first, np.int32)
         parts.append(folder / f"{len(labels)}-{number}.h5")
-        shards.write(parts[-1], "images", arrays, {"step": "test", "source": "real"})
+        shards.write(parts[-1], "images", arrays, {"step": "test", "source": "real"}, forms[number])
     shards.write_union(folder / f"{len(labels)}.h5", parts, {"training_set": "real"})
     return shards.opened(folder / f"{len(labels)}.h5")["images"], labels
 
 
-@pytest.mark.parametrize("balance", ["natural", "balanced"])
-def test_images_that_stay_on_disk_train_to_the_same_bits(tmp_path, balance):
+@pytest.mark.parametrize(
+    ("balance", "forms"),
+    [
+        ("natural", ["raw"] * 3),
+        ("balanced", ["raw"] * 3),
+        ("natural", ["webp"] * 3),
+        ("natural", ["webp", "raw", "webp"]),
+    ],
+)
+def test_images_that_stay_on_disk_train_to_the_same_bits(tmp_path, balance, forms):
     parts = [easy(60), easy(45, seed=1)]
     held, losses = trained(parts, (0.5, 0.5), class_balance=balance)
-    read, others = trained([on_disk(tmp_path, *part) for part in parts], (0.5, 0.5), class_balance=balance)
+    read, others = trained([on_disk(tmp_path, *part, forms) for part in parts], (0.5, 0.5), class_balance=balance)
     assert torch.equal(torch.stack(losses), torch.stack(others))
     assert all(map(torch.equal, held.state_dict().values(), read.state_dict().values()))
 

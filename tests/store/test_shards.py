@@ -146,7 +146,7 @@ def test_a_shard_of_another_kind_or_format_is_refused_by_name(tmp_path, images_s
         shards.read(path, "moments")
     with h5py.File(path, "r+") as file:
         file.attrs["format"] = 99
-    with pytest.raises(ValueError, match=f"{path}: format must be 1, got 99"):
+    with pytest.raises(ValueError, match=f"{path}: format must be 1 or 2, got 99"):
         shards.read(path, "images")
     with h5py.File(tmp_path / "foreign.h5", "w") as file:
         file["images"] = np.zeros(3)

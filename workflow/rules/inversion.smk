@@ -13,7 +13,7 @@ rule encode_shard:
         f"{OUT}/moments/{{class_name}}/{{shard}}.h5",
     log:
         f"{OUT}/logs/encode_shard/{{class_name}}-{{shard}}.log",
-    cache: True
+    cache: SHARED
     conda:
         "../../envs/realgap.yaml"
     resources:
@@ -47,7 +47,7 @@ if not AMORTISED:  # else an encoder predicts embeddings (amortised.smk)
             f"{OUT}/embeddings/{{class_name}}/{{shard}}.h5",
         log:
             f"{OUT}/logs/invert_shard/{{class_name}}-{{shard}}.log",
-        cache: True
+        cache: SHARED
         conda:
             "../../envs/realgap.yaml"
         threads: DRAWING

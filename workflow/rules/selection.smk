@@ -46,7 +46,7 @@ rule score_shard:
         f"{OUT}/logs/score_shard/{{source}}-{{class_name}}-{{shard}}.log",
     wildcard_constraints:
         source="|".join([sources.REAL, *SOURCES]),
-    cache: True
+    cache: SHARED
     conda:
         "../../envs/realgap.yaml"
     resources:

@@ -83,7 +83,7 @@ class Plan:
 
     def encode_shard(self, images: int) -> Work:
         """The VAE posterior's moments of some real images."""
-        disk = 2 * images * self.latents_bytes
+        disk = self._stored("moments", 2 * images * self.latents_bytes)
         return self._of_model(images, images * self.encoder, disk, sizes.VAE_BYTES * self.encoder, self.vae_batch)
 
     def invert_shard(self, images: int, steps: int | None = None) -> Work:
@@ -92,7 +92,8 @@ class Plan:
         steps = inversion["steps_per_image"] if steps is None else steps
         visit = self.denoise + self.denoise_backward
         saved, batch = sizes.SAVED_BYTES * self.denoise, inversion["batch_size"]
-        return self._of_model(images, images * steps * visit, self._embeddings_bytes(images), saved, batch)
+        disk = self._stored("embeddings", self._embeddings_bytes(images))
+        return self._of_model(images, images * steps * visit, disk, saved, batch)
 
     def teach_encoder(self) -> Work:
         """The encoder of an amortised inversion: all real images, a step each in every round."""
@@ -212,6 +213,10 @@ class Plan:
 
     def _embeddings_bytes(self, images: int) -> int:
         return images * self.config["inversion"]["num_tokens"] * self.unet["cross_attention_dim"] * 4
+
+    def _stored(self, kind: str, size: int) -> int:
+        """Bytes on disk of float32 arrays; pixels are counted as they are, for what WebP makes of them is not known."""
+        return size // 2 if self.config["store"][kind] == "float16" else size
 
     def rated(self, work: float, trained: bool = False) -> dict[str, float]:
         """FLOPs as Work has them, at the rate of the study's precision."""

@@ -5,7 +5,7 @@ import itertools
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,13 @@ OPEN = 128  # files that are kept open
 BLOCK_BYTES = 16_000_000  # of `blocks`
 
 
+class Packed(NamedTuple):
+    """Rows that lie packed in one piece of a file."""
+
+    starts: np.ndarray  # of each row, and the end of the last, bytes, int64 (rows + 1,)
+    unpack: Callable[[bytes, tuple[int, ...]], np.ndarray]  # from a row's bytes and shape to the row
+
+
 class Part(NamedTuple):
     """Where the rows of one file lie: chunk after chunk, each of so many rows in one piece."""
 
@@ -24,6 +31,7 @@ class Part(NamedTuple):
     offsets: tuple[int, ...]  # of the chunks, bytes
     of_chunk: int  # rows
     rows: int
+    packed: Packed | None = None
 
 
 class Rows:
@@ -60,6 +68,13 @@ class Rows:
         part = Part(str(path), _identity(os.stat(path)), offsets, of_chunk, n)
         return cls([part], shape, dataset.dtype, 0, n)
 
+    def unpacked(self, packed: Packed, shape: tuple[int, ...]) -> "Rows":
+        """What these bytes (n,) of one file are when they are unpacked, uint8 (n, *shape)."""
+        (own,) = self._parts
+        rows = len(packed.starts) - 1
+        part = own._replace(of_chunk=max(rows, 1), rows=rows, packed=packed)
+        return Rows([part], shape, np.dtype(np.uint8), 0, rows, self._files)
+
     @classmethod
     def joined(cls, several: Sequence["Rows"]) -> "Rows":
         """All of several, whole ones of one shape."""
@@ -88,12 +103,19 @@ class Rows:
         return Rows(self._parts, self._shape, self.dtype, self._first + first, self._first + stop, self._files)
 
     def __getitem__(self, rows: slice | Sequence[int] | np.ndarray) -> np.ndarray:
+        if isinstance(rows, slice) and rows.indices(len(self))[2] == 1:
+            first, stop, _ = rows.indices(len(self))
+            return self._found(max(0, stop - first), [(0, (first, max(0, stop - first)))])
         chosen = np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else np.asarray(rows, np.int64)
         if len(chosen) and not 0 <= chosen.min() <= chosen.max() < len(self):
             raise IndexError(f"rows: must be below {len(self)}; got {chosen.min()} to {chosen.max()}")
-        found = np.empty((len(chosen), *self._shape), self.dtype)
+        return self._found(len(chosen), _runs(chosen))
+
+    def _found(self, n: int, runs: Iterable[tuple[int, tuple[int, int]]]) -> np.ndarray:
+        """n rows, read run by run."""
+        found = np.empty((n, *self._shape), self.dtype)
         view = memoryview(found.reshape(-1).view(np.uint8)) if found.size else memoryview(b"")
-        for at, (row, count) in _runs(chosen):
+        for at, (row, count) in runs:
             self._read(row + self._first, count, view[at * self._row_bytes : (at + count) * self._row_bytes])
         return found
 
@@ -114,8 +136,20 @@ class Rows:
             chunk, within = divmod(row - (self._ends[number] - part.rows), part.of_chunk)
             here = min(count, part.of_chunk - within, self._ends[number] - row)
             length = here * self._row_bytes
-            self._files.read(part, part.offsets[chunk] + within * self._row_bytes, into[:length])
+            if part.packed:
+                self._unpack(part, part.packed, within, here, into)
+            else:
+                self._files.read(part, part.offsets[chunk] + within * self._row_bytes, into[:length])
             row, count, into = row + here, count - here, into[length:]
+
+    def _unpack(self, part: Part, packed: Packed, row: int, count: int, into: memoryview) -> None:
+        """So many rows of one file, unpacked."""
+        starts = packed.starts[row : row + count + 1]
+        content = bytearray(starts[-1] - starts[0])
+        self._files.read(part, int(part.offsets[0] + starts[0]), memoryview(content))
+        whole = np.frombuffer(into, np.uint8, count * self._row_bytes).reshape(count, *self._shape)
+        for one, first, stop in zip(whole, starts - starts[0], starts[1:] - starts[0], strict=False):
+            one[...] = packed.unpack(bytes(content[first:stop]), self._shape)
 
 
 class _Files:

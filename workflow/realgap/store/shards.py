@@ -19,13 +19,13 @@ from typing import Any
 import h5py
 import numpy as np
 
-from realgap.store import files, naming
+from realgap.store import files, forms, naming
 from realgap.store.rows import Rows
 
-FORMAT = 1
-HEADER = ("format", "kind", "attributes", "checksum")
+FORMAT, PACKED = 1, 2  # PACKED: some arrays lie in another form (realgap.store.forms), which these attributes say
+HEADER, OF_PACKED = ("format", "kind", "attributes", "checksum"), ("form", "stored")
 UNIONS = "training_sets"  # the folder of a study whose files may show rows of the shards beside it
-CHUNK_ITEMS = 128  # measured at 32 px: 566 k images/s written, 2 M/s read; compression gains 1.2x at best
+CHUNK_ITEMS = 128  # measured at 32 px: 566 k images/s written, 2 M/s read
 
 # kind -> {array: (dtype, rank)}; arrays in brackets of the contract may be absent
 LAYOUT: dict[str, dict[str, tuple[str, int]]] = {
@@ -103,6 +103,7 @@ class Shard:
 
     arrays: dict[str, np.ndarray]  # pixels of `opened` are Rows
     attributes: dict[str, Any]
+    form: str | None = None  # of the file, where it does not hold its arrays as they are
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.arrays[name]
@@ -111,50 +112,61 @@ class Shard:
         return len(next(iter(self.arrays.values())))
 
 
-def write(path: str | Path, kind: str, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> None:
+def write(
+    path: str | Path,
+    kind: str,
+    arrays: Mapping[str, np.ndarray],
+    attributes: Mapping[str, Any],
+    form: str | None = None,
+) -> None:
     """Write a shard of a kind in LAYOUT, whole or not at all.
 
     `attributes` must be what json can hold: options, seeds, versions. The same arrays and attributes
-    give the same bytes. Raises ValueError when an array does not fit the layout.
+    give the same bytes. form: one of realgap.store.forms.FORMS, None for the one that the run asks for.
+    Raises ValueError when an array does not fit the layout.
     """
     _check_layout(path, kind, arrays)
-    with writing(path, kind, len(arrays[next(iter(LAYOUT[kind]))]), attributes) as append:
+    with writing(path, kind, len(arrays[next(iter(LAYOUT[kind]))]), attributes, form) as append:
         append(arrays)
 
 
 @contextlib.contextmanager
 def writing(
-    path: str | Path, kind: str, n: int, attributes: Mapping[str, Any]
+    path: str | Path, kind: str, n: int, attributes: Mapping[str, Any], form: str | None = None
 ) -> Iterator[Callable[[Mapping[str, np.ndarray]], None]]:
-    """Write a shard of n rows piece by piece: `append(arrays)` puts the next rows into it in a thread, and returns.
+    """Write a shard of n rows piece by piece: `append(arrays)` packs the next rows in a thread, and returns.
 
-    The bytes are those of `write` with all rows at once. Raises ValueError when rows do not fit the layout
-    or are not n in the end.
+    Rows must stay as they are until the end. The bytes are those of `write` with all rows at once. Raises ValueError
+    when rows do not fit the layout or are not n in the end.
     """
+    form = forms.asked(kind) if form is None else forms.checked(kind, form)
     text = json.dumps(dict(attributes), sort_keys=True)
-    content, first = io.BytesIO(), 0
 
-    def put(arrays: Mapping[str, np.ndarray], rows: slice) -> None:
+    def hold(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         _check_layout(path, kind, arrays)
-        for name in LAYOUT[kind]:
-            dataset = file[name] if name in file else _dataset(file, name, n, arrays[name])
-            dataset[rows] = arrays[name]
+        return forms.hold(form, arrays)
 
     def append(arrays: Mapping[str, np.ndarray]) -> None:
-        nonlocal first
-        rows = slice(first, first + len(next(iter(arrays.values()))))
-        first = rows.stop
-        pending.append(thread.submit(put, arrays, rows))
+        pending.append(thread.submit(hold, arrays))
 
+    pending: list[futures.Future] = []
+    with futures.ThreadPoolExecutor(max_workers=1) as thread:
+        yield append
+    pieces = [piece.result() for piece in pending]
+    pending.clear()  # what they hold is held once
+    if not pieces or n != (got := sum(len(next(iter(arrays.values()))) for arrays, _ in pieces)):
+        raise ValueError(f"{path}: must have {n} rows, got {got if pieces else 'none'}")
+    arrays, held = (_of_pieces(parts) for parts in zip(*pieces, strict=True))
+    del pieces
+    header = {"format": FORMAT, "kind": kind, "attributes": text, "checksum": _digest(kind, text, arrays)}
+    if form:
+        header |= {"format": PACKED, "form": form}
+        header["stored"] = _digest_held(header, held)
+    content = io.BytesIO()
     with h5py.File(content, "w", libver="latest") as file:
-        pending: list[futures.Future] = []
-        with futures.ThreadPoolExecutor(max_workers=1) as thread:
-            yield append
-        for piece in pending:
-            piece.result()
-        if first != n:
-            raise ValueError(f"{path}: must have {n} rows, got {first}")
-        _seal(file, kind, text, _digest(kind, text, {name: file[name][()] for name in LAYOUT[kind]}))
+        for name in forms.layout(form, LAYOUT[kind]):
+            _dataset(file, name, held[name])
+        _seal(file, header)
     files.write(path, content.getbuffer())
 
 
@@ -170,6 +182,8 @@ def write_union(
     if not shards or len(set(map(os.path.abspath, shards))) < len(shards):
         raise ValueError(f"{path}: must be assembled from at least one shard, each of them once, got {len(shards)}")
     parts = known or read_all(shards, "images", on_disk=True)
+    # HDF5 has no view of a picture in another form: such a union shows all else
+    form = next((part.form for part in parts if part.form), None)
     classes = naming.carried(*(one.attributes for one in parts))
     lengths = [len(part) for part in parts]
     sources = [
@@ -177,11 +191,14 @@ def write_union(
         for shard, one, n in zip(shards, parts, lengths, strict=True)
     ]
     text = json.dumps({**attributes, **classes, "sources": sources}, sort_keys=True)
+    header = {"format": FORMAT, "kind": "images", "attributes": text, "checksum": _digest_union(text)}
+    if form:
+        header |= {"format": PACKED, "form": form}
     content = io.BytesIO()
     with h5py.File(content, "w", libver="latest") as file:
-        for name in LAYOUT["images"]:
+        for name in _names("images", form, union=True):
             file.create_virtual_dataset(name, _view(name, sources, parts[0]))
-        _seal(file, "images", text, _digest_union(text))
+        _seal(file, header)
     files.write(path, content.getbuffer())
 
 
@@ -251,22 +268,47 @@ def _read(path: Path, kind: str, shown: set[Path], on_disk: bool = False) -> Sha
     if not path.is_file():
         raise FileNotFoundError(2, "No such file", str(path))
     with _opened(path) as file:
-        header = {name: file.attrs[name] for name in HEADER}
-        text = header["attributes"].decode()
+        header = _header(file)
+        text, form = header["attributes"], header["form"]
         attributes = dict(json.loads(text))
         sources = [(_source(path, s["file"]), s["checksum"]) for s in attributes.get("sources", [])]
-        wrong = _wrong_header(path, kind, header) or _wrong_storage(path, kind, file, bool(sources))
-        arrays = {name: take(name) for name in LAYOUT[kind]} if not (wrong or sources) else {}
+        wrong = _wrong_header(path, kind, header) or _wrong_storage(path, kind, file, form, bool(sources))
+        held = {name: take(name) for name in _names(kind, form)} if not (wrong or sources) else {}
+        if held and form:
+            header["stored"] = file.attrs["stored"].decode()
     if wrong:
         raise ValueError(wrong)
-    digest = _digest_union(text) if sources else _digest(kind, text, arrays)
-    if digest.encode() != header["checksum"]:
+    digest, arrays = (_digest_union(text), {}) if sources else _unpacked(path, header, held)
+    if digest != header["checksum"]:
         raise ValueError(_damaged(path, "its content does not match its checksum"))
     if sources:
         arrays = _read_sources(path, kind, sources, shown, on_disk)
     _check_layout(path, kind, arrays)
     _check_labels(path, kind, arrays, attributes)
-    return Shard(arrays, {**attributes, "checksum": digest})
+    return Shard(arrays, {**attributes, "checksum": digest}, form)
+
+
+def _header(file: h5py.File) -> dict[str, Any]:
+    """What a file says of itself; its form is None where it holds its arrays as they are."""
+    header = {name: file.attrs[name] for name in HEADER}
+    packed = header["format"] == PACKED
+    texts = {name: header[name].decode() for name in HEADER[1:]}
+    return {**header, **texts, "form": file.attrs["form"].decode() if packed else None}
+
+
+def _unpacked(path: Path, header: Mapping[str, Any], held: Mapping[str, np.ndarray]) -> tuple[str, dict[str, Any]]:
+    """(checksum, arrays) of what lies in a file, which is checked; so are pixels, but those that stay there packed."""
+    kind, form, text = header["kind"], header["form"], header["attributes"]
+    if form is None:
+        return _digest(kind, text, held), dict(held)
+    if header["stored"] != _digest_held(header, held):
+        return "", {}
+    try:
+        arrays = forms.read(form, held)
+    except ValueError as error:
+        raise ValueError(_damaged(path, str(error))) from error
+    on_disk = any(isinstance(array, Rows) for array in arrays.values())
+    return header["checksum"] if on_disk else _digest(kind, text, arrays), arrays
 
 
 @contextlib.contextmanager
@@ -286,26 +328,37 @@ def _opened(path: str | Path) -> Iterator[h5py.File]:
 
 
 def _wrong_header(path: Path, kind: str, header: Mapping[str, Any]) -> str:
-    """What is wrong with the format and kind a file says it has; empty when nothing is."""
-    if header["format"] != FORMAT:
-        return _damaged(path, f"format must be {FORMAT}, got {files.brief(header['format'])}")
-    if header["kind"] != kind.encode():
-        return _damaged(path, f"must be a shard of {kind}, got one of {files.brief(header['kind'].decode())}")
+    """What is wrong with the format, kind and form a file says it has; empty when nothing is."""
+    if header["format"] not in (FORMAT, PACKED):
+        return _damaged(path, f"format must be {FORMAT} or {PACKED}, got {files.brief(header['format'])}")
+    if header["kind"] != kind:
+        return _damaged(path, f"must be a shard of {kind}, got one of {files.brief(header['kind'])}")
+    if header["format"] == PACKED and header["form"] not in forms.FORMS.get(kind, ())[1:]:
+        return _damaged(path, f"must have a form that {kind} can have, got {files.brief(header['form'])}")
     return ""
 
 
-def _wrong_storage(path: Path, kind: str, file: h5py.File, union: bool) -> str:
+def _names(kind: str, form: str | None, union: bool = False) -> list[str]:
+    """The arrays that lie in a file; HDF5 has no view of pictures in another form, so such a union shows all else."""
+    if union and form:
+        return [name for name in LAYOUT[kind] if name != "images"]
+    return list(forms.layout(form, LAYOUT[kind]))
+
+
+def _wrong_storage(path: Path, kind: str, file: h5py.File, form: str | None, union: bool) -> str:
     """No links out of the file and no filters: a shard from elsewhere must not reach other files or plugins.
 
     The views of a union are never opened: HDF5 keeps where they point to without a checksum.
     """
-    if set(file) != set(LAYOUT[kind]):
-        return _damaged(path, f"must hold {', '.join(LAYOUT[kind])}, got {files.brief(', '.join(file))}")
-    for name, (dtype, rank) in LAYOUT[kind].items():
+    names = _names(kind, form, union)
+    if set(file) != set(names):
+        return _damaged(path, f"must hold {', '.join(names)}, got {files.brief(', '.join(file))}")
+    for name in names:
         if not isinstance(file.get(name, getlink=True), h5py.HardLink):
             return _damaged(path, f"{name} is a link to elsewhere")
         if union:
             continue
+        dtype, rank = forms.layout(form, LAYOUT[kind])[name]
         if not isinstance(file[name], h5py.Dataset):
             return _damaged(path, f"{name} is not an array")
         if (file[name].dtype, file[name].ndim) != (dtype, rank):
@@ -314,7 +367,7 @@ def _wrong_storage(path: Path, kind: str, file: h5py.File, union: bool) -> str:
             return _damaged(path, f"{name} has filters or lives in other files")
         if file[name].id.get_storage_size() < file[name].nbytes:  # a few bytes that ask for terabytes
             return _damaged(path, f"{name} is not all there")
-        if file[name].chunks not in (None, _chunks(file[name].shape)):  # millions of pieces take minutes to read
+        if file[name].chunks not in (None, _chunks(file[name])):  # millions of pieces take minutes to read
             return _damaged(path, f"{name} must be in chunks of {CHUNK_ITEMS} rows, is in other ones")
     return ""
 
@@ -352,16 +405,29 @@ def _joined(parts: list[np.ndarray] | list[Rows]) -> np.ndarray | Rows:
     return Rows.joined(parts) if isinstance(parts[0], Rows) else np.concatenate(parts)
 
 
-def _dataset(file: h5py.File, name: str, n: int, piece: np.ndarray) -> h5py.Dataset:
-    """Space for n rows like those of `piece`, laid out beforehand: bytes do not depend on how rows come in."""
+def _of_pieces(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Arrays that came in pieces; what is said of all rows alike stands in each piece."""
+    if len(parts) == 1:
+        return dict(parts[0])
+    return {
+        name: parts[0][name] if name == "shape" else np.concatenate([part[name] for part in parts]) for name in parts[0]
+    }
+
+
+def _dataset(file: h5py.File, name: str, array: np.ndarray) -> None:
+    """The array, laid out beforehand, with no note of the time."""
     layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    shape = (n, *piece.shape[1:])
-    return file.create_dataset(name, shape, piece.dtype, chunks=_chunks(shape), track_times=False, dcpl=layout)
+    chunks = _chunks(array)
+    dataset = file.create_dataset(name, array.shape, array.dtype, chunks=chunks, track_times=False, dcpl=layout)
+    dataset[...] = array
 
 
-def _chunks(shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    return (min(CHUNK_ITEMS, shape[0]), *shape[1:]) if all(shape[:1]) else None
+def _chunks(array: np.ndarray | h5py.Dataset) -> tuple[int, ...] | None:
+    """Those that an array lies in; None: in one piece, as an empty one and bytes do."""
+    if not all(array.shape[:1]) or (array.dtype, array.ndim) == ("uint8", 1):
+        return None
+    return (min(CHUNK_ITEMS, array.shape[0]), *array.shape[1:])
 
 
 def _view(name: str, sources: list[dict[str, Any]], like: Shard) -> h5py.VirtualLayout:
@@ -376,19 +442,28 @@ def _view(name: str, sources: list[dict[str, Any]], like: Shard) -> h5py.Virtual
     return layout
 
 
-def _seal(file: h5py.File, kind: str, text: str, digest: str) -> None:
-    file.attrs["format"] = FORMAT
+def _seal(file: h5py.File, header: Mapping[str, Any]) -> None:
+    file.attrs["format"] = header["format"]
     # of fixed length, which HDF5 keeps under its own checksums: one flipped bit in others can hang the library
-    for name, value in (("kind", kind), ("attributes", text), ("checksum", digest)):
-        encoded = value.encode()
+    for name in [one for one in (*HEADER[1:], *OF_PACKED) if one in header]:
+        encoded = header[name].encode()
         file.attrs.create(name, encoded, dtype=h5py.string_dtype("utf-8", len(encoded)))
 
 
 def _digest(kind: str, text: str, arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over the attributes and each array's name, dtype, shape and bytes."""
-    digest = hashlib.sha256(f"{FORMAT}\n{kind}\n{text}\n".encode())
-    for name in LAYOUT[kind]:
-        array = arrays[name]
+    """SHA-256 over the attributes and each array's name, dtype, shape and bytes; the same in each form."""
+    return _sha256(f"{FORMAT}\n{kind}\n{text}\n", {name: arrays[name] for name in LAYOUT[kind]})
+
+
+def _digest_held(header: Mapping[str, Any], held: Mapping[str, np.ndarray]) -> str:
+    """The same over all that a file of another form says and holds, but this digest."""
+    said = "\n".join(str(header[name]) for name in (*HEADER, "form"))
+    return _sha256(f"{said}\n", {name: held[name] for name in _names(header["kind"], header["form"])})
+
+
+def _sha256(first: str, arrays: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(first.encode())
+    for name, array in arrays.items():
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         for block in array.blocks() if isinstance(array, Rows) else [array]:
             digest.update(np.ascontiguousarray(block).data)
