@@ -280,3 +280,10 @@ def test_a_training_set_beyond_what_may_be_held_is_read_batch_by_batch_and_asks_
     of_all, streamed = (counted.train(row, on_disk) for on_disk in (False, True))
     assert streamed.memory_bytes < of_all.memory_bytes / 5
     assert streamed.flops == of_all.flops
+
+
+def test_half_precision_halves_what_embeddings_and_moments_take_on_disk():
+    whole, half = (plan.Plan(study(store={"embeddings": form, "moments": form})) for form in ("float32", "float16"))
+    for rule in ("encode_shard", "invert_shard", "predict_shard"):
+        assert getattr(half, rule)(10).disk_bytes == getattr(whole, rule)(10).disk_bytes / 2
+    assert half.teach_encoder().disk_bytes == whole.teach_encoder().disk_bytes

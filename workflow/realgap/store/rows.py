@@ -144,12 +144,12 @@ class Rows:
 
     def _unpack(self, part: Part, packed: Packed, row: int, count: int, into: memoryview) -> None:
         """So many rows of one file, unpacked."""
-        starts = packed.starts[row : row + count + 1]
+        starts = packed.starts[row : row + count + 1].tolist()
         content = bytearray(starts[-1] - starts[0])
-        self._files.read(part, int(part.offsets[0] + starts[0]), memoryview(content))
+        self._files.read(part, part.offsets[0] + starts[0], memoryview(content))
         whole = np.frombuffer(into, np.uint8, count * self._row_bytes).reshape(count, *self._shape)
-        for one, first, stop in zip(whole, starts - starts[0], starts[1:] - starts[0], strict=False):
-            one[...] = packed.unpack(bytes(content[first:stop]), self._shape)
+        for one, first, stop in zip(whole, starts, starts[1:], strict=False):
+            one[...] = packed.unpack(bytes(content[first - starts[0] : stop - starts[0]]), self._shape)
 
 
 class _Files:

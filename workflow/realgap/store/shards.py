@@ -359,15 +359,16 @@ def _wrong_storage(path: Path, kind: str, file: h5py.File, form: str | None, uni
         if union:
             continue
         dtype, rank = forms.layout(form, LAYOUT[kind])[name]
-        if not isinstance(file[name], h5py.Dataset):
+        dataset = file[name]
+        if not isinstance(dataset, h5py.Dataset):
             return _damaged(path, f"{name} is not an array")
-        if (file[name].dtype, file[name].ndim) != (dtype, rank):
+        if (dataset.dtype, dataset.ndim) != (dtype, rank):
             return _damaged(path, f"{name} must be {dtype} of rank {rank}, is not")
-        if file[name].external or file[name].is_virtual or file[name].id.get_create_plist().get_nfilters():
+        if dataset.external or dataset.is_virtual or dataset.id.get_create_plist().get_nfilters():
             return _damaged(path, f"{name} has filters or lives in other files")
-        if file[name].id.get_storage_size() < file[name].nbytes:  # a few bytes that ask for terabytes
+        if dataset.id.get_storage_size() < dataset.nbytes:  # a few bytes that ask for terabytes
             return _damaged(path, f"{name} is not all there")
-        if file[name].chunks not in (None, _chunks(file[name])):  # millions of pieces take minutes to read
+        if dataset.chunks not in (None, _chunks(dataset)):  # millions of pieces take minutes to read
             return _damaged(path, f"{name} must be in chunks of {CHUNK_ITEMS} rows, is in other ones")
     return ""
 
