@@ -263,6 +263,7 @@ def test_a_file_that_does_not_hold_what_it_says_is_one_line_whoever_sealed_it(tm
         "other pixels": other,
         "no picture": b"x" * 40,
         "another size": forms._picture(noise(1, 7, 7)[0]),
+        "a huge one": other[:21] + (16382 | 16382 << 14).to_bytes(4, "little") + other[25:],
         "lossy": other[:12] + b"VP8 " + other[16:],
     }
     if wrong in bytes_of:
@@ -276,9 +277,15 @@ def test_a_file_that_does_not_hold_what_it_says_is_one_line_whoever_sealed_it(tm
         shards.read(path, "images")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
-    if wrong in ("no picture", "another size", "lossy"):
+    if wrong in ("no picture", "another size", "a huge one", "lossy"):
         with pytest.raises(ValueError, match="picture"):
             shards.opened(path)["images"][:]
+
+
+def test_pictures_that_webp_cannot_hold_are_refused_and_nothing_is_written(tmp_path):
+    with pytest.raises(ValueError, match="images must be RGB of 1 to 8192 px a side to be stored as WebP, are not"):
+        shards.write(tmp_path / "a.h5", "images", of_images(np.zeros((1, 2, 9000, 3), np.uint8)), MADE, "webp")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_form_that_is_not_known_is_refused_by_name(tmp_path):
