@@ -215,7 +215,7 @@ def test_an_artefact_of_an_older_format_is_refused_with_what_to_do(copy):
     path = copy[0] / "moments/zero/0.h5"
     with h5py.File(path, "r+") as file:
         file.attrs["format"] = 0
-    with pytest.raises(ValueError, match=r"format must be 1, got 0; delete it .*: just this file is made again"):
+    with pytest.raises(ValueError, match=r"format must be 1 or 2, got 0; delete it .*: just this file is made again"):
         shards.read(path, "moments")
 
 

@@ -37,7 +37,7 @@ WRONG = [
     ("study", 7, "config: study: must be of type string; got 7"),
     ("seed", -1, "config: seed: must be at least 0; got -1"),
     ("seed", True, "config: seed: must be of type integer; got True"),
-    ("dataset.name", "imagenet", "config: dataset.name: must be one of "),
+    ("dataset.name", "lsun", "config: dataset.name: must be one of "),
     ("dataset.classes", ["one"], "config: dataset.classes: must be a list of at least 2; got ['one']"),
     ("dataset.classes", ["one", "one"], "config: dataset.classes: must not repeat an entry"),
     ("dataset.classes", ["one", "a\nb"], "config: dataset.classes.1: must be a name of at most 200 characters"),
@@ -66,7 +66,7 @@ WRONG = [
     ("inversion.lr", float("nan"), "config: inversion.lr: must be of type number; got nan"),
     ("inversion.start_scale", float("inf"), "config: inversion.start_scale: must be of type number; got inf"),
     ("sources.diffusion_inversion.interpolation_strength", 1.5, "interpolation_strength: must be at most 1; got 1.5"),
-    ("sources.stable_diffusion.scheduler", "heun", "must be one of pndm, ddim, dpmsolver++, unipc, euler; got 'heun'"),
+    ("sources.stable_diffusion.scheduler", "heun", "must be one of pndm, ddim, dpmsolver++, unipc, euler, lcm; got 'heun'"),
     ("sources.stable_diffusion.guidance_scale", 0.5, "guidance_scale: must be at least 1; got 0.5"),
     ("classifier.momentum", 1, "config: classifier.momentum: must be less than 1; got 1"),
     ("classifier.horizontal_flip", 1, "config: classifier.horizontal_flip: must be of type boolean; got 1"),
@@ -88,7 +88,7 @@ WRONG = [
     (
         "sources.vae_only",
         {"kind": "rendered", "defect": "bent_lines"},
-        "config: sources.vae_only.kind: must be another than rendered unless dataset.name is; got 'digits'",
+        "config: sources.vae_only.kind: must be another than rendered unless dataset.name is rendered; got 'digits'",
     ),
     ("geometry.images_per_class", -1, "config: geometry.images_per_class: must be at least 1; got -1"),
     ("geometry.images_per_class", 0, "images_per_class: 0 is no longer a switch; leave geometry out of analyses"),
@@ -230,6 +230,17 @@ def test_a_classifier_that_does_not_fit_is_found_before_anything_is_made():
         ValueError, match="saliency.layer: must be auto or a module of vgg11, such as features, .* got 'layer3'"
     ):
         configuration.check(config)
+
+
+def test_a_choice_among_candidates_needs_the_layer_of_maps_too():
+    config = copy.deepcopy(DEFAULT)
+    config["classifier"]["architecture"], config["analyses"] = "shufflenet_v2_x0_5", []
+    configuration.check(config)
+    config["sources"]["kept"] = {"kind": "selection", "of": "stable_diffusion", "candidates": 5, "samples_per_image": 2}
+    config["training_sets"] = ["real", "real+kept"]
+    with pytest.raises(ValueError, match="saliency.layer: must be auto or a module of shufflenet_v2_x0_5"):
+        configuration.check(config)
+
 
 
 def test_transfer_needs_a_classifier_that_has_seen_no_real_image():

@@ -25,7 +25,8 @@ def test_every_row_that_chooses_is_compared_with_a_random_pick_of_its_own_candid
     found = controls.picked(study, study["training_sets"])
     criteria = {"useful", "attentive", "covering", "typical"}
     expected = {f"real+{of}_{how}": f"real+{of}_picked" for of in ("prompts", "inverted") for how in criteria}
-    controls_of = {"real+prompts_shuffled": "real+prompts_picked", "real+real_useful": "real+real_picked"}
+    controls_of = dict.fromkeys(["real+prompts_shuffled", "real+prompts_summed"], "real+prompts_picked")
+    controls_of |= {"real+real_useful": "real+real_picked"}
     assert found == expected | controls_of
 
 

@@ -310,11 +310,12 @@ def _check_network(config: Mapping[str, Any], settings: Mapping[str, Any]) -> No
     from realgap.classifier import check as classifier_check
 
     features = config["features"]["extractor"] == "classifier" and {"fidelity", "detection", "memorisation"}
+    judged = any(source.kind == "selection" for source in sources.used(config).values())
     classifier_check.check(
         settings,
         size,
         len(config["dataset"]["classes"]),
-        layer if "saliency" in config["analyses"] else None,
+        layer if judged or "saliency" in config["analyses"] else None,
         bool(features and features & set(config["analyses"])),
     )
 
