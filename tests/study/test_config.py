@@ -66,7 +66,7 @@ WRONG = [
     ("inversion.lr", float("nan"), "config: inversion.lr: must be of type number; got nan"),
     ("inversion.start_scale", float("inf"), "config: inversion.start_scale: must be of type number; got inf"),
     ("sources.diffusion_inversion.interpolation_strength", 1.5, "interpolation_strength: must be at most 1; got 1.5"),
-    ("sources.stable_diffusion.scheduler", "heun", "must be one of pndm, ddim, dpmsolver++, unipc, euler, lcm; got 'heun'"),
+    ("sources.stable_diffusion.scheduler", "heun", "one of pndm, ddim, dpmsolver++, unipc, euler, lcm; got 'heun'"),
     ("sources.stable_diffusion.guidance_scale", 0.5, "guidance_scale: must be at least 1; got 0.5"),
     ("classifier.momentum", 1, "config: classifier.momentum: must be less than 1; got 1"),
     ("classifier.horizontal_flip", 1, "config: classifier.horizontal_flip: must be of type boolean; got 1"),
@@ -240,7 +240,6 @@ def test_a_choice_among_candidates_needs_the_layer_of_maps_too():
     config["training_sets"] = ["real", "real+kept"]
     with pytest.raises(ValueError, match="saliency.layer: must be auto or a module of shufflenet_v2_x0_5"):
         configuration.check(config)
-
 
 
 def test_transfer_needs_a_classifier_that_has_seen_no_real_image():
