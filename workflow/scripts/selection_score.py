@@ -127,12 +127,12 @@ def _focus(maps: np.ndarray) -> np.ndarray:
 
 
 def _measures(images: np.ndarray) -> np.ndarray:
-    """MEASURES of images (n, h, w, 3), more being worse: float32 (n, k)."""
+    """MEASURES of images (n, h, w, 3): float32 (n, k)."""
     found = _no_measures(len(images))
     for row, image in enumerate(images):
         gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         named = dict(zip(measures.names(max(gray.shape)), measures.measure(gray), strict=True))
-        found[row] = [sign * named[name] for name, sign in criteria.MEASURES.items()]
+        found[row] = [named[name] for name in criteria.MEASURES]
     return found
 
 

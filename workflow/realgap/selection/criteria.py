@@ -8,8 +8,9 @@ from scipy import special
 
 REFUSED = -np.inf
 
-# what criterion `geometry` looks at, of realgap.analyses.geometry.measures, and 1 where more is worse, else -1
-MEASURES = {"unexplained_share": 1, "off_square_deg": 1, "edge_straightness": -1}
+# What criterion `geometry` looks at, of realgap.analyses.geometry.measures; of each more is worse. Straightness of edges
+# is left out: it refuses sound scenes as often as broken ones (workflow/docs/feedback.md).
+MEASURES = ("unexplained_share", "off_square_deg")
 FEWEST_REAL = 3  # maps of real images that a spread can be taken of
 
 
@@ -61,7 +62,7 @@ def attention(
 def geometry(measures: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     """0 for an image within all bounds, else REFUSED, float64 (n,).
 
-    measures: (n, k), nan where an image has none; bounds: (k,). Of each of MEASURES more is worse, by its sign.
+    measures: (n, k), nan where an image has none; bounds: (k,). Of each of MEASURES more is worse.
     """
     return np.where((measures > bounds).any(axis=1), REFUSED, 0.0)
 
