@@ -8,8 +8,8 @@ from scipy import special
 
 REFUSED = -np.inf
 
-# What criterion `geometry` looks at, of realgap.analyses.geometry.measures; of each more is worse. Straightness of edges
-# is left out: it refuses sound scenes as often as broken ones (workflow/docs/feedback.md).
+# What criterion `geometry` looks at, of realgap.analyses.geometry.measures; of each more is worse. Straightness of
+# edges is left out: it refuses sound scenes as often as broken ones (workflow/docs/feedback.md).
 MEASURES = ("unexplained_share", "off_square_deg")
 FEWEST_REAL = 3  # maps of real images that a spread can be taken of
 
