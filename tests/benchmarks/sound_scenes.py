@@ -5,7 +5,7 @@
 
 The study's candidates say which defect each was drawn with. The first table keeps those within bounds of the criterion
 `geometry`, one quantile of the controls a row; the second has what the study's selections kept. The third is of scenes
-that the study does not have, and keeps the better half of the sound ones: by the criterion's measures, and with another.
+that it does not have, and keeps half of the sound ones, the better: by the criterion's measures, and with one more.
 """
 
 import argparse
