@@ -50,3 +50,11 @@ def test_what_was_chosen_is_the_tables():
         assert f"| {name(row.Index)} | {wrong} | {row.vendi:.2f} | {row.effective_area:.2f} |" in PAGE
     for key in ("prompts_typical", "prompts_attentive", "prompts_picked"):
         assert f"{round(100 * found.label_errors[key])}" in WORDS
+
+
+def test_what_sound_scenes_do_for_a_classifier_is_the_tables():
+    found = pd.read_csv(checkout.ROOT / "results/published/rooms-feedback/selection/gains.csv")
+    row = found[(found.training_set == "real+sound") & (found.control == "picked")].iloc[0]
+    numbers = [100 * row[name] for name in ("difference", "difference_low", "difference_high")]
+    assert "by {:.1f} points ({:.1f} to {:+.1f}): equivalent within 2".format(*numbers) in WORDS
+    assert row.verdict == "equivalent"

@@ -185,10 +185,11 @@ def _apart(images: np.ndarray) -> np.ndarray:
 
 
 def _draw_samples(all_axes: Sequence[plt.Axes], columns: dict[str, np.ndarray], class_names: list[str]) -> None:
-    room_in = all_axes[0].figure.get_figwidth() * min(axes.get_position().width for axes in all_axes)
-    longest = max(len(line) for title in columns for line in title.split("\n"))
+    wide_in = [all_axes[0].figure.get_figwidth() * axes.get_position().width for axes in all_axes]
+    longest_in = [LETTER_IN * max(map(len, title.split("\n"))) for title in columns]
     # titles that would run into each other stand upright
-    turned = {"rotation": 90} if longest * LETTER_IN > room_in and len(columns) > 1 else {}
+    tight = len(columns) > 1 and any(title > room for title, room in zip(longest_in, wide_in, strict=True))
+    turned = {"rotation": 90} if tight else {}
     columns = {title.replace("\n", " ") if turned else title: images for title, images in columns.items()}
     for number, (axes, (title, images)) in enumerate(zip(all_axes, columns.items(), strict=True)):
         rows, n, height, width, channels = images.shape
