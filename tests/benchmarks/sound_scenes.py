@@ -51,7 +51,7 @@ def main() -> None:
     with ProcessPoolExecutor() as processes:
         fresh = list(processes.map(_fresh, range(len(catalog.RENDERED))))
     drawn = {key: defect for of_class, _ in fresh for key, defect in of_class.items()}
-    by = {"its measures": (*criteria.MEASURES,), "and straightness": (*criteria.MEASURES, OTHER)}
+    by = {"its measures": criteria.MEASURES, "and straightness": (*criteria.MEASURES, OTHER)}
     rows = [_row(name, drawn, _better_half(drawn, fresh, measures)) for name, measures in by.items()]
     print(text_tables.markdown(("other scenes, by", *heads), rows))
 

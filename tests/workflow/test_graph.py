@@ -6,7 +6,7 @@ import sys
 
 import yaml
 
-from tests import stub_study
+from tests import checkout, stub_study
 
 # a dry run, and how often Python was asked for the parameters of a function; then the longest pattern of a file
 COUNT = """
@@ -91,3 +91,15 @@ def test_a_group_that_depends_on_itself_is_still_refused(tmp_path):
     )
     assert run.returncode != 0
     assert "from outside the group, but they in turn depend on rule(s) extract_shard" in run.stdout + run.stderr
+
+
+def test_a_file_of_a_class_that_the_study_does_not_have_is_refused_in_one_line(tmp_path):
+    folder = checkout.copy(tmp_path / "checkout")
+    run = checkout.snakemake(folder, "-n", target="results/digits/real/eleven/0.h5", study="config.yaml")
+    assert run.returncode == 1
+    said = (run.stdout + run.stderr).splitlines()
+    assert [line for line in said if line.startswith(("error", "warning"))] == [
+        "error: target: the folder of a class must be one of zero, one, two, three, four, five, six, seven, eight, "
+        "nine; got 'eleven'"
+    ]
+    assert "Traceback" not in run.stdout + run.stderr

@@ -1,6 +1,7 @@
 # The names of files, which shards there are, and which options a rule sees. Nothing here touches data.
 import hashlib
 import json
+import logging
 import os
 import re
 import signal
@@ -99,6 +100,17 @@ def made_by(rule):
     return "|".join(names) or "none"
 
 
+class Classes(dict):
+    """The folder of a class -> its name. Another folder is one that was asked for by hand: no rule's pattern knows names."""
+
+    def __missing__(self, folder):
+        some = ", ".join([*self][:10]) + (", ..." if len(self) > 10 else "")
+        # by Snakemake's own logger, so that nothing is said of a graph that is half made (run.smk)
+        said = f"error: target: the folder of a class must be one of {some}; got {folder!r}"
+        logging.getLogger("snakemake.logging").error(said)
+        sys.exit(1)
+
+
 DATASET = config["dataset"]
 CLASSES = DATASET["classes"]
 # real images that are trained on
@@ -107,7 +119,7 @@ PER_CLASS = counting.per_class(config)
 AMORTISED = config["inversion"]["encoder_steps"] is not None
 # what the files of each class are called
 FOLDERS = {name: naming.folder(name) for name in CLASSES}
-CLASS_OF = {folder: name for name, folder in FOLDERS.items()}
+CLASS_OF = Classes({folder: name for name, folder in FOLDERS.items()})
 # the number of each class, in every file of the study
 LABELS = {name: catalog.label(DATASET["name"], name) for name in CLASSES}
 # the step that extracts real images: what draws scenes is code of a study of rendered ones alone
