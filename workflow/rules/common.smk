@@ -154,7 +154,7 @@ GENERATORS = [name for name in GENERATED if SOURCES[name].samples_per_image(0) =
 
 # each job's log says which code it ran; jobs on a cluster's nodes read this line in their own checkout
 os.environ.update(REALGAP_COMMIT=provenance.commit())
-# How large new files are. Steps read it, and no rule remembers it: a change of it must not run a costly step again.
+# How large new files are. Steps read it and rules do not remember it, as a change of it must not run a costly step again.
 os.environ.update(REALGAP_STORE=json.dumps(config["store"], sort_keys=True))
 # a shared cache holds what a study computes, not what is left of it in half precision
 SHARED = all(config["store"][kind] == "float32" for kind in ("embeddings", "moments"))

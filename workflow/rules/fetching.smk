@@ -11,15 +11,10 @@ STEPS = {
 }
 ARCHIVE = catalog.ARCHIVES.get(DATASET["name"])
 PUBLISHED = published_weights()
-
-
-def by_hand():
-    """Of a data set that its owners give to people alone: the step that would fetch it says so."""
-    return [f"{DATASET['root']}/train"] if DATASET["name"] in catalog.COUNTED else []
-
-
+# of a data set that its owners give to people alone: the step that would fetch it says so
+BY_HAND = [f"{DATASET['root']}/train"] if DATASET["name"] in catalog.COUNTED else []
 MARKERS = {
-    "fetch_dataset": [f"{DATASET['root']}/{ARCHIVE.marker}"] if ARCHIVE else by_hand(),
+    "fetch_dataset": [f"{DATASET['root']}/{ARCHIVE.marker}"] if ARCHIVE else BY_HAND,
     "fetch_base_model": [f"{BASE_MODEL}/model_index.json"] if config["base_model"]["hub"] else [],
     "fetch_weights": [path for _, path, _ in PUBLISHED],
 }
