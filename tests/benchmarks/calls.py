@@ -41,10 +41,11 @@ SOLVERS = {
 
 @dataclass(frozen=True)
 class Arm:
-    """Where samples come from: what differs from inverted embeddings as the default study samples them."""
+    """Where samples come from: what differs from inverted embeddings, 12 steps with guidance in all of them."""
 
     name: str
     changes: Mapping[str, Any] = field(default_factory=dict)
+    against: str | None = None  # the arm that differences are to; None: it is one itself
 
     @property
     def source(self) -> dict[str, Any]:
@@ -52,21 +53,27 @@ class Arm:
         return {**usual, **self.changes}
 
 
-def _few(steps: int, guided: tuple[float, float] | None, scheduler: str = "dpmsolver++") -> Arm:
+MOST = "dpmsolver++, 12 steps, guidance in 0 to 1"
+REFERENCE = Arm(f"inversion, {MOST}")
+
+
+def _few(
+    steps: int, guided: tuple[float, float] | None, scheduler: str = "dpmsolver++", kind: str = "inversion"
+) -> Arm:
     """An arm of so many steps with guidance between two shares of them, or in none."""
     where = "no guidance" if guided is None else "guidance in {:g} to {:g}".format(*guided)
-    changes = {"scheduler": scheduler, "num_inference_steps": steps}
+    changes = {"kind": kind, "scheduler": scheduler, "num_inference_steps": steps}
+    changes |= {"guidance_scale": 2.0} if kind == "prompts" else {}
     changes |= {"guidance_scale": 1.0} if guided is None else {"guidance_interval": list(guided)}
-    return Arm(f"inversion, {scheduler}, {steps} steps, {where}", changes)
+    return Arm(f"{kind}, {scheduler}, {steps} steps, {where}", changes, f"{kind}, {MOST}")
 
 
 def _other(kind: str, steps: int, said: str, **changes: Any) -> Arm:
     changes = {"kind": kind, "num_inference_steps": steps, "guidance_scale": 1.0, **changes}
-    return Arm(f"{kind}, dpmsolver++, {steps} steps, {said}", changes)
+    return Arm(f"{kind}, dpmsolver++, {steps} steps, {said}", changes, REFERENCE.name)
 
 
 ALL = (0.0, 1.0)
-REFERENCE = _few(12, ALL)
 ARMS = [
     REFERENCE,
     *(_few(steps, None) for steps in (12, 6, 4, 3)),
@@ -84,6 +91,10 @@ ARMS = [
     _other("ddim_inversion", 4, "20 to the noise, 0.5 of it fresh", inversion_steps=20, fresh_noise=0.5),
     _few(5, None),
     _few(8, None),
+    Arm(f"prompts, {MOST}", {"kind": "prompts", "guidance_scale": 2.0}),
+    _few(4, (0.5, 1.0), kind="prompts"),
+    _few(4, ALL, kind="prompts"),
+    *(_few(steps, ALL, kind="prompts") for steps in (6, 3)),
 ]
 
 
@@ -163,15 +174,15 @@ def table_of_solvers(out: Path) -> str:
 
 
 def table(out: Path) -> str:
-    """Markdown, a row for each finished arm; differences to the reference, paired by unit and by test image."""
+    """Markdown, a row for each finished arm; differences to 12 guided steps, paired by unit and by test image."""
     header = ["samples", "UNet calls a sample", "accuracy, %", "difference, points", f"within {100 * MARGIN:g} point"]
     header += ["covered, %", "difference, points", "CPU s"]
     done = {arm.name: np.load(_path(out, arm.name)) for arm in ARMS if _path(out, arm.name).exists()}
-    reference = done.get(REFERENCE.name)
+    against = {arm.name: done.get(arm.against) for arm in ARMS}
     rows = []
     for name, found in done.items():
         accuracy = covered = said = "–"
-        if reference is not None and name != REFERENCE.name:
+        if (reference := against[name]) is not None:
             difference = differences.paired(found["correct"], reference["correct"])
             accuracy = arms.spread((difference.value, difference.low, difference.high), 1, "+", 100)
             covered = arms.spread(paired_difference(found["coverage"], reference["coverage"]), 1, "+")
