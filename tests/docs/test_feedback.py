@@ -58,3 +58,26 @@ def test_what_sound_scenes_do_for_a_classifier_is_the_tables():
     numbers = [100 * row[name] for name in ("difference", "difference_low", "difference_high")]
     assert "by {:.1f} points ({:.1f} to {:+.1f}): equivalent within 2".format(*numbers) in WORDS
     assert row.verdict == "equivalent"
+
+
+def test_what_is_said_of_photographs_is_the_tables():
+    folder = checkout.ROOT / "results/published/cifar10-mini-feedback"
+    table = pd.read_csv(folder / "learning_curves/table.csv").sort_values("per_class", kind="stable")
+    chosen = table[table.picked.notna()]
+    for training_set in chosen.training_set.unique():
+        assert f"| {name(training_set)} | {cells(chosen[chosen.training_set == training_set], 'over_picked')} |" in PAGE
+    for training_set in ("real+inverted", "real+inverted_picked"):
+        assert f"| {name(training_set)} | {cells(table[table.training_set == training_set], 'difference')} |" in PAGE
+    assert (chosen.over_picked_verdict == "equivalent").all()
+    assert f"All {len(chosen)} comparisons are equivalent within 2 points" in WORDS
+    seen = 100 * chosen.groupby("per_class").over_picked_detectable.median()
+    assert "A difference of {:.1f} points at 10 and of {:.1f} at 30".format(*seen) in WORDS
+    reached = [f"{100 * one:.1f}" for one in table[table.training_set == "real"]["mean"]]
+    assert f"which reach {reached[0]} and {reached[1]} %" in WORDS
+    everything = table[table.training_set == "real+inverted"]
+    assert list(everything.verdict) == ["equivalent", "worse"]
+    worse = [-100 * everything.iloc[1][key] for key in ("difference", "difference_high", "difference_low")]
+    assert "{:.1f} points worse ({:.1f} to {:.1f}) at 30".format(*worse) in WORDS
+    for row in pd.read_csv(folder / "selection/sources.csv").itertuples():
+        wrong = f"{100 * row.label_errors:.1f} ({100 * row.low:.1f} to {100 * row.high:.1f})"
+        assert f"| {name(row.source)} | {wrong} | {row.vendi:.2f} | {row.effective_area:.2f} |" in PAGE

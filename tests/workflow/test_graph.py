@@ -82,6 +82,44 @@ def test_what_a_cluster_is_asked_for_is_looked_up_once_a_job_behind_an_encoder_o
     assert searched(tmp_path / "many", 40) < 6 * searched(tmp_path / "few", 10)
 
 
+# a run: how many jobs were weighed at most when one was chosen, and whether all that are left were listed before the end
+WEIGHED = """
+import atexit, sys
+from snakemake import cli, dag
+from snakemake.scheduling import greedy
+
+most, listed = [0], [0]
+choose = greedy.Scheduler.select_jobs
+def weighed(self, jobs, *given):
+    most[0] = max(most[0], len(jobs))
+    return choose(self, jobs, *given)
+greedy.Scheduler.select_jobs = weighed
+needrun = dag.DAG.needrun_jobs
+def counted(self, *given, **more):
+    listed[0] += 1
+    return needrun(self, *given, **more)
+dag.DAG.needrun_jobs = counted
+atexit.register(lambda: print("weighed", most[0], "listed", listed[0], flush=True))
+sys.argv = ["snakemake", "--quiet", "all", "--cores", "2", *sys.argv[1:]]
+cli.main()
+"""
+
+
+def weighed(folder, classes):
+    environment = stub_study.make(folder, classes, 1)
+    command = [sys.executable, "-c", WEIGHED, *stub_study.command()[3:]]
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    most, _, listed = run.stdout.rpartition("weighed ")[2].split()
+    return int(most), int(listed)
+
+
+def test_a_job_is_chosen_among_as_many_however_many_are_ready(tmp_path):
+    few, many = weighed(tmp_path / "few", 4), weighed(tmp_path / "many", 16)
+    assert many[0] <= few[0] + 2 < 16
+    assert many[1] == few[1]  # not once for each job that ends
+
+
 def test_a_group_that_depends_on_itself_is_still_refused(tmp_path):
     environment = stub_study.make(tmp_path / "checkout", 2, 1)
     groups = ["--groups", "extract_shard=own", "invert_shard=own", "--", "tabulate"]

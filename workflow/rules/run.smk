@@ -5,9 +5,10 @@ import atexit
 import inspect
 import logging
 import threading
-from functools import cache
-from itertools import takewhile
 from collections import Counter
+from collections.abc import Sequence
+from functools import cache, cached_property
+from itertools import takewhile
 from snakemake import common as snakemake_common, rules as snakemake_rules
 from snakemake.dag import DAG
 from snakemake.resources import GroupResources
@@ -90,6 +91,47 @@ def ready(dag, job):
 
 
 DAG.validate_group, DAG._check_groups, DAG._ready = validate_group, check_groups, ready
+
+# With each job that ends Snakemake (9.27) weighs all that are ready, and lists all that are left: in the graph of ImageNet
+# 40 ms for each of 20,000 jobs.
+_REMAINING = JobScheduler.remaining_jobs
+
+
+class Later(Sequence):
+    """Jobs that are listed where they are looked at: of Snakemake's schedulers its linear programme alone does."""
+
+    def __init__(self, found):
+        self.found = found
+
+    @cached_property
+    def jobs(self):
+        return self.found()
+
+    def __getitem__(self, at):
+        return self.jobs[at]
+
+    def __len__(self):
+        return len(self.jobs)
+
+
+def offered(scheduler):
+    """Of each rule as many of the ready jobs as could begin now: jobs of a rule hardly differ in what they ask for."""
+    if scheduler.dryrun:  # all of them begin
+        return list(scheduler.workflow.dag.ready_jobs)
+    free = (scheduler.resources.get(name) for name in ("_cores", "_nodes"))
+    most = max(1, min(number for number in free if isinstance(number, int)))
+    found, counted = [], Counter()
+    for job in scheduler.workflow.dag.ready_jobs:
+        one = next(iter(job.jobs)) if job.is_group() else job
+        kind = one.rule, job.priority, job.attempt
+        counted[kind] += 1
+        if counted[kind] <= most:
+            found.append(job)
+    return found
+
+
+JobScheduler.open_jobs = property(offered)
+JobScheduler.remaining_jobs = property(lambda scheduler: Later(lambda: _REMAINING.fget(scheduler)))
 
 FAILURES = failures.Recorder()
 REFUSED = []  # whether this run has stopped because of what is not known
