@@ -82,7 +82,7 @@ def test_what_a_cluster_is_asked_for_is_looked_up_once_a_job_behind_an_encoder_o
     assert searched(tmp_path / "many", 40) < 6 * searched(tmp_path / "few", 10)
 
 
-# a run: how many jobs were weighed at most when one was chosen, and whether all that are left were listed before the end
+# a run: how many jobs were weighed at most when one was chosen, and how often all that are left were listed
 WEIGHED = """
 import atexit, sys
 from snakemake import cli, dag
