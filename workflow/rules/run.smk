@@ -2,6 +2,7 @@
 # The sites' side is in slurm/.
 import asyncio
 import atexit
+import gc
 import inspect
 import logging
 import threading
@@ -14,6 +15,9 @@ from snakemake.dag import DAG
 from snakemake.resources import GroupResources
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.enums import Quietness
+
+# A graph is millions of objects that live to the end. To look through them for what is left over takes a seventh of a plan.
+gc.set_threshold(50_000, 20, 100)
 
 # Told to end (SIGTERM), Snakemake 9.27 takes a lock in its signal handler that the code it interrupts may hold, and hangs:
 # in a thread it waits for its turn.
