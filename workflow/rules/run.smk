@@ -119,7 +119,7 @@ class Later(Sequence):
 
 
 def offered(scheduler):
-    """Of each rule as many of the ready jobs as could begin now: jobs of a rule hardly differ in what they ask for."""
+    """As many of the ready jobs of each rule as could begin now, as jobs of a rule hardly differ in what they ask for."""
     if scheduler.dryrun:  # all of them begin
         return list(scheduler.workflow.dag.ready_jobs)
     free = (scheduler.resources.get(name) for name in ("_cores", "_nodes"))
