@@ -15,13 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from realgap.report import text_tables
-from realgap.statistics import differences, paired_difference, shares, verdicts
+from realgap.statistics import paired_difference
 from tests.benchmarks import arms
 
 SEEDS = 10
 SAMPLES = 3  # of an image
 THERE = 100  # images of each class
-MARGIN = 0.01  # of accuracy
 
 
 @dataclass(frozen=True)
@@ -91,21 +90,17 @@ def run(chosen: list[Arm], out: Path, per_class: int, classifier: str) -> None:
 def table(out: Path, of: int) -> str:
     """Markdown, a row for each finished arm; differences to the reference, paired by image, seed and test image."""
     header = ["setting", "steps an image", "loss on the fixed set", "difference, % of it", "accuracy, %"]
-    header += ["difference, points", "within 1 point", "covered, %"]
+    header += ["difference, points", f"within {100 * arms.MARGIN:g} point", "covered, %"]
     done = {arm: np.load(_path(out, arm)) for arm in ARMS if _path(out, arm).exists()}
     reference = next((found for arm, found in done.items() if arm.name == REFERENCE), None)
     rows = []
     for arm, found in sorted(done.items(), key=lambda one: -one[0].cost(of)):
-        loss = accuracy = within = "–"
+        loss, against = "–", None
         if reference is not None and arm.name != REFERENCE:
-            scale = 100 / reference["losses"].mean()
+            scale, against = 100 / reference["losses"].mean(), reference["correct"]
             loss = arms.spread(paired_difference(found["losses"], reference["losses"]), 0, "+", scale)
-            difference = differences.paired(found["correct"], reference["correct"])
-            accuracy = arms.spread((difference.value, difference.low, difference.high), 1, "+", 100)
-            within = "shown" if verdicts.equivalent(*difference.inner, MARGIN) else "not shown"
         row = [arm.name, f"{arm.cost(of):,.0f}", f"{found['losses'].mean():.4f}", loss]
-        share = arms.spread(shares.mean_share(found["correct"]), scale=100)
-        rows.append([*row, share, accuracy, within, f"{float(found['coverage']):.0f}"])
+        rows.append([*row, *arms.accuracies(found["correct"], against), f"{float(found['coverage']):.0f}"])
     return text_tables.markdown(header, rows)
 
 

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from realgap.statistics import differences, shares, verdicts
 from realgap.store import files
+
+MARGIN = 0.01  # of accuracy
 
 
 def parser(description: str, out: str, per_class: int, classifier: str) -> argparse.ArgumentParser:
@@ -29,6 +32,19 @@ def keep(path: Path, found: Mapping[str, Any]) -> None:
     """Write what an arm found, whole or not at all."""
     with files.whole(path) as beside:
         np.savez(beside, **found)
+
+
+def accuracies(correct: np.ndarray, reference: np.ndarray | None) -> list[str]:
+    """Cells of an arm: accuracy, %; its difference to the reference, points; whether it is shown to be within 1 point.
+
+    correct, reference: bool (units, test images), paired by unit and by test image; None: the arm is the reference.
+    """
+    share = spread(shares.mean_share(correct), scale=100)
+    if reference is None:
+        return [share, "–", "–"]
+    difference = differences.paired(correct, reference)
+    said = "shown" if verdicts.equivalent(*difference.inner, MARGIN) else "not shown"
+    return [share, spread((difference.value, difference.low, difference.high), 1, "+", 100), said]
 
 
 def spread(mean_interval: tuple[float, float, float], digits: int = 1, sign: str = "", scale: float = 1) -> str:

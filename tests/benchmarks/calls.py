@@ -16,7 +16,7 @@ import numpy as np
 
 from realgap.base_model.samplers import SAMPLERS, Sampler
 from realgap.report import text_tables
-from realgap.statistics import differences, mean_interval, paired_difference, shares, verdicts
+from realgap.statistics import mean_interval, paired_difference
 from tests.benchmarks import arms
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 UNITS = 10
 SAMPLES = 3  # of an image, in a unit
 IN_A_STUDY = 10  # samples of an image, which share the calls that lead to its noise
-MARGIN = 0.01  # of accuracy
 CALLS = (3, 4, 5, 6, 8, 12)
 MANY = 100  # steps of the default's solver, to which others are compared
 MULTISTEP = "DPMSolverMultistepScheduler"
@@ -111,7 +110,7 @@ def run(chosen: list[Arm], out: Path, per_class: int, classifier: str) -> None:
     from tests.benchmarks import encoders
 
     digits = encoders.of_digits(per_class, 100, classifier)
-    embeddings = _kept(out / "embeddings.npz", lambda: {"embeddings": _inverted(digits)})["embeddings"]
+    embeddings = _kept(out / "embeddings.npz", lambda: {"embeddings": digits.as_default(digits.images)})["embeddings"]
     converged = _kept(
         out / "converged.npz", lambda: {"images": drawn(digits, embeddings, SAMPLERS["dpmsolver++"], MANY)}
     )
@@ -175,30 +174,25 @@ def table_of_solvers(out: Path) -> str:
 
 def table(out: Path) -> str:
     """Markdown, a row for each finished arm; differences to 12 guided steps, paired by unit and by test image."""
-    header = ["samples", "UNet calls a sample", "accuracy, %", "difference, points", f"within {100 * MARGIN:g} point"]
+    header = [
+        "samples",
+        "UNet calls a sample",
+        "accuracy, %",
+        "difference, points",
+        f"within {100 * arms.MARGIN:g} point",
+    ]
     header += ["covered, %", "difference, points", "CPU s"]
     done = {arm.name: np.load(_path(out, arm.name)) for arm in ARMS if _path(out, arm.name).exists()}
     against = {arm.name: done.get(arm.against) for arm in ARMS}
     rows = []
     for name, found in done.items():
-        accuracy = covered = said = "–"
+        covered = "–"
         if (reference := against[name]) is not None:
-            difference = differences.paired(found["correct"], reference["correct"])
-            accuracy = arms.spread((difference.value, difference.low, difference.high), 1, "+", 100)
             covered = arms.spread(paired_difference(found["coverage"], reference["coverage"]), 1, "+")
-            said = "shown" if verdicts.equivalent(*difference.inner, MARGIN) else "not shown"
-        share = arms.spread(shares.mean_share(found["correct"]), scale=100)
-        row = [name, f"{float(found['calls']):g}", share, accuracy, said]
+        accuracies = arms.accuracies(found["correct"], None if reference is None else reference["correct"])
+        row = [name, f"{float(found['calls']):g}", *accuracies]
         rows.append([*row, arms.spread(mean_interval(found["coverage"])), covered, f"{float(found['cpu_s']):.0f}"])
     return text_tables.markdown(header, rows)
-
-
-def _inverted(digits: "Study") -> np.ndarray:
-    """Embeddings as the default study finds them, float32 (images, tokens, width)."""
-    own = digits.config["inversion"]
-    settings = {"lr": own["lr"], "lr_schedule": own["lr_schedule"], "visits": own["steps_per_image"]}
-    start = digits.start(own["start"], digits.images)
-    return digits.invert(digits.images, start, own["timesteps"], None, **settings).result()
 
 
 def _kept(path: Path, find: Callable[[], dict[str, Any]]) -> Mapping[str, Any]:

@@ -40,7 +40,7 @@ def invert(of: study.Study, images: study.Images, start: np.ndarray, arm) -> np.
 @cache
 def fitted(of: study.Study, first: int, steps: int, lr: float) -> np.ndarray:
     """By ridge regression on latents and class to the embeddings of so many other images of each class."""
-    chosen = {name: array[_first(of.others["labels"], first)] for name, array in of.others.items()}
+    chosen = {name: array[first(of.others["labels"], first)] for name, array in of.others.items()}
     begun = of.start("prompt", chosen)
     found = of.invert(chosen, begun, "stratified", None, lr=lr, lr_schedule="cosine", visits=steps).result()
     ridge = RidgeCV(np.logspace(-2, 5, 15)).fit(_seen(of, chosen), found.reshape(len(found), -1))
@@ -62,7 +62,7 @@ def taught(of: study.Study, rounds: int) -> np.ndarray:
     return encoder.predicted(network, mean[:n], both["labels"][:n])
 
 
-def _first(labels: np.ndarray, count: int) -> np.ndarray:
+def first(labels: np.ndarray, count: int) -> np.ndarray:
     """Rows of the first images of each class."""
     return np.concatenate([np.flatnonzero(labels == label)[:count] for label in np.unique(labels)])
 

@@ -19,7 +19,7 @@ import torch
 from realgap.base_model import denoiser
 from realgap.diffusion import inversion
 from realgap.report import text_tables
-from realgap.statistics import differences, mean_interval, paired_difference, shares, verdicts
+from realgap.statistics import mean_interval, paired_difference
 from tests.benchmarks import arms
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 UNITS, SAMPLES, THERE = 10, 3, 100
 FIRST = 10  # images of each class from which levers learn, a tenth of those that are there
-MARGIN = 0.01  # of accuracy
 CPU = torch.device("cpu")
 BETAS, EPS = (0.9, 0.999), 1e-8  # Adam's, as of the default
 PROBES = 16  # draws of an image by which curvature is measured
@@ -89,7 +88,7 @@ def run(chosen: list[Arm], out: Path, per_class: int, classifier: str) -> None:
     digits = encoders.of_digits(per_class, THERE, classifier)
     if not (out / f"{REFERENCE}.npz").exists():
         begun = time.process_time()
-        found = as_default(digits, digits.images)
+        found = digits.as_default(digits.images)
         spent = time.process_time() - begun
         kept = {**judged(digits, found), "rate": digits.config["inversion"]["lr"], "cpu_s": spent}
         arms.keep(out / f"{REFERENCE}.npz", kept)
@@ -110,20 +109,16 @@ def run(chosen: list[Arm], out: Path, per_class: int, classifier: str) -> None:
 
 def first_of(digits: "Study") -> "Images":
     """The images from which levers learn."""
-    own = np.concatenate([np.flatnonzero(digits.others["labels"] == label)[:FIRST] for label in digits.labels])
+    from tests.benchmarks import encoders
+
+    own = encoders.first(digits.others["labels"], FIRST)
     return {name: array[own] for name, array in digits.others.items()}
 
 
 @cache
 def found_before(digits: "Study") -> np.ndarray:
     """Their embeddings as the default finds them."""
-    return as_default(digits, first_of(digits))
-
-
-def as_default(digits: "Study", images: "Images") -> np.ndarray:
-    own = digits.config["inversion"]
-    settings = {"lr": own["lr"], "lr_schedule": own["lr_schedule"], "visits": own["steps_per_image"]}
-    return digits.invert(images, digits.start(own["start"], images), own["timesteps"], None, **settings).result()
+    return digits.as_default(first_of(digits))
 
 
 def judged(digits: "Study", embeddings: np.ndarray) -> dict[str, np.ndarray]:
@@ -229,20 +224,23 @@ def curvature(digits: "Study") -> torch.Tensor:
 def table(out: Path) -> str:
     """Markdown, a row for each finished arm; differences to the default, paired by image, unit and test image."""
     header = ["lever", "visits", "highest rate", "loss on the fixed set", "difference, % of it", "accuracy, %"]
-    header += ["difference, points", "within 1 point", "covered, %", "CPU s"]
+    header += ["difference, points", f"within {100 * arms.MARGIN:g} point", "covered, %", "CPU s"]
     reference = np.load(out / f"{REFERENCE}.npz")
     rows = []
     for name, visits, found in [(REFERENCE, 320, reference), *_done(out)]:
-        loss = accuracy = said = "–"
+        loss, against = "–", None
         if found is not reference:
-            scale = 100 / reference["losses"].mean()
+            scale, against = 100 / reference["losses"].mean(), reference["correct"]
             loss = arms.spread(paired_difference(found["losses"], reference["losses"]), 0, "+", scale)
-            difference = differences.paired(found["correct"], reference["correct"])
-            accuracy = arms.spread((difference.value, difference.low, difference.high), 1, "+", 100)
-            said = "shown" if verdicts.equivalent(*difference.inner, MARGIN) else "not shown"
-        share = arms.spread(shares.mean_share(found["correct"]), scale=100)
         row = [name, str(visits), f"{float(found['rate']):.2g}", arms.spread(mean_interval(found["losses"]), 4), loss]
-        rows.append([*row, share, accuracy, said, f"{float(found['coverage']):.0f}", f"{float(found['cpu_s']):.0f}"])
+        rows.append(
+            [
+                *row,
+                *arms.accuracies(found["correct"], against),
+                f"{float(found['coverage']):.0f}",
+                f"{float(found['cpu_s']):.0f}",
+            ]
+        )
     return text_tables.markdown(header, rows)
 
 

@@ -110,6 +110,12 @@ class Study:
             pass
         return state
 
+    def as_default(self, images: Images) -> np.ndarray:
+        """Embeddings as the study finds them, float32 (n, tokens, width)."""
+        own = self.config["inversion"]
+        settings = {"lr": own["lr"], "lr_schedule": own["lr_schedule"], "visits": own["steps_per_image"]}
+        return self.invert(images, self.start(own["start"], images), own["timesteps"], None, **settings).result()
+
     def start(self, name: str, images: Images) -> np.ndarray:
         """Where embeddings begin, float32 (n, tokens, width)."""
         settings = self.config["inversion"]

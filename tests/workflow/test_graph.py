@@ -8,6 +8,15 @@ import yaml
 
 from tests import checkout, stub_study
 
+
+def told(program, folder, environment):
+    """What a program prints that runs Snakemake on the study and counts something in it."""
+    command = [sys.executable, "-c", program, *stub_study.command()[3:]]
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
+
+
 # a dry run, and how often Python was asked for the parameters of a function; then the longest pattern of a file
 COUNT = """
 import atexit, inspect, json, sys
@@ -32,11 +41,9 @@ cli.main()
 def counted(folder, classes):
     """(asked in the plan, longest pattern) of a study of so many classes."""
     environment = stub_study.make(folder, classes, 1)
-    command = [sys.executable, "-c", COUNT, *stub_study.command()[3:]]
-    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    told = [json.loads(line) for line in run.stdout.splitlines() if line.startswith('{"')]
-    return told[-1]["asked"], told[0]["longest"]
+    said = told(COUNT, folder, environment)
+    counts = [json.loads(line) for line in said.splitlines() if line.startswith('{"')]
+    return counts[-1]["asked"], counts[0]["longest"]
 
 
 def test_four_times_as_many_jobs_ask_for_no_more_parameters_and_their_patterns_are_as_long(tmp_path):
@@ -72,10 +79,8 @@ def searched(folder, classes):
     environment = stub_study.make(folder, classes, 1, ["real", "diffusion_inversion"])
     study = yaml.safe_load((folder / "study.yaml").read_text())
     (folder / "study.yaml").write_text(yaml.safe_dump({**study, "inversion": {"encoder_steps": 2}}))
-    command = [sys.executable, "-c", SEARCHED, *stub_study.command()[3:]]
-    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return int(run.stdout.rpartition("looked at ")[2].split()[0])
+    said = told(SEARCHED, folder, environment)
+    return int(said.rpartition("looked at ")[2].split()[0])
 
 
 def test_what_a_cluster_is_asked_for_is_looked_up_once_a_job_behind_an_encoder_of_all_images(tmp_path):
@@ -107,10 +112,8 @@ cli.main()
 
 def weighed(folder, classes):
     environment = stub_study.make(folder, classes, 1)
-    command = [sys.executable, "-c", WEIGHED, *stub_study.command()[3:]]
-    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    most, _, listed = run.stdout.rpartition("weighed ")[2].split()
+    said = told(WEIGHED, folder, environment)
+    most, _, listed = said.rpartition("weighed ")[2].split()
     return int(most), int(listed)
 
 
