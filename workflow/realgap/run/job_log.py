@@ -60,7 +60,7 @@ def begin() -> Beginning:
     return Beginning(_now(), _energy_j(), _born_s(), 0.0)
 
 
-def log(beginning: Beginning) -> None:
+def log(beginning: Beginning) -> Job:
     """Write the line of a job that ends now, to standard error."""
     device, uuid = _device()
     job = Job(
@@ -77,6 +77,7 @@ def log(beginning: Beginning) -> None:
         versions={"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
     )
     print(MARK + json.dumps(asdict(job), sort_keys=True), file=sys.stderr, flush=True)
+    return job
 
 
 def peak_memory_mb() -> float:
