@@ -1,4 +1,4 @@
-"""The encoder of an amortised inversion, and a regression in its place, on the digits study."""
+"""The encoder of an amortised inversion, and a regression in its place."""
 
 from functools import cache
 
@@ -26,7 +26,11 @@ def start(of: study.Study, arm) -> np.ndarray:
         return of.start("random", of.images)
     if arm.taught:
         return taught(of, arm.taught)
-    return fitted(of, arm.first, arm.first_steps, arm.first_lr) if arm.first else of.start("prompt", of.images)
+    return (
+        fitted(of, arm.first, arm.first_steps, arm.first_lr)
+        if arm.first
+        else of.start(of.config["inversion"]["start"], of.images)
+    )
 
 
 def invert(of: study.Study, images: study.Images, start: np.ndarray, arm) -> np.ndarray:
@@ -49,8 +53,9 @@ def fitted(of: study.Study, first: int, steps: int, lr: float) -> np.ndarray:
 
 @cache
 def taught(of: study.Study, rounds: int) -> np.ndarray:
-    """By the workflow's encoder, taught on the study's images and the others."""
-    both = {name: np.concatenate([of.images[name], of.others[name]]) for name in of.images}
+    """By the workflow's encoder, taught on the study's images and the others, if there are any."""
+    taught_on = [of.images] if of.others is None else [of.images, of.others]
+    both = {name: np.concatenate([part[name] for part in taught_on]) for name in of.images}
     mean, std = of.moments(both)
     prompts = np.stack([of.prompts[label] for label in range(len(of.labels))])
     network = encoder.begin(mean[np.argsort(both["image_ids"], kind="stable")], prompts, 0)

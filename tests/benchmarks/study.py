@@ -63,7 +63,9 @@ class Study:
     images are inverted, others stand for images that were inverted before, test is real and seen by no one.
     """
 
-    def __init__(self, config: dict[str, Any], images: Images, others: Images, test: Images, classifier: str) -> None:
+    def __init__(
+        self, config: dict[str, Any], images: Images, others: Images | None, test: Images, classifier: str
+    ) -> None:
         self.config, self.classifier = config, classifier
         self.images, self.others, self.test = images, others, test
         self.model = checkout.ROOT / config["base_model"]["path"]
