@@ -3,7 +3,7 @@
 Of digits a hundred images are judged, ninety more of each class are there beside them; the reference is the published
 setting. With `--of photographs --per-class 100` all images of `resources/studies/cifar10-mini.yaml` are judged, on
 others of the training split; the reference is what that study does. An image costs the steps of all that precedes it
-too, as in a study of so many images of each class (--images). An arm that is finished is kept (--out) and not run again.
+too, as in a study of so many images of each class (--images). A finished arm is kept (--out) and not run again.
 
 "taught" is the workflow's encoder: it takes gradient steps on the loss of inversion itself, each image in turn.
 "fitted" is a ridge regression to the embeddings of images that were inverted before.
@@ -37,6 +37,7 @@ class Arm:
     first_steps: int = 0
     first_lr: float = 0.2
     taught: int = 0  # gradient steps of each image on the encoder
+    taught_on: int = THERE  # images of each class, the judged ones among them
     published: bool = False  # from a random start, at a constant rate and uniform timesteps
     # else where there is no encoder: from the study's own start
 
@@ -56,6 +57,7 @@ DIGITS = [
     Arm("taught 28 steps, no more", 0, taught=28),
     Arm("fitted to 10 of 320 steps at 0.1, no more", 0, first=10, first_steps=320, first_lr=0.1),
     Arm("fitted to 10 of 320 steps at 0.2; 16 more", 16, first=10, first_steps=320),
+    *(Arm(f"taught {n} steps by 10 of each class, no more", 0, taught=n, taught_on=10) for n in (28, 100, 320)),
 ]
 PHOTOGRAPHS = [
     Arm("all images, 400 steps", 400, 0.05),

@@ -25,7 +25,7 @@ def start(of: study.Study, arm) -> np.ndarray:
     if arm.published:
         return of.start("random", of.images)
     if arm.taught:
-        return taught(of, arm.taught)
+        return taught(of, arm.taught, arm.taught_on)
     return (
         fitted(of, arm.first, arm.first_steps, arm.first_lr)
         if arm.first
@@ -52,10 +52,12 @@ def fitted(of: study.Study, first: int, steps: int, lr: float) -> np.ndarray:
 
 
 @cache
-def taught(of: study.Study, rounds: int) -> np.ndarray:
-    """By the workflow's encoder, taught on the study's images and the others, if there are any."""
-    taught_on = [of.images] if of.others is None else [of.images, of.others]
-    both = {name: np.concatenate([part[name] for part in taught_on]) for name in of.images}
+def taught(of: study.Study, rounds: int, per_class: int) -> np.ndarray:
+    """By the workflow's encoder, taught on the study's images and on others, so many of each class together."""
+    both, own = of.images, int(np.bincount(of.images["labels"]).max())
+    if per_class > own:
+        rows = first(of.others["labels"], per_class - own)
+        both = {name: np.concatenate([of.images[name], of.others[name][rows]]) for name in of.images}
     mean, std = of.moments(both)
     prompts = np.stack([of.prompts[label] for label in range(len(of.labels))])
     network = encoder.begin(mean[np.argsort(both["image_ids"], kind="stable")], prompts, 0)
