@@ -172,6 +172,21 @@ def test_a_damaged_file_and_a_folder_without_one_are_one_line(tmp_path, suffix):
         inventory.take(kind, tmp_path / f"a{suffix}", None, tmp_path / "state")
 
 
+def test_pictures_that_cannot_be_read_are_named_together_and_the_others_are_read(tmp_path):
+    kind, root = folder(tmp_path)
+    broken = sorted(root.rglob("*.png"))[:5]
+    for path in broken:
+        path.write_bytes(path.read_bytes()[:60])
+    taken, places = inventory.take(kind, root, None, tmp_path / "state"), []
+    read_so_far = (places.append(place) for place, _ in inventory.pictures(kind, root, taken.images))
+    with pytest.raises(ValueError, match="; and 2 more files$") as told:
+        list(read_so_far)
+    assert str(told.value).count("must be a picture that Pillow can read") == 3
+    named = [path for path in broken if str(path) in str(told.value)]
+    assert len(named) == 3
+    assert len(places) == len(taken.images) - len(broken)
+
+
 def test_a_sample_says_its_label_by_json_or_by_text(tmp_path):
     with webdataset.TarWriter(str(tmp_path / "a.tar")) as file:
         file.write({"__key__": "deep/1", "jpg": encoded(0, "JPEG"), "json": {"label": "cat", "id": 3}})

@@ -14,7 +14,7 @@ from realgap.data.records import Image, Inventory, check_classes
 from realgap.store import files
 
 READERS = 8  # threads that read files side by side
-MOST_NAMED = 3  # missing files that one message names
+MOST_NAMED = 3  # missing or unreadable files that one message names
 
 
 def of_folder(root: Path, chosen: Sequence[str] | None, of: Callable) -> Inventory:
@@ -42,11 +42,23 @@ def of_csv(listing: Path, chosen: Sequence[str] | None, of: Callable) -> Invento
 
 
 def pictures(root: Path, chosen: Sequence[Image], how: Mapping[str, Any]) -> Iterator[tuple[int, np.ndarray]]:
-    """Each file decoded when it is asked for. ValueError for one that is another by now."""
+    """Each file decoded when it is asked for.
+
+    ValueError for one that is another by now, and at the end for those that could not be read.
+    """
+    unread = []
     for place, image in enumerate(chosen):
         path = root / image.name
         rows.check_same(path, files.sha256(path), image)
-        yield place, reading.read(path, **how)
+        try:
+            picture = reading.read(path, **how)
+        except ValueError as error:  # of several broken files the user should not hear one by one
+            unread.append(str(error))
+        else:
+            yield place, picture
+    if unread:
+        more = f"; and {len(unread) - MOST_NAMED} more files" if len(unread) > MOST_NAMED else ""
+        raise ValueError("; ".join(unread[:MOST_NAMED]) + more)
 
 
 def pictures_of_csv(listing: Path, chosen: Sequence[Image], how: Mapping[str, Any]) -> Iterator[tuple[int, np.ndarray]]:
