@@ -38,11 +38,22 @@ def test_a_failed_cluster_job_is_named_with_reason_node_logs_and_command(tmp_pat
     )
 
 
+def test_the_error_that_a_log_ends_in_is_the_reason_and_stands_below_that_of_slurm(tmp_path):
+    one = job(3, output=str(tmp_path / "1.h5"))
+    log = tmp_path / "1.h5.log"
+    log.write_text("error: of an earlier kind\ninverting: 0%\rinverting: 9%\nerror: a.jpg: must be a picture\n")
+    assert "    reason  a.jpg: must be a picture\n    log " in failures.summary([one], {3: failures.Attempt()}, [])
+    said = failures.summary([one], {3: failures.Attempt("FAILED", "12", "gpu01")}, [])
+    assert "    reason  FAILED (SLURM job 12 on gpu01)\n    error   a.jpg: must be a picture\n    log " in said
+    said = failures.summary([one], {3: failures.Attempt("not submitted: no")}, [])
+    assert "picture" not in said  # an earlier attempt's log
+
+
 def test_an_empty_log_is_not_said_to_hold_the_reason(tmp_path):
     """As a step leaves it whose log is on the full disk itself."""
     one = job(3, output=str(tmp_path / "1.h5"))
     log = tmp_path / "1.h5.log"
-    log.write_text("error: no room\n")
+    log.write_text("Traceback (most recent call last):\nKeyError: 'a'\n")
     assert "    reason  see the log\n" in failures.summary([one], {3: failures.Attempt()}, [])
     log.write_text("")
     said = failures.summary([one], {3: failures.Attempt()}, [])

@@ -64,7 +64,10 @@ def summary(jobs: Iterable[Any], attempts: Mapping[int, Attempt], command: list[
     for job, attempt in sorted(failed, key=lambda pair: (pair[0].rule.name, str(pair[0].output))):
         wildcards = "".join(f" {name}={value}" for name, value in job.wildcards_dict.items())
         where = f" (SLURM job {attempt.cluster_job} on {attempt.node or 'no node'})" if attempt.cluster_job else ""
-        lines += ["", f"{job.rule.name}{wildcards}", f"    reason  {attempt.reason or _said(job.log)}{where}"]
+        error = _error(job.log)
+        lines += ["", f"{job.rule.name}{wildcards}", f"    reason  {attempt.reason or error or _where(job.log)}{where}"]
+        if attempt.cluster_job and error:
+            lines.append(f"    error   {error}")
         lines += [f"    log     {log}" for log in job.log]
         if attempt.cluster_log:
             lines.append(f"    SLURM   {attempt.cluster_log}")
@@ -79,7 +82,17 @@ def command_line(targets: Iterable[str], arguments: list[str]) -> list[str]:
     return [Path(sys.argv[0]).name, *(one for one in arguments if one not in targets and one != "--")]
 
 
-def _said(logs: Iterable[Any]) -> str:
+def _error(logs: Iterable[Any]) -> str:
+    """What a step said of a mistake of the user's, as realgap.run.steps ends it; empty where it said nothing."""
+    for path in map(Path, logs):
+        with contextlib.suppress(OSError):
+            said = re.findall(r"^error: (.+)$", path.read_text(errors="replace"), re.MULTILINE)
+            if said:
+                return said[-1]
+    return ""
+
+
+def _where(logs: Iterable[Any]) -> str:
     """Where the reason stands: a log that is on the full disk itself, or whose step was killed, has none."""
     empty = [path for path in map(Path, logs) if path.exists() and not path.stat().st_size]
     if not empty:
