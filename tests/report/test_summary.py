@@ -54,6 +54,18 @@ def test_a_gap_is_closed_only_as_far_as_it_was_shown(inversion, margin, found):
     assert second.lead == found
 
 
+def test_where_real_images_teach_nothing_that_is_all_there_is_to_say():
+    """Classifiers that all guess are alike, and say nothing of the images that they were trained on."""
+    guessed = {"real": [0.1, 0.102, 0.099], "stable_diffusion": [0.1] * 3, "diffusion_inversion": [0.101, 0.1, 0.1]}
+    judged, compared = pages.verdicts(guessed), pages.pairs(guessed)
+    assert judged.verdict.tolist()[1:] == [Verdict.UNDECIDED, Verdict.UNDECIDED]
+    assert not judged.within_margin.any()
+    (only,) = summary.answer(judged, compared, chance=0.1)
+    assert only.lead == "Nothing can be compared yet, as real images teach the classifier nothing that is seen:"
+    assert "gets 10.0 % (" in only.rest
+    assert "and guessing 10.0 %." in only.rest
+
+
 def test_a_gap_that_is_closed_for_a_wide_margin_is_not_for_a_narrow_one():
     """Not being told apart is not enough: the same numbers close the gap to within 5 points and not to within half."""
     leads = [

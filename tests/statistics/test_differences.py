@@ -103,6 +103,17 @@ def test_paired_numbers_agree_with_paired_accuracies():
     assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high))
 
 
+@pytest.mark.parametrize("images", [9, 1_000])
+def test_two_rows_that_are_right_about_the_same_images_may_differ_in_another(images):
+    hits = np.repeat(np.arange(images)[None] % 3 == 0, 5, axis=0)
+    both = np.stack([hits, hits])
+    found = difference(both.mean(axis=2), 1, 0, both)
+    assert found.value == 0
+    assert found.high == pytest.approx(1.96 / (images + 2), rel=1e-3)
+    assert paired(hits, hits)[:3] == pytest.approx(found[:3])
+    assert paired(hits.astype(float), hits.astype(float)).high == 0  # numbers of another kind: nothing is known of them
+
+
 def test_only_counted_images_matter_and_a_unit_is_their_mean():
     rng = np.random.default_rng(6)
     values, reference, counted = rng.normal(size=(5, 40)), rng.normal(size=(5, 40)), rng.random((5, 40)) < 0.7

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from realgap.statistics.rows import study_rows
+from realgap.statistics.rows import pairs, study_rows
 from realgap.statistics.verdicts import Verdict
 from tests.benchmarks.made_up import World
 
@@ -64,6 +64,27 @@ def test_with_the_images_of_each_prediction_bounds_are_wider_and_more_units_are_
     assert with_images.difference_high - with_images.difference_low > without.difference_high - without.difference_low
     assert with_images.units_needed > without.units_needed
     assert with_images.difference == pytest.approx(without.difference)
+
+
+def test_what_has_learned_nothing_is_equivalent_to_nothing():
+    chance = {
+        "real": [0.334, 0.332, 0.333],
+        "vae_only": [0.333, 0.334, 0.332],
+        "better": [0.5, 0.501, 0.499],
+        "alike": [0.501, 0.502, 0.498],
+    }
+    assert rows_of(chance)["vae_only"].verdict is Verdict.EQUIVALENT
+    rows = rows_of(chance, chance=1 / 3)
+    assert rows["vae_only"].verdict is Verdict.UNDECIDED
+    assert not rows["vae_only"].within_margin
+    assert rows["better"].verdict is Verdict.BETTER
+    random = np.random.default_rng(0)
+    correct = random.random((4, 3, 20_000)) < np.array([1 / 3, 1 / 3, 0.5, 0.5])[:, None, None]
+    found = {(one.name, one.reference): one for one in pairs(correct.mean(axis=2), list(chance), correct, 0.02, 1 / 3)}
+    assert found["vae_only", "real"].verdict is Verdict.UNDECIDED
+    assert not found["vae_only", "real"].within_margin
+    assert found["better", "real"].verdict is Verdict.BETTER
+    assert found["alike", "better"].verdict is Verdict.EQUIVALENT
 
 
 def test_a_study_without_its_reference_is_refused():

@@ -21,6 +21,13 @@ def test_bounds_are_shares_and_never_meet(hits):
         assert high - low > 0.05
 
 
+def test_units_between_which_nothing_scatters_are_not_sure():
+    """As many hits in each, and of the images nothing is left but rounding: 5e-18 had made an interval of no width."""
+    share, low, high = mean_share([[0, 1, 1, 0, 0, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1, 0, 0, 0]])
+    assert share == pytest.approx(1 / 3)
+    assert (low, high) == pytest.approx(share_interval(3, 9)[-2:], abs=1e-6)
+
+
 def test_units_that_know_nothing_of_one_another_leave_all_open():
     _, low, high = mean_of_counts([456, 900], 1000)
     assert low < 0.05

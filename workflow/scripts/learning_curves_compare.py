@@ -25,7 +25,7 @@ def main() -> None:
     read = shards.read_all(args.predictions, "predictions")
     runs = [{**one.arrays, **one.attributes, **one.attributes["options"]} for one in read]
     right = analysis.correct(runs)
-    table = analysis.compared(right, options.margin / 100, options.picks)
+    table = analysis.compared(right, options.margin / 100, options.picks, tables.guessing(runs[0]["labels"]))
     worths = analysis.worths(right, options.per_image)
     for path, frame in ((args.table, table), (args.worth, worths), (args.accuracies, analysis.accuracies(runs))):
         tables.save(path, frame)

@@ -52,7 +52,8 @@ def main() -> None:
         name: np.stack([_right(shards.read(path, "predictions")) for path in paths])
         for name, paths in shards.by_source(options.training_sets, args.predictions).items()
     }
-    table = analysis.gains(correct, options.controls, options.sampled, options.margin / 100)
+    chance = tables.guessing(shards.read(args.predictions[0], "predictions")["labels"])
+    table = analysis.gains(correct, options.controls, options.sampled, options.margin / 100, chance)
     chosen = pd.DataFrame(list(_looked_at(images, args.auditor, options)))
     for path, frame in ((args.gains, table), (args.chosen, chosen)):
         tables.save(path, frame)

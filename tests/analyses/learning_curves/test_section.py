@@ -62,6 +62,13 @@ def test_a_gain_with_few_images_is_named_where_it_is_and_its_worth_with_it():
     assert "100 real images of each class. Two draws of 30 share 30%" in page.notes[1]
 
 
+def test_rows_are_equivalent_to_nothing_where_real_images_teach_nothing():
+    right = section.correct(runs({"real": (0.5, 0.7, 0.9), "real+a": (0.5, 0.7, 0.9)}, between=0))
+    verdict = section.compared(right, 0.2, chance=0.6).set_index(["per_class", "training_set"]).verdict
+    assert verdict[3, "real+a"] == "undecided"
+    assert verdict[30, "real+a"] == "equivalent"
+
+
 def test_a_row_beyond_the_curve_has_no_worth_of_one_image():
     _, of_rows, _ = made({"real": (0.6, 0.7, 0.8), "prompts": (0.3, 0.35, 0.4)})
     assert (of_rows.low == 0).all()

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from realgap.report import summary
-from realgap.report.metrics import BALANCED, SENSITIVITY
+from realgap.report.metrics import BALANCED, SENSITIVITY, guessing
 from realgap.report.style import name
 from realgap.report.wording import UNTOLD, amount, bare, duration, interval, percent, points, seeds
 from realgap.statistics.verdicts import Verdict
@@ -33,10 +33,10 @@ def next_steps(
     rows = verdicts.to_dict("records")
     real = next(row for row in rows if row["training_set"] == "real")
     classes = metrics[(metrics.training_set == "real") & (metrics.metric == SENSITIVITY)]
-    if not real["accuracy_low"] > 1 / len(classes):
+    if not real["accuracy_low"] > (chance := guessing(metrics)):
         return [
             f"First the real images: they are not told apart from guessing ({_accuracy(real)}; guessing gets "
-            f"{percent(1 / len(classes))}). Until they are, no row can be seen to be worse. More real images, more "
+            f"{percent(chance)}). Until they are, no row can be seen to be worse. More real images, more "
             "classifier.steps or a larger dataset.image_size come before all else."
         ]
     added = [row for row in rows if row["training_set"].startswith("real+") and "@" not in row["training_set"]]

@@ -69,6 +69,12 @@ def table(predictions: Sequence[Mapping]) -> pd.DataFrame:
     return found[_COLUMNS].reset_index(drop=True)
 
 
+def guessing(found: pd.DataFrame) -> float:
+    """What tables.guessing has of the test images of this table."""
+    n_images = found[(found.training_set == found.training_set.iloc[0]) & (found.metric == SENSITIVITY)].n_images
+    return float(n_images.max() / n_images.sum())
+
+
 def section(found: pd.DataFrame) -> Section:
     """The report's section: what each row reaches where each class counts alike, and its worst class."""
     return Section(

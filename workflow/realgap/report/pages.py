@@ -15,6 +15,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from realgap.report import advice, cost_and_run, sections, summary, wording
+from realgap.report import metrics as metrics_of_rows
 from realgap.report.style import name
 from realgap.selection import controls
 from realgap.statistics.verdicts import FEWEST_UNITS
@@ -55,7 +56,9 @@ def render(
     return page(
         template,
         study=config["study"],
-        sentences=summary.by_curves(own, curves[0], choice) if led else summary.answer(own, pairs),
+        sentences=summary.by_curves(own, curves[0], choice)
+        if led
+        else summary.answer(own, pairs, metrics_of_rows.guessing(metrics)),
         led_by_curves=led,
         rows=verdicts.to_dict("records"),
         tables=of_classifiers(verdicts, config),

@@ -25,12 +25,21 @@ class Sentence:
     rest: str
 
 
-def answer(verdicts: pd.DataFrame, pairs: pd.DataFrame) -> list[Sentence]:
+def answer(verdicts: pd.DataFrame, pairs: pd.DataFrame, chance: float = 0.0) -> list[Sentence]:
     """At most three sentences from tables.verdicts and .pairs: prompts, inversion, and both added to real.
 
-    A sentence whose training set is not there gives its place to the control, and to what real images reach.
+    A sentence whose training set is not there gives its place to the control, and to what real images reach. chance:
+    what guessing reaches; where real images are not told apart from it, that is all that there is to say.
     """
     rows = {row["training_set"]: row for row in verdicts.to_dict("records")}
+    if not rows["real"]["accuracy_low"] > chance:
+        return [
+            Sentence(
+                "Nothing can be compared yet, as real images teach the classifier nothing that is seen:",
+                f"{_trained(rows['real'], 'real images')}, and guessing {percent(chance)}. More real images, more "
+                "classifier.steps or a larger dataset.image_size come before all else.",
+            )
+        ]
     said = [
         *([_alone(rows["stable_diffusion"], rows["real"])] if "stable_diffusion" in rows else []),
         *([_inverted(rows, pairs)] if "diffusion_inversion" in rows else []),

@@ -99,6 +99,11 @@ def of_items(values: np.ndarray, prediction: Mapping) -> np.ndarray:
     return crossed.of_groups(values, prediction["groups"]) if prediction.get("groups") else values
 
 
+def guessing(labels: np.ndarray) -> float:
+    """The accuracy of a classifier that always says the most frequent of these test labels."""
+    return float(np.bincount(labels).max() / len(labels))
+
+
 def verdicts(predictions: Sequence[dict], margin: float) -> pd.DataFrame:
     """A row per training set, classifier by classifier, as statistics.rows.study_rows judges it; what a page shows.
 
@@ -108,11 +113,11 @@ def verdicts(predictions: Sequence[dict], margin: float) -> pd.DataFrame:
     """
     correct, compared_with = hits(predictions), references(predictions)
     counts = accuracies(predictions).drop_duplicates("training_set").set_index("training_set")
-    found, n_test = [], len(predictions[0]["labels"])
+    found, n_test, chance = [], len(predictions[0]["labels"]), guessing(predictions[0]["labels"])
     for reference in dict.fromkeys(compared_with.values()):
         names = [name for name in correct if compared_with[name] == reference]
         each = np.stack([correct[name] for name in names])
-        found += judging.study_rows(each.mean(axis=2), names, n_test, reference, each, margin)
+        found += judging.study_rows(each.mean(axis=2), names, n_test, reference, each, margin, chance)
     frame = pd.DataFrame(found, columns=_NAMES).assign(n_test=n_test, margin=margin)
     if (items := next(iter(correct.values())).shape[1]) != n_test:
         frame["n_groups"] = items
@@ -138,7 +143,7 @@ def pairs(predictions: Sequence[dict], margin: float) -> pd.DataFrame:
     """
     correct = hits(predictions)
     each = np.stack(list(correct.values()))
-    found = judging.pairs(each.mean(axis=2), list(correct), each, margin)
+    found = judging.pairs(each.mean(axis=2), list(correct), each, margin, guessing(predictions[0]["labels"]))
     return pd.DataFrame(found, columns=judging.Pair._fields).rename(columns={"name": "training_set"})
 
 

@@ -63,15 +63,17 @@ def paired(
     The same images for all units: correctness, a map's focus, or what an image adds to a calibration error.
     counted: (units, images) bool, where a value counts (its map is there, its classifier is right), by default where
     the reference's does as well; counted_of_reference: where that does. A unit's mean is over what counts in it.
-    Bounds are not clipped. ValueError if a unit counts nothing.
+    Of hits, bool, the images that are told apart by chance are at least one: see `_of_hits`. Bounds are not clipped.
+    ValueError if a unit counts nothing.
     """
+    of_hits = counted is None and np.asarray(values).dtype == np.asarray(reference).dtype == bool
     values, reference = (np.asarray(one, dtype=np.float64) for one in (values, reference))
     counted = np.ones(values.shape, bool) if counted is None else np.asarray(counted, dtype=bool)
     other = counted if counted_of_reference is None else np.asarray(counted_of_reference, dtype=bool)
     shapes = {one.shape for one in (values, reference, counted, other)}
     if len(shapes) > 1 or values.ndim != 2 or not (counted.any(axis=1) & other.any(axis=1)).all():
         raise ValueError(f"values, reference, counted: must be (units, images) with some counted, got {shapes}")
-    return _of_images(_added(values, counted) - _added(reference, other))
+    return _of_images(_added(values, counted) - _added(reference, other), of_hits)
 
 
 def apart(values: ArrayLike, reference: ArrayLike, same_images: bool) -> Difference:
@@ -119,13 +121,14 @@ def _added(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
     return means + counted / counted.mean(axis=1, keepdims=True) * np.where(counted, values - means, 0.0)
 
 
-def _of_images(added: np.ndarray) -> Difference:
-    """The mean of (units, images) with its intervals."""
+def _of_images(added: np.ndarray, of_hits: bool = False) -> Difference:
+    """The mean of (units, images) with its intervals; of_hits: of differences of hits."""
     means = added.mean(axis=1)
     if len(means) == 1:
         return _one_unit(float(means[0]))
     of_units, of_images = (float(part) for part in variances(added))
     of_images = 0.0 if added.shape[1] == 1 else of_images
+    of_images = _of_hits(of_units, of_images, added.shape[1]) if of_hits else of_images
     return found(float(means.mean()), of_units * len(means), len(means) - 1, len(means), of_images, 2)
 
 
@@ -166,8 +169,19 @@ def _difference(
         return _one_unit(value)
     variance, df, used = _unit_variance(accuracies, row, other, pool)
     each_image = None if correct is None else np.subtract(correct[row], correct[other], dtype=np.float64)
-    of_images = 0.0 if each_image is None else float(variances(each_image)[1])
+    of_images = 0.0
+    if each_image is not None:
+        of_images = _of_hits(variance / n_units, float(variances(each_image)[1]), each_image.shape[1])
     return _possible(found(value, variance, df, n_units, of_images, used))
+
+
+def _of_hits(of_units: float, of_images: float, n_images: int) -> float:
+    """What the images add to the variance of a difference of hits: with the units' part at least that of one image.
+
+    Two rows that are right about the same images may differ in the next one: no interval is zero wide. Half an image
+    more in each cell of the two-by-two table, after Agresti and Min, Statistics in Medicine 24 (2005).
+    """
+    return max(of_images, 1 / (n_images + 2) ** 2 - of_units)
 
 
 def _possible(difference: Difference) -> Difference:

@@ -55,41 +55,65 @@ def study_rows(
     reference: str = "real",
     correct: ArrayLike | None = None,
     margin: float = MARGIN,
+    chance: float = 0.0,
 ) -> list[Row]:
-    """A Row for each of `names` from accuracies (rows, units); arguments as `differences` takes them."""
+    """A Row for each of `names` from accuracies (rows, units); arguments as `differences` takes them.
+
+    chance: what guessing reaches. A reference that is not told apart from it has learned nothing, and no row is called
+    equivalent to it. Source: ICH E10, Choice of control group (2000), 1.5, assay sensitivity.
+    """
     accuracies, correct = checked(accuracies, correct)
     if reference not in names or len(names) != len(accuracies):
         raise ValueError(f"names: must name the {len(accuracies)} rows, '{reference}' among them, got {list(names)}")
     found = differences(accuracies, list(names).index(reference), correct)
+    hits = accuracies if correct is None else correct
+    means = [mean_of_counts(one * n_test, n_test) if correct is None else mean_share(one) for one in hits]
+    learned = means[list(names).index(reference)][1] > chance
     rows = []
-    for i, (name, one) in enumerate(zip(names, found, strict=True)):
-        mean = mean_share(correct[i]) if correct is not None else mean_of_counts(accuracies[i] * n_test, n_test)
-        own = _OF_REFERENCE if name == reference else judged(one, margin)
+    for name, mean, one in zip(names, means, found, strict=True):
+        own = _OF_REFERENCE if name == reference else judged(one, margin, learned)
         rows.append(Row(name, accuracies.shape[1], *mean, *own))
     return rows
 
 
 def pairs(
-    accuracies: ArrayLike, names: Sequence[str], correct: ArrayLike | None = None, margin: float = MARGIN
+    accuracies: ArrayLike,
+    names: Sequence[str],
+    correct: ArrayLike | None = None,
+    margin: float = MARGIN,
+    chance: float = 0.0,
 ) -> list[Pair]:
     """A Pair for each two of `names`, the one that comes first as its reference; arguments as `study_rows` takes them.
 
-    Each pair has its own 5 %: a sentence that picks one of many pairs needs `families`.
+    Each pair has its own 5 %: a sentence that picks one of many pairs needs `families`. Two are called equivalent where
+    one of them is above chance, which is judged only where `correct` is given.
     """
     accuracies, correct = checked(accuracies, correct)
+    above = [True] * len(names) if correct is None else [mean_share(one)[1] > chance for one in correct]
     return [
-        Pair(names[i], other, accuracies.shape[1], *judged(difference(accuracies, i, j, correct), margin))
+        Pair(
+            names[i],
+            other,
+            accuracies.shape[1],
+            *judged(difference(accuracies, i, j, correct), margin, above[i] or above[j]),
+        )
         for j, other in enumerate(names)
         for i in range(j + 1, len(names))
     ]
 
 
-def judged(found: Difference, margin: float = MARGIN) -> tuple[float, float, float, Verdict, bool, float, float]:
-    """A difference of accuracies as a Row or a Pair has it, from `difference` to `units_needed`."""
+def judged(
+    found: Difference, margin: float = MARGIN, learned: bool = True
+) -> tuple[float, float, float, Verdict, bool, float, float]:
+    """A difference of accuracies as a Row or a Pair has it, from `difference` to `units_needed`.
+
+    learned: whether one of the two is above chance; else equivalence would say nothing.
+    """
+    said = verdict(found.low, found.high, found.n_units, margin, found.inner)
     return (
         *found[:3],
-        verdict(found.low, found.high, found.n_units, margin, found.inner),
-        found.n_units >= FEWEST_UNITS and equivalent(*found.inner, margin),
+        Verdict.UNDECIDED if said is Verdict.EQUIVALENT and not learned else said,
+        learned and found.n_units >= FEWEST_UNITS and equivalent(*found.inner, margin),
         detectable(found.unit_sd**2 / found.n_units, found.df, found.image_error**2),
         units_needed(found.unit_sd, 0.01, found.image_error, found.pooled_rows),
     )

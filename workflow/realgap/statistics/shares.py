@@ -55,10 +55,11 @@ def _sure(
 def _wilson(share: float, squared_half: float, n_images: int, confidence: float) -> tuple[float, float, float]:
     """Wilson's interval of as many images as give `share` an interval of that half width, squared, by the normal one.
 
-    Where all or none are hits, of `n_images`.
+    Where nothing scatters, as where all or none are hits, of `n_images`.
     """
     spread = share * (1 - share)
-    a = squared_half / spread if squared_half > 0 else special.ndtri((1 + confidence) / 2) ** 2 / n_images
+    scatters = squared_half > 1e-15  # less is what rounding leaves of none
+    a = squared_half / spread if scatters else special.ndtri((1 + confidence) / 2) ** 2 / n_images
     half = np.sqrt(a * spread + a**2 / 4)
     low, high = (share + a / 2 - half) / (1 + a), (share + a / 2 + half) / (1 + a)
     return share, float(min(max(0.0, low), share)), float(max(min(1.0, high), share))

@@ -41,7 +41,10 @@ def correct(runs: Sequence[dict]) -> dict[int, dict[str, np.ndarray]]:
 
 
 def compared(
-    right: dict[int, dict[str, np.ndarray]], margin: float, picks: Mapping[str, str] | None = None
+    right: dict[int, dict[str, np.ndarray]],
+    margin: float,
+    picks: Mapping[str, str] | None = None,
+    chance: float = 0.0,
 ) -> pd.DataFrame:
     """A row per number of real images and training set: accuracy, difference to its reference, verdict.
 
@@ -52,14 +55,14 @@ def compared(
     mean at this number; a row's difference to it is what is left beside the best control. The last two: Holm, over all
     differences of their kind.
 
-    picks: row that holds a selection -> the row with a random pick of the same candidates. Where there are any, these
-    columns follow: picked (that row), over_picked, over_picked_low, over_picked_high, over_picked_verdict,
-    over_picked_detectable, over_picked_p, over_picked_family_p.
+    chance: what guessing reaches (statistics.rows.study_rows). picks: row that holds a selection -> the row with a
+    random pick of the same candidates. Where there are any, these columns follow: picked (that row), over_picked,
+    over_picked_low, over_picked_high, over_picked_verdict, over_picked_detectable, over_picked_p, over_picked_family_p.
     """
-    rows = [row for per_class, own in right.items() for row in _of_count(per_class, own, margin)]
+    rows = [row for per_class, own in right.items() for row in _of_count(per_class, own, margin, chance)]
     families = {"p_value": "family_p", "over_best_p": "over_best_family_p"}
     if picks:
-        rows = [{**row, **_over_picked(row, picks, right[row["per_class"]], margin)} for row in rows]
+        rows = [{**row, **_over_picked(row, picks, right[row["per_class"]], margin, chance)} for row in rows]
         families["over_picked_p"] = "over_picked_family_p"
     table = pd.DataFrame(rows)
     for own, of_family in families.items():
@@ -68,7 +71,7 @@ def compared(
     return table
 
 
-def _of_count(per_class: int, own: dict[str, np.ndarray], margin: float) -> list[dict]:
+def _of_count(per_class: int, own: dict[str, np.ndarray], margin: float, chance: float) -> list[dict]:
     """The rows of one number of real images, in the order of the training sets."""
     by_reference: dict[str, list[str]] = {}
     for key in own:
@@ -78,8 +81,9 @@ def _of_count(per_class: int, own: dict[str, np.ndarray], margin: float) -> list
         names = list(dict.fromkeys([reference, *names]))
         each = np.stack([own[key] for key in names])
         found = differences(each.mean(axis=2), 0, each)
+        learned = mean_share(own[reference])[1] > chance
         made |= {
-            key: _row(per_class, key, reference, own[key], one, margin)
+            key: _row(per_class, key, reference, own[key], one, margin, learned)
             for key, one in zip(names, found, strict=True)
             if key != reference or reference == recipes.REAL
         }
@@ -98,23 +102,28 @@ def _over_best(key: str, best: str, own: dict[str, np.ndarray]) -> dict:
     return {"best_real": best, **dict(zip(columns, values, strict=True))}
 
 
-def _over_picked(row: dict, picks: Mapping[str, str], own: dict[str, np.ndarray], margin: float) -> dict:
+def _over_picked(row: dict, picks: Mapping[str, str], own: dict[str, np.ndarray], margin: float, chance: float) -> dict:
     key = row["training_set"]
     columns = [f"over_picked{of}" for of in ("", "_low", "_high", "_verdict", "_detectable", "_p")]
     if key not in picks:
         return {"picked": None, **dict(zip(columns, (np.nan, np.nan, np.nan, None, np.nan, np.nan), strict=True))}
-    found = paired(own[key], own[picks[key]])
-    value, low, high, verdict, _, detectable, _ = judged(found, margin)
+    found, learned = paired(own[key], own[picks[key]]), mean_share(own[picks[key]])[1] > chance
+    value, low, high, verdict, _, detectable, _ = judged(found, margin, learned)
     return {
         "picked": picks[key],
         **dict(zip(columns, (value, low, high, verdict, detectable, p_of(found)), strict=True)),
     }
 
 
-def _row(per_class: int, key: str, reference: str, cells: np.ndarray, found: Difference, margin: float) -> dict:
-    """cells: (draws, images) bool of the training set; found: its difference to the reference, said of other rows."""
+def _row(
+    per_class: int, key: str, reference: str, cells: np.ndarray, found: Difference, margin: float, learned: bool
+) -> dict:
+    """cells: (draws, images) bool of the training set; found: its difference to the reference, said of other rows.
+
+    learned: whether the reference is above chance.
+    """
     columns = ("difference", "difference_low", "difference_high", "verdict", "detectable", "p_value")
-    value, low, high, verdict, _, detectable, _ = judged(found, margin)
+    value, low, high, verdict, _, detectable, _ = judged(found, margin, learned)
     told = (value, low, high, verdict, detectable, p_of(found))
     if key == reference:
         told = (np.nan, np.nan, np.nan, None, np.nan, np.nan)

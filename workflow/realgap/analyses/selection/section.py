@@ -12,6 +12,7 @@ from realgap.report.style import name
 from realgap.report.wording import points, seeds
 from realgap.statistics.differences import p_of, paired
 from realgap.statistics.rows import judged
+from realgap.statistics.shares import mean_share
 from realgap.statistics.verdicts import Verdict
 
 ALPHA = 0.05
@@ -22,19 +23,22 @@ def gains(
     controls: Mapping[str, Mapping[str, str]],
     drawn: Mapping[str, int],
     margin: float,
+    chance: float = 0.0,
 ) -> pd.DataFrame:
     """A row per training set that holds a selection, and control: whether it is better, and what a point costs.
 
     correct: training set -> (seeds, images) bool. controls: training set -> {"picked": the same with a random pick,
     "all": the same with all candidates}, those that there are. drawn: training set -> images sampled for each real one.
-    Columns: training_set, control, compared_with, n_units, difference, difference_low, difference_high, verdict,
-    detectable, p_value, family_p (Holm over all rows), sampled (images for each real one), sampled_per_point.
+    chance: what guessing reaches (statistics.rows.study_rows). Columns: training_set, control, compared_with, n_units,
+    difference, difference_low, difference_high, verdict, detectable, p_value, family_p (Holm over all rows), sampled
+    (images for each real one), sampled_per_point.
     """
     rows = []
     for training_set, others in controls.items():
         for control, other in others.items():
             found = paired(correct[training_set], correct[other])
-            value, low, high, verdict, _, detectable, _ = judged(found, margin)
+            learned = mean_share(correct[other])[1] > chance
+            value, low, high, verdict, _, detectable, _ = judged(found, margin, learned)
             rows.append(
                 {
                     **{"training_set": training_set, "control": control, "compared_with": other},
