@@ -51,6 +51,8 @@ DIGITS = [
     Arm("published, 3,000 steps", 3_000, 0.03, published=True),
     Arm("all images, 320 steps", 320, 0.2),
     Arm("taught 14 steps; 16 more", 16, taught=14),
+    # the encoder and the lever that paid alone (few_steps)
+    *(Arm(f"taught 14 steps; 16 more at {lr}", 16, lr, taught=14) for lr in (0.05, 0.2, 0.4)),
     Arm("fitted to 10 of 320 steps at 0.1; 16 more", 16, first=10, first_steps=320, first_lr=0.1),
     Arm("no encoder, 30 steps", 30, 0.2),
     Arm("taught 14 steps, no more", 0, taught=14),

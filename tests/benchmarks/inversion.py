@@ -47,9 +47,18 @@ def contests(device: torch.device, folder: Path) -> Iterator[Contest]:
         {"P1 (careful diffusers loop)": 1.2 if device.type == "cpu" else 2.0},
         flop=(forward + backward) * n * visits,
     )
+    # what a study with ten images of a class pays for having a shard of each class
+    yield Contest(
+        "inversion, shards of ten images",
+        f"{visits} visits of {n} images, latents {subject.latent_size} x {subject.latent_size}",
+        n * visits,
+        {f"batches of {size}": ours(subject, images, auto, size) for size in (n, 50, 20, 10) if size <= n},
+    )
 
 
-def ours(subject: subjects.Subject, images: np.ndarray, dtype: torch.dtype) -> Callable[[], object]:
+def ours(
+    subject: subjects.Subject, images: np.ndarray, dtype: torch.dtype, batch_size: int | None = None
+) -> Callable[[], object]:
     vae = autoencoder.load(subject.folder, subject.device, dtype)
     mean, std = autoencoder.encode(vae, images, subject.resolution)
     predict = denoiser.predictor(denoiser.load(subject.folder, subject.device, dtype))
@@ -74,10 +83,10 @@ def ours(subject: subjects.Subject, images: np.ndarray, dtype: torch.dtype) -> C
             weight_decay=0.01,
             timesteps="uniform",
             seed=0,
-            batch_size=subject.batch_size,
+            batch_size=batch_size or subject.batch_size,
             device=subject.device,
         )
-        list(islice(run, PARTS))
+        list(islice(run, PARTS * -(-len(images) // (batch_size or subject.batch_size))))
         return _finite(state.embeddings)
 
     return call
