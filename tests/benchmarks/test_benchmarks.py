@@ -235,7 +235,7 @@ def test_fewer_calls_are_paired_by_unit_and_test_image(tmp_path):
             calls._path(tmp_path, arm.name), correct=correct, calls=6.0, **{**kept, "coverage": kept["coverage"] - 1}
         )
     same, worse = (line.split("|") for line in calls.table(tmp_path).splitlines()[3:])
-    assert same[2:6] == [" 6 ", same[3], " +0.0 (+0.0 to +0.0) ", " shown "]
+    assert same[2:6] == [" 6 ", same[3], " +0.0 (-0.3 to +0.3) ", " shown "]
     assert worse[4].startswith(" -1.9 (-2.")
     assert worse[5] == " not shown "
     assert worse[7] == " -1.0 (-1.0 to -1.0) "

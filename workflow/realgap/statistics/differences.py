@@ -63,8 +63,8 @@ def paired(
     The same images for all units: correctness, a map's focus, or what an image adds to a calibration error.
     counted: (units, images) bool, where a value counts (its map is there, its classifier is right), by default where
     the reference's does as well; counted_of_reference: where that does. A unit's mean is over what counts in it.
-    Of hits, bool, the images that are told apart by chance are at least one: see `_of_hits`. Bounds are not clipped.
-    ValueError if a unit counts nothing.
+    Hits, bool, that are the same everywhere have an interval too: see `_of_hits`. Bounds are not clipped. ValueError if
+    a unit counts nothing.
     """
     of_hits = counted is None and np.asarray(values).dtype == np.asarray(reference).dtype == bool
     values, reference = (np.asarray(one, dtype=np.float64) for one in (values, reference))
@@ -176,12 +176,13 @@ def _difference(
 
 
 def _of_hits(of_units: float, of_images: float, n_images: int) -> float:
-    """What the images add to the variance of a difference of hits: with the units' part at least that of one image.
+    """What the images add to the variance of a difference of hits; where nothing scatters, that of one image.
 
     Two rows that are right about the same images may differ in the next one: no interval is zero wide. Half an image
     more in each cell of the two-by-two table, after Agresti and Min, Statistics in Medicine 24 (2005).
     """
-    return max(of_images, 1 / (n_images + 2) ** 2 - of_units)
+    scatters = of_units + of_images > 1e-15  # less is what rounding leaves of none
+    return of_images if scatters else 1 / (n_images + 2) ** 2
 
 
 def _possible(difference: Difference) -> Difference:
