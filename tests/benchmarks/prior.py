@@ -41,6 +41,7 @@ INVERSION = inversion.Settings(
 )
 NOISE, MIXING, GUIDANCE_OF_INVERTED = 0.1, 0.1, 1.25
 NEIGHBOURS = 5
+MOST = 4  # kinds of photographs that are listed for a word
 
 Images = dict[str, np.ndarray]
 
@@ -84,17 +85,38 @@ def load(folder: str) -> SimpleNamespace:
 
 
 def behind_words(network: torch.nn.Module, photographs: Path, table: str) -> str:
-    """Of each folder whose kind is one of CIFAR-10's classes: how many photographs, and what they are named."""
+    """Of each folder whose kind is one of CIFAR-10's classes: how many photographs, and what they are named.
+
+    And of each of these classes the folders, whatever their kind, that are named so most often.
+    """
     shard, entries = shards.read(photographs, "images"), captions.read_table(table)
-    rows = []
-    for label, folder in enumerate(shard.attributes["classes"]):
-        kind = entries[folder].kind
-        if kind in CLASSES:
-            names = named(network, shard["images"][shard["labels"] == label])
-            shares = np.bincount(names, minlength=10) / len(names)
-            most = ", ".join(f"{CLASSES[i]} {shares[i]:.2f}" for i in shares.argsort()[::-1][:3])
-            rows.append((kind, entries[folder].name, len(names), f"{shares[CLASSES.index(kind)]:.2f}", most))
-    return text_tables.markdown(("word", "photographs", "n", "named as the word", "named most"), sorted(rows))
+    folders = [entries[folder] for folder in shard.attributes["classes"]]
+    counted = [
+        np.bincount(named(network, shard["images"][shard["labels"] == label]), minlength=10)
+        for label in range(len(folders))
+    ]
+    shares = [count / count.sum() for count in counted]
+    rows = [
+        (
+            one.kind,
+            one.name,
+            int(count.sum()),
+            f"{share[CLASSES.index(one.kind)]:.2f}",
+            ", ".join(f"{CLASSES[i]} {share[i]:.2f}" for i in share.argsort()[::-1][:3]),
+        )
+        for one, count, share in zip(folders, counted, shares, strict=True)
+        if one.kind in CLASSES
+    ]
+    nearest = []
+    for place, word in enumerate(CLASSES):
+        best = sorted(zip(shares, folders, strict=True), key=lambda pair: -pair[0][place])[:MOST]
+        nearest.append((word, ", ".join(f"{one.name} ({one.kind}) {share[place]:.2f}" for share, one in best)))
+    return "\n\n".join(
+        [
+            text_tables.markdown(("word", "photographs", "n", "named as the word", "named most"), sorted(rows)),
+            text_tables.markdown(("word", "photographs of all kinds that are named so most often"), nearest),
+        ]
+    )
 
 
 def of_prompts(
