@@ -80,7 +80,7 @@ HARMLESS = {
     "a package in the job log": ('PACKAGES = ("diffusers", "numpy"', ', "scipy"'),
     "a column of the job log": ('    host: str\n    processor: str\n', '    rack: str\n'),
     "a word of the job log": ('MARK = "realgap job: "', ' + "done "'),
-    "a column of the benchmarks": ('"cpu_time": f"{job.cpu_s:.2f}",', '"threads": "1",'),
+    "a column of the benchmarks": ('"cpu_time": f"{cpu_s:.2f}",', '"threads": "1",'),
     "a word of a progress bar": ('state.losses.shape[1] * batches, "inverting', ' embeddings'),
     "a log word": ('out of memory with {batch_size} {what} at once, going on', ' now'),
     "a warning": ('failed: NaN or infinity arose; left out', ' of the shard'),

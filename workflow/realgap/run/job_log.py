@@ -48,6 +48,8 @@ class Beginning:
     cpu_s: float  # that this process had used
 
 
+_PEAKS = [0.0]  # MB, the highest that this job was seen to hold
+
 # how many jobs have begun in this process, which may run several one after another (workflow/warm.py)
 _BEGUN = count()
 
@@ -60,7 +62,7 @@ def begin() -> Beginning:
     return Beginning(_now(), _energy_j(), _born_s(), 0.0)
 
 
-def log(beginning: Beginning) -> Job:
+def log(beginning: Beginning) -> None:
     """Write the line of a job that ends now, to standard error."""
     device, uuid = _device()
     job = Job(
@@ -77,15 +79,18 @@ def log(beginning: Beginning) -> Job:
         versions={"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
     )
     print(MARK + json.dumps(asdict(job), sort_keys=True), file=sys.stderr, flush=True)
-    return job
 
 
 def peak_memory_mb() -> float:
-    """Of this program; getrusage would count what the process that started it held before."""
+    """Of this program since its job began; getrusage would count what the process that started it held before.
+
+    Never less than it was before: Linux adds its peak up from rough counters, and the sum may fall.
+    """
     status = Path("/proc/self/status")
     if status.exists():
         peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(peak.split()[1]) / 1024
+        _PEAKS[:] = [max(int(peak.split()[1]) / 1024, *_PEAKS)]
+        return _PEAKS[0]
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -129,6 +134,7 @@ def _cpu_s() -> float:
 
 def _forget_peak() -> None:
     """Of the memory that the jobs before held (Linux, proc_pid_clear_refs(5))."""
+    _PEAKS[:] = [0.0]
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

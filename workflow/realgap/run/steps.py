@@ -76,9 +76,9 @@ def run(main: Callable[[], None]) -> None:
             traceback.print_exc()
         message = " ".join(str(error.strerror if _plain(error) else error).split())
         sys.exit(f"error: {message}")
-    job = job_log.log(beginning)
+    job_log.log(beginning)
     for path in _BENCHMARKS:
-        _benchmark(path, job_log.wall_s(beginning), job)
+        _benchmark(path, beginning)
 
 
 class _Listed(argparse.Action):
@@ -96,18 +96,16 @@ def _require_gpu() -> None:
     devices.require_gpu()
 
 
-def _benchmark(path: str, wall_s: float, job: job_log.Job) -> None:
-    """What Snakemake's benchmark directive writes of a process that it started: seconds, memory in MB, CPU seconds.
-
-    Memory and CPU time as the log has them: read again, the peak may be lower (Linux adds it up from rough counters).
-    """
+def _benchmark(path: str, beginning: job_log.Beginning) -> None:
+    """What Snakemake's benchmark directive writes of a process that it started: seconds, memory in MB, CPU seconds."""
+    wall_s, cpu_s = job_log.wall_s(beginning), job_log.cpu_s(beginning)
     minutes, seconds = divmod(int(wall_s), 60)
     clock = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
     columns = {
         "s": f"{wall_s:.4f}",
         "h:m:s": clock,
-        "max_rss": f"{job.peak_memory_mb:.2f}",
-        "cpu_time": f"{job.cpu_s:.2f}",
+        "max_rss": f"{job_log.peak_memory_mb():.2f}",
+        "cpu_time": f"{cpu_s:.2f}",
     }
     with whole(path) as beside:
         beside.write_text("\t".join(columns) + "\n" + "\t".join(columns.values()) + "\n")
