@@ -53,9 +53,9 @@ def fitted(of: study.Study, first: int, steps: int, lr: float) -> np.ndarray:
 
 @cache
 def taught(of: study.Study, rounds: int, per_class: int) -> np.ndarray:
-    """By the workflow's encoder, taught on the study's images and on others, so many of each class together."""
+    """By the workflow's encoder, taught on the study's images and on others, so many of each class."""
     both, own = of.images, int(np.bincount(of.images["labels"]).max())
-    if per_class > own:
+    if per_class > own and of.others is not None:
         rows = first(of.others["labels"], per_class - own)
         both = {name: np.concatenate([of.images[name], of.others[name][rows]]) for name in of.images}
     mean, std = of.moments(both)

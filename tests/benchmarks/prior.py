@@ -109,12 +109,19 @@ def behind_words(network: torch.nn.Module, photographs: Path, table: str) -> str
     ]
     nearest = []
     for place, word in enumerate(CLASSES):
+        own = [share[place] for share, one in zip(shares, folders, strict=True) if one.kind == word]
         best = sorted(zip(shares, folders, strict=True), key=lambda pair: -pair[0][place])[:MOST]
-        nearest.append((word, ", ".join(f"{one.name} ({one.kind}) {share[place]:.2f}" for share, one in best)))
+        named_so = ", ".join(f"{one.name} ({one.kind}) {share[place]:.2f}" for share, one in best)
+        nearest.append((word, float(np.mean(own)), float(max(own)), named_so))
+    means = [f"{np.mean([row[column] for row in nearest]):.2f}" for column in (1, 2)]
+    of_words = [(word, f"{mean:.2f}", f"{most:.2f}", named_so) for word, mean, most, named_so in nearest]
     return "\n\n".join(
         [
             text_tables.markdown(("word", "photographs", "n", "named as the word", "named most"), sorted(rows)),
-            text_tables.markdown(("word", "photographs of all kinds that are named so most often"), nearest),
+            text_tables.markdown(
+                ("word", "its photographs", "the best class of them", "of all kinds, named so most often"),
+                [*of_words, ("mean", *means, "")],
+            ),
         ]
     )
 

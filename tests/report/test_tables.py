@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from realgap.report import tables
+from realgap.report import metrics, tables
 from realgap.statistics.verdicts import Verdict
 
 COLUMNS = ["training_set", "n_real", "n_generated", "n_seeds", "accuracy_mean", "accuracy_low", "accuracy_high"]
@@ -119,6 +119,12 @@ def test_every_two_training_sets_are_compared_once():
         ("vae_only", "real+stable_diffusion"),
     ]
     assert found.difference.tolist() == pytest.approx([0.8 / 3, 0, -0.8 / 3])
+
+
+def test_guessing_says_the_most_frequent_class_of_the_test_images():
+    assert tables.guessing(np.array([2, 0, 2, 2, 1])) == 0.6
+    of_classes = pd.DataFrame({"training_set": "real", "metric": metrics.SENSITIVITY, "n_images": [1, 1, 3]})
+    assert metrics.guessing(of_classes) == 0.6
 
 
 @pytest.mark.parametrize("other", [{"seed": 5}, {"labels": np.zeros(9), "logits": np.zeros((9, 3))}])

@@ -61,6 +61,14 @@ def test_differences_are_those_of_the_same_seeds_and_images():
     assert len(table) == 5
 
 
+def test_a_selection_is_equivalent_to_nothing_where_its_control_has_learned_nothing():
+    right = correct(dict.fromkeys(("real+useful", "real+typical", "real+picked", "real+many"), 0.8))
+    usual, chance = (section.gains(right, CONTROLS, SAMPLED, 0.2, chance).verdict for chance in (0.0, 0.9))
+    assert (usual == "equivalent").sum() == 3
+    assert (chance[usual == "equivalent"] == "undecided").all()
+    assert (chance[usual != "equivalent"] == usual[usual != "equivalent"]).all()  # a difference that is told stands
+
+
 @pytest.mark.long
 def test_no_criterion_is_named_where_none_helps():
     same, named = dict.fromkeys(("real+useful", "real+typical", "real+picked", "real+many"), 0.8), 0

@@ -36,8 +36,7 @@ def next_steps(
     if not real["accuracy_low"] > (chance := guessing(metrics)):
         return [
             f"First the real images: they are not told apart from guessing ({_accuracy(real)}; guessing gets "
-            f"{percent(chance)}). Until they are, no row can be seen to be worse. More real images, more "
-            "classifier.steps or a larger dataset.image_size come before all else."
+            f"{percent(chance)}). Until they are, no row can be seen to be worse. {summary.BEFORE_ALL_ELSE}"
         ]
     added = [row for row in rows if row["training_set"].startswith("real+") and "@" not in row["training_set"]]
     whether = [] if told_elsewhere else [_whether(added, real), *_cheapest(added, costs), *_instead(rows, added, pairs)]

@@ -16,6 +16,8 @@ from realgap.report.wording import UNTOLD, amount, bare, interval, percent, poin
 from realgap.statistics.verdicts import Verdict
 from realgap.study import recipes
 
+BEFORE_ALL_ELSE = "More real images, more classifier.steps or a larger dataset.image_size come before all else."
+
 
 @dataclass(frozen=True)
 class Sentence:
@@ -36,8 +38,7 @@ def answer(verdicts: pd.DataFrame, pairs: pd.DataFrame, chance: float = 0.0) -> 
         return [
             Sentence(
                 "Nothing can be compared yet, as real images teach the classifier nothing that is seen:",
-                f"{_trained(rows['real'], 'real images')}, and guessing {percent(chance)}. More real images, more "
-                "classifier.steps or a larger dataset.image_size come before all else.",
+                f"{_trained(rows['real'], 'real images')}, and guessing {percent(chance)}. {BEFORE_ALL_ELSE}",
             )
         ]
     said = [

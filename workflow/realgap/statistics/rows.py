@@ -6,7 +6,7 @@ from typing import NamedTuple
 from numpy.typing import ArrayLike
 
 from realgap.statistics.differences import Difference, checked, difference, differences
-from realgap.statistics.shares import mean_of_counts, mean_share
+from realgap.statistics.shares import above_chance, mean_of_counts, mean_share
 from realgap.statistics.verdicts import FEWEST_UNITS, MARGIN, Verdict, detectable, equivalent, units_needed, verdict
 
 _OF_REFERENCE = (*(float("nan"),) * 3, None, False, *(float("nan"),) * 2)  # its difference to itself
@@ -65,10 +65,11 @@ def study_rows(
     accuracies, correct = checked(accuracies, correct)
     if reference not in names or len(names) != len(accuracies):
         raise ValueError(f"names: must name the {len(accuracies)} rows, '{reference}' among them, got {list(names)}")
-    found = differences(accuracies, list(names).index(reference), correct)
+    at = list(names).index(reference)
+    found = differences(accuracies, at, correct)
     hits = accuracies if correct is None else correct
     means = [mean_of_counts(one * n_test, n_test) if correct is None else mean_share(one) for one in hits]
-    learned = means[list(names).index(reference)][1] > chance
+    learned = means[at][1] > chance
     rows = []
     for name, mean, one in zip(names, means, found, strict=True):
         own = _OF_REFERENCE if name == reference else judged(one, margin, learned)
@@ -89,7 +90,7 @@ def pairs(
     one of them is above chance, which is judged only where `correct` is given.
     """
     accuracies, correct = checked(accuracies, correct)
-    above = [True] * len(names) if correct is None else [mean_share(one)[1] > chance for one in correct]
+    above = [True] * len(names) if correct is None else [above_chance(one, chance) for one in correct]
     return [
         Pair(
             names[i],

@@ -25,6 +25,11 @@ def mean_share(correct: ArrayLike, confidence: float = 0.95) -> tuple[float, flo
     return _sure(share, of_units, of_images, n_units, n_images, confidence)
 
 
+def above_chance(correct: ArrayLike, chance: float) -> bool:
+    """Whether the mean share of hits (units, images) is told from what guessing reaches: its interval lies above."""
+    return mean_share(correct)[1] > chance
+
+
 def mean_of_counts(hits: ArrayLike, total: int, confidence: float = 0.95) -> tuple[float, float, float]:
     """`mean_share` where only the number of hits of each unit (units,) among the same `total` images is known.
 

@@ -14,7 +14,7 @@ from realgap.report.style import name
 from realgap.report.wording import bare, points
 from realgap.statistics.differences import Difference, differences, p_of, paired
 from realgap.statistics.rows import judged
-from realgap.statistics.shares import mean_share
+from realgap.statistics.shares import above_chance, mean_share
 from realgap.study import recipes, sources
 
 ALPHA = 0.05
@@ -81,7 +81,7 @@ def _of_count(per_class: int, own: dict[str, np.ndarray], margin: float, chance:
         names = list(dict.fromkeys([reference, *names]))
         each = np.stack([own[key] for key in names])
         found = differences(each.mean(axis=2), 0, each)
-        learned = mean_share(own[reference])[1] > chance
+        learned = above_chance(own[reference], chance)
         made |= {
             key: _row(per_class, key, reference, own[key], one, margin, learned)
             for key, one in zip(names, found, strict=True)
@@ -107,7 +107,7 @@ def _over_picked(row: dict, picks: Mapping[str, str], own: dict[str, np.ndarray]
     columns = [f"over_picked{of}" for of in ("", "_low", "_high", "_verdict", "_detectable", "_p")]
     if key not in picks:
         return {"picked": None, **dict(zip(columns, (np.nan, np.nan, np.nan, None, np.nan, np.nan), strict=True))}
-    found, learned = paired(own[key], own[picks[key]]), mean_share(own[picks[key]])[1] > chance
+    found, learned = paired(own[key], own[picks[key]]), above_chance(own[picks[key]], chance)
     value, low, high, verdict, _, detectable, _ = judged(found, margin, learned)
     return {
         "picked": picks[key],

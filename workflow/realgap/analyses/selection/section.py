@@ -12,7 +12,7 @@ from realgap.report.style import name
 from realgap.report.wording import points, seeds
 from realgap.statistics.differences import p_of, paired
 from realgap.statistics.rows import judged
-from realgap.statistics.shares import mean_share
+from realgap.statistics.shares import above_chance
 from realgap.statistics.verdicts import Verdict
 
 ALPHA = 0.05
@@ -37,7 +37,7 @@ def gains(
     for training_set, others in controls.items():
         for control, other in others.items():
             found = paired(correct[training_set], correct[other])
-            learned = mean_share(correct[other])[1] > chance
+            learned = above_chance(correct[other], chance)
             value, low, high, verdict, _, detectable, _ = judged(found, margin, learned)
             rows.append(
                 {
