@@ -34,12 +34,12 @@ def test_a_study_whose_settings_are_not_known_says_none(tmp_path):
     assert len(between.settings({"old": tmp_path / "old", "older": tmp_path / "older"})) == 0
 
 
-def hits(shift, seeds=4, images=400, seed=0, **rows):
+def hits(shift, seeds=4, images=400, seed=0, chance=0.1, **rows):
     """Hits of rows that hit by how hard each image is; images: the same ones for the same seed."""
     hard = np.random.default_rng(seed).random(images)
     own = np.random.default_rng([seed, 7])
     right = {row: own.random((seeds, images)) < np.clip(1 - hard + more, 0, 1) for row, more in rows.items()}
-    return between.Hits({row: np.roll(one, shift, axis=1) for row, one in right.items()}, (seed, shift))
+    return between.Hits({row: np.roll(one, shift, axis=1) for row, one in right.items()}, (seed, shift), chance)
 
 
 def test_rows_that_both_studies_have_are_compared_with_the_first_study():
@@ -54,6 +54,12 @@ def test_rows_that_both_studies_have_are_compared_with_the_first_study():
 def test_of_one_study_or_none_there_is_no_row():
     assert len(between.contrasts({"a": hits(0, real=0.0)}, 0.02)) == 0
     assert len(between.contrasts({}, 0.02)) == 0
+
+
+def test_rows_that_have_learned_nothing_are_not_equivalent():
+    alike = [hits(0, seeds=20, images=4000, chance=chance, real=0.0) for chance in (0.1, 0.9)]
+    verdicts = [between.contrasts({"a": one, "b": one}, 0.02).verdict[0] for one in alike]
+    assert verdicts == ["equivalent", "undecided"]
 
 
 def test_the_same_images_make_a_difference_surer():

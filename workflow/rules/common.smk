@@ -631,7 +631,6 @@ def account_options():
     return options(
         images=images | {stages[name][-1]: PLAN.images(name) for name in made if counted_by_real(name)},
         stages=stages,
-        n_classes=len(CLASSES),
         settings=configuration.differences(without(GIVEN, *OF_TARGETS), without(default, *OF_TARGETS)),
         config=without(config, *OF_TARGETS),
         seed=config["seed"],

@@ -98,6 +98,7 @@ rule account:
     input:
         tables=rules.tabulate.output,
         verdicts=rules.tabulate.output.verdicts,
+        metrics=rules.tabulate.output.metrics,
         shards=[f"{OUT}/test.h5", *expand(f"{OUT}/training_sets/{{name}}.h5", name=config["training_sets"])],
         # whose costs are counted as well
         after=lambda w: [*rules.plot.output.strip, *section_files()],
@@ -133,7 +134,8 @@ rule account:
     message:
         "Account for what the study cost and what was run"
     shell:
-        "python -m scripts.report_account --tables {input.tables:q} --verdicts {input.verdicts:q} --shards {input.shards:q}"
+        "python -m scripts.report_account --tables {input.tables:q} --verdicts {input.verdicts:q}"
+        " --metrics {input.metrics:q} --shards {input.shards:q}"
         " --options {params.options:q} --figure {output.figure:q} --benchmark {params.benchmark:q} > {log:q} 2>&1"
 
 

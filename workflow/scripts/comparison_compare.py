@@ -56,7 +56,7 @@ def _rows(joined: pd.DataFrame, study: str, folder: Path) -> list[str]:
 def _hits(folder: Path, rows: Sequence[str]) -> between.Hits:
     read = [shards.read(path, "predictions") for row in rows for path in _predictions(folder, row)]
     right = tables.hits([{**one.arrays, **one.attributes} for one in read])
-    return between.Hits(right, tuple(read[0]["image_ids"].tolist()))
+    return between.Hits(right, tuple(read[0]["image_ids"].tolist()), tables.guessing(read[0]["labels"]))
 
 
 if __name__ == "__main__":

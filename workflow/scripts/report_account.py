@@ -10,7 +10,7 @@ import yaml
 from realgap.cost import accounting
 from realgap.data import images as imaging
 from realgap.data import repeats
-from realgap.report import between, cost_and_run, figures, sections, style
+from realgap.report import between, cost_and_run, figures, metrics, sections, style
 from realgap.run import steps
 from realgap.store import files, shards
 from realgap.store.files import sha256, whole
@@ -22,7 +22,6 @@ AFTER_ALL = ("account", "report")
 class Options:
     stages: dict[str, list[str]]  # source -> what its images went through
     images: dict[str, int]  # stage -> images it made or read
-    n_classes: int
     settings: list[list[Any]]  # key, default, here
     config: dict[str, Any]  # every setting
     seed: int
@@ -31,11 +30,13 @@ class Options:
 
 def main() -> None:
     many = {"nargs": "+"}
-    args, options = steps.parse(__doc__, Options, tables=many, verdicts={}, shards=many, figure={"nargs": 2})
+    inputs = {"tables": many, "verdicts": {}, "metrics": {}, "shards": many}
+    args, options = steps.parse(__doc__, Options, **inputs, figure={"nargs": 2})
     folder, verdicts = Path(args.verdicts).parent, pd.read_csv(args.verdicts)
     jobs = accounting.read_jobs(folder, options.stages, AFTER_ALL)
     stages = accounting.stages(jobs, options.images)
-    points = accounting.accuracy_points(verdicts, jobs, options.stages, chance=1 / options.n_classes)
+    chance = metrics.guessing(pd.read_csv(args.metrics))
+    points = accounting.accuracy_points(verdicts, jobs, options.stages, chance)
     written = {
         cost_and_run.STAGES.path: stages.assign(stage=stages.stage.map(cost_and_run.readable)),
         cost_and_run.POINTS.path: points,

@@ -21,8 +21,8 @@ def main() -> None:
             runs.append({**one.arrays, **one.attributes, "multiple": multiple})
     multiples = sorted({run["multiple"] for run in runs if run["training_set"] != "real"})
     observed = analysis.accuracies(runs, multiples)
-    correct, margin = analysis.hits(runs), args.margin / 100
-    table, gained = analysis.table(correct, margin), analysis.gains(correct, margin)
+    correct, margin, chance = analysis.hits(runs), args.margin / 100, tables.guessing(runs[0]["labels"])
+    table, gained = analysis.table(correct, margin, chance), analysis.gains(correct, margin, chance)
     for path, frame in ((args.table, table), (args.gains, gained), (args.accuracies, observed)):
         tables.save(path, frame)
     style.save(drawing.accuracy(table), *args.figure)

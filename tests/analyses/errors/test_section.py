@@ -61,6 +61,19 @@ def test_the_accuracy_of_the_section_is_that_of_the_study_s_table(failing):
     np.testing.assert_array_equal(answered.difference_low, judged.difference_low)
 
 
+def test_what_is_far_is_not_as_well_known_as_by_real_images_that_guess_there():
+    """Real images know what is near; of what is far both rows know as much as a coin."""
+    n = 3000
+    bin_of = np.arange(n) * 2 // n
+    runs = [
+        predicted(key, seed, np.where(bin_of == 1, 1 / 3, 0.95), n) for key in ("real", "same") for seed in range(9)
+    ]
+    answered = section.answer(section.observations(runs, NAMES, np.arange(n), bin_of), runs, bins=10, margin=0.05)
+    same = answered[answered.training_set == "same"].set_index("metric")
+    assert same.verdict[["nearest", "edge"]].tolist() == ["equivalent", "undecided"]
+    assert -0.05 < same.difference_low["edge"] < same.difference_high["edge"] < 0.05
+
+
 def made_of(failing, **changes):
     runs, observed = failing
     by_class, confused = section.by_class(observed, NAMES), section.confusions(observed, NAMES)

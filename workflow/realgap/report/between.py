@@ -12,6 +12,7 @@ import yaml
 from realgap.report.sections import Table
 from realgap.statistics import differences
 from realgap.statistics.rows import judged
+from realgap.statistics.shares import above_chance
 
 CONFIG = "run/config.yaml"  # of a finished study, every setting that it was made with
 
@@ -21,6 +22,7 @@ class Hits(NamedTuple):
 
     right: Mapping[str, np.ndarray]  # row -> (seeds, images), as tables.hits has it
     images: tuple[int, ...]  # which test images they are
+    chance: float  # what guessing reaches on them, tables.guessing
 
 
 def settings(folders: Mapping[str, Path]) -> pd.DataFrame:
@@ -45,8 +47,9 @@ def contrasts(found: Mapping[str, Hits], margin: float) -> pd.DataFrame:
     """A row per study but the first and per row that both have: its accuracy less that of the first study.
 
     margin: of accuracy. Where both studies test on the same images, the images' part of the interval is of their
-    differences. Of none or one study there is no row. Columns: study, reference, training_set, same_images, difference,
-    low, high, verdict, within_margin.
+    differences. Where neither has learned anything (statistics.rows.pairs) none is equivalent. Of none or one study
+    there is no row. Columns: study, reference, training_set, same_images, difference, low, high, verdict,
+    within_margin.
     """
     (first, base), *others = found.items() if found else [("", None)]
     rows = []
@@ -54,7 +57,8 @@ def contrasts(found: Mapping[str, Hits], margin: float) -> pd.DataFrame:
         same = own.images == base.images
         for row in own.right:
             if row in base.right:
-                one = judged(differences.apart(own.right[row], base.right[row], same), margin)
+                learned = any(above_chance(one.right[row], one.chance) for one in (own, base))
+                one = judged(differences.apart(own.right[row], base.right[row], same), margin, learned)
                 rows.append((study, first, row, same, *one[:5]))
     heads = ["study", "reference", "training_set", "same_images"]
     return pd.DataFrame(rows, columns=[*heads, "difference", "low", "high", "verdict", "within_margin"])

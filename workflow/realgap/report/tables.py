@@ -126,13 +126,14 @@ def verdicts(predictions: Sequence[dict], margin: float) -> pd.DataFrame:
     return frame
 
 
-def judged(correct: Mapping[str, np.ndarray], margin: float, reference: str = "real") -> pd.DataFrame:
+def judged(correct: Mapping[str, np.ndarray], margin: float, chance: float, reference: str = "real") -> pd.DataFrame:
     """What `verdicts` has of hits (seeds, images) bool of each training set, in the columns of an analysis.
 
+    chance: what guessing reaches on these images (`guessing`), as statistics.rows.study_rows takes it. Columns:
     training_set, n_seeds, mean, low, high, difference, difference_low, difference_high, verdict, within_margin.
     """
     each = np.stack(list(correct.values()))
-    found = judging.study_rows(each.mean(axis=2), list(correct), each.shape[2], reference, each, margin)
+    found = judging.study_rows(each.mean(axis=2), list(correct), each.shape[2], reference, each, margin, chance)
     return pd.DataFrame([row[:10] for row in found], columns=_JUDGED)
 
 

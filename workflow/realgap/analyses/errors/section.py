@@ -1,6 +1,6 @@
 """Where classifiers fail: by class, by confusion, by confidence, and far from the real training data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -54,12 +54,12 @@ def answer(observed: pd.DataFrame, runs: Sequence[Shard], bins: int, margin: flo
     margin: of accuracy. `accuracy`, `nearest` and `edge` are judged as the study's table is. The metric `edge_kept` is
     statistics.falls.kept: the share of the accuracy above chance that is left at the edge.
     """
-    correct, bin_of = _correct(observed), _bin_of(observed)
+    correct, (bin_of, class_of) = _correct(observed), _of_images(observed)
     last = bin_of.max()
     parts = {
-        "accuracy": tables.judged(correct, margin),
-        "nearest": tables.judged({key: own[:, bin_of == 0] for key, own in correct.items()}, margin),
-        "edge": tables.judged({key: own[:, bin_of == last] for key, own in correct.items()}, margin),
+        "accuracy": _judged(correct, class_of, bin_of >= 0, margin),
+        "nearest": _judged(correct, class_of, bin_of == 0, margin),
+        "edge": _judged(correct, class_of, bin_of == last, margin),
         "calibration_error": calibration(runs, bins, margin),
         "edge_kept": _edge_kept(correct, bin_of, 1 / observed["class"].nunique(), margin),
     }
@@ -111,10 +111,10 @@ def reliability(runs: Sequence[Shard], bins: int) -> pd.DataFrame:
 
 def by_distance(observed: pd.DataFrame, margin: float) -> pd.DataFrame:
     """tables.judged of the test images at each distance, with `distance_bin`."""
-    correct, bin_of = _correct(observed), _bin_of(observed)
+    correct, (bin_of, class_of) = _correct(observed), _of_images(observed)
     frames = []
     for number in range(bin_of.max() + 1):
-        frame = tables.judged({key: own[:, bin_of == number] for key, own in correct.items()}, margin)
+        frame = _judged(correct, class_of, bin_of == number, margin)
         frame.insert(1, "distance_bin", number)
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
@@ -245,10 +245,16 @@ def _correct(observed: pd.DataFrame) -> dict[str, np.ndarray]:
     }
 
 
-def _bin_of(observed: pd.DataFrame) -> np.ndarray:
-    """The distance bin of each test image, (images,)."""
-    first = observed.groupby(["training_set", "seed"], sort=False).ngroup() == 0
-    return observed.distance_bin[first].to_numpy()
+def _of_images(observed: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The distance bin, and the number of the class, of each test image, (images,) int64 each."""
+    first = observed[observed.groupby(["training_set", "seed"], sort=False).ngroup() == 0]
+    return first.distance_bin.to_numpy(), pd.factorize(first["class"])[0]
+
+
+def _judged(correct: Mapping[str, np.ndarray], class_of: np.ndarray, chosen: np.ndarray, margin: float) -> pd.DataFrame:
+    """tables.judged of the chosen test images, (images,) bool."""
+    own = {key: hits[:, chosen] for key, hits in correct.items()}
+    return tables.judged(own, margin, tables.guessing(class_of[chosen]))
 
 
 def _edge_kept(correct: dict[str, np.ndarray], bin_of: np.ndarray, chance: float, margin: float) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from realgap.report.style import name
 from realgap.report.wording import UNTOLD, interval, mark, percent, points, within
 from realgap.statistics import rows as judging
 from realgap.statistics.differences import difference
+from realgap.statistics.shares import above_chance
 from realgap.statistics.verdicts import Verdict
 
 REAL = ("real", 0)  # training set and multiple of the reference
@@ -37,9 +38,9 @@ def hits(runs: Sequence[dict]) -> dict[tuple[str, int], np.ndarray]:
     return tables.hits(sorted(named, key=lambda run: run["training_set"] != REAL))
 
 
-def table(correct: Mapping[tuple[str, int], np.ndarray], margin: float) -> pd.DataFrame:
+def table(correct: Mapping[tuple[str, int], np.ndarray], margin: float, chance: float) -> pd.DataFrame:
     """tables.judged of each training set and multiple against real images, which stand at every multiple."""
-    frame = tables.judged(correct, margin, reference=REAL)
+    frame = tables.judged(correct, margin, chance, reference=REAL)
     frame.insert(1, "multiple", [multiple for _, multiple in frame.training_set])
     frame["training_set"] = [training_set for training_set, _ in frame.training_set]
     real = frame[frame.training_set == "real"]
@@ -48,15 +49,19 @@ def table(correct: Mapping[tuple[str, int], np.ndarray], margin: float) -> pd.Da
     return pd.concat([*everywhere, grown], ignore_index=True)
 
 
-def gains(correct: Mapping[tuple[str, int], np.ndarray], margin: float) -> pd.DataFrame:
-    """A row per training set: accuracy with most against fewest generated images, judged as the study's rows are."""
+def gains(correct: Mapping[tuple[str, int], np.ndarray], margin: float, chance: float) -> pd.DataFrame:
+    """A row per training set: accuracy with most against fewest generated images, judged as statistics.rows.pairs does.
+
+    chance: what guessing reaches (tables.guessing).
+    """
     names, each = list(correct), np.stack(list(correct.values()))
     multiples = [multiple for training_set, multiple in names if training_set != REAL[0]]
     least, most = min(multiples), max(multiples)
     rows = []
     for training_set in dict.fromkeys(training_set for training_set, _ in names if training_set != REAL[0]):
         many, few = (names.index((training_set, multiple)) for multiple in (most, least))
-        found = judging.judged(difference(each.mean(axis=2), many, few, each), margin)
+        learned = above_chance(each[many], chance) or above_chance(each[few], chance)
+        found = judging.judged(difference(each.mean(axis=2), many, few, each), margin, learned)
         rows.append((training_set, least, most, each.shape[1], *found[:5]))
     heads = ["training_set", "from_multiple", "to_multiple", "n_seeds", "gain", "low", "high"]
     return pd.DataFrame(rows, columns=[*heads, "verdict", "within_margin"])
