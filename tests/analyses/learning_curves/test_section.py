@@ -164,3 +164,14 @@ def test_without_a_random_pick_nothing_is_said_of_criteria():
     table, _, page = made({"real": (0.6, 0.7, 0.8), "real+useful": (0.8, 0.8, 0.8)})
     assert "picked" not in table
     assert not any("random pick" in said for said in page.sentences)
+
+
+def test_real_images_alone_are_compared_and_no_worth_of_generated_ones_is_said():
+    table, of_rows, page = made({"real": (0.6, 0.7, 0.8), "real@long": (0.7, 0.72, 0.8)})
+    long = table[table.training_set == "real@long"].set_index("per_class")
+    assert long.verdict[3] == "better"
+    assert long.over_best_family_p.isna().all()
+    assert list(of_rows.columns)[:2] == ["per_class", "training_set"]
+    assert len(of_rows) == 0
+    (sentence,) = page.sentences
+    assert sentence.startswith("real (long): better than real with 3 ")

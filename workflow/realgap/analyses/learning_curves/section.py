@@ -67,7 +67,9 @@ def compared(
     table = pd.DataFrame(rows)
     for own, of_family in families.items():
         known = table[own].notna()
-        table.loc[known, of_family] = statistics.holm(table.loc[known, own])
+        table[of_family] = np.nan
+        if known.any():  # rows of real images alone have none over the best of their kind
+            table.loc[known, of_family] = statistics.holm(table.loc[known, own])
     return table
 
 
@@ -157,7 +159,7 @@ def worths(right: dict[int, dict[str, np.ndarray]], per_image: dict[str, int]) -
                     "per_generated": (found.count - held) / made if found.within(counts) else np.nan,
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=_WORTH)
 
 
 def section(table: pd.DataFrame, worth_table: pd.DataFrame, pool: int, evaluated_on: str) -> Section:
@@ -165,7 +167,7 @@ def section(table: pd.DataFrame, worth_table: pd.DataFrame, pool: int, evaluated
 
     evaluated_on: test or validation, the images that the accuracies are of.
     """
-    sentences = [gains(table)]
+    sentences = [] if table.training_set.map(_is_real).all() else [gains(table)]
     if "picked" in table:
         sentences.append(choice(table))
     sentences += [_of_row(own) for key, own in table.groupby("training_set", sort=False) if key != "real"]
@@ -319,3 +321,6 @@ def _numbers(rows: pd.DataFrame) -> str:
 def _counts(counts: pd.Series) -> str:
     *first, last = map(str, counts)
     return f"{', '.join(first)} and {last}" if first else last
+
+
+_WORTH = ["per_class", "training_set", "n_generated", "worth", "low", "high", "per_generated"]
