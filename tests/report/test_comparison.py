@@ -70,7 +70,7 @@ def test_the_page_holds_the_answer_of_each_and_escapes_it(studies, tmp_path):
     joined = comparison.join(studies)
     style.save(figures.comparison(joined), tmp_path / "d.png", tmp_path / "d.svg")
     settings = pd.DataFrame({"key": ["seed"], "a": ["0"], "b": ["<b>1"]})
-    hits = {study: between.Hits({"real": np.eye(3, 40) > 0}, (study,)) for study in studies}
+    hits = {study: between.Hits({"real": np.eye(3, 40) > 0}, (study,), 0.1) for study in studies}
     html = comparison.render(TEMPLATE, joined, tmp_path / "d.svg", studies, settings, between.contrasts(hits, 0.02))
     assert "Settings in which the studies differ." in html
     assert "&lt;b&gt;1" in html
