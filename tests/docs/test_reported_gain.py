@@ -56,6 +56,19 @@ def test_what_gives_the_reported_accuracy_is_told_from_what_does_not():
     assert [tuple(row) for row in holds[["per_class", "training_set"]].to_numpy()] == [(5000, "real@augmented")]
 
 
+def test_what_stands_and_what_could_have_been_seen_is_the_tables():
+    words, found = " ".join(PAGE.split()), TABLE.set_index(["per_class", "training_set"])
+    stands = found[found.family_p < 0.05]
+    assert stands.index.tolist() == [(5000, "real@augmented")]
+    of_length = found.family_p[1000, "real@long"]
+    assert f"stands (p {stands.family_p.iloc[0]:.3f}); length at 1,000 does not (p {of_length:.2f})" in words
+    seen = [100 * found.detectable[count, key] for count in (5000, 1000) for key in ("real@augmented", "real@long")]
+    assert (
+        "difference of {:.1f} and {:.1f} points would have been seen at 5,000, of {:.1f} and {:.1f} at".format(*seen)
+        in words
+    )
+
+
 def _named(own, column):
     """Its rows with the mean and the bounds of a column."""
     names = [column, *(("low", "high") if column == "mean" else (f"{column}_low", f"{column}_high"))]

@@ -96,6 +96,16 @@ def test_images_of_one_group_are_the_unit_of_the_table(finished):
 
 
 @pytest.mark.long
+def test_a_point_above_guessing_counts_the_most_frequent_class(finished):
+    labels = shards.read(finished / RESULTS / "test.h5", "images")["labels"]
+    points = pd.read_csv(finished / RESULTS / "cost/points.csv").set_index("training_set").points_above_chance
+    verdicts = pd.read_csv(finished / RESULTS / "verdicts.csv").set_index("training_set")
+    guessing = np.unique(labels, return_counts=True)[1].max() / len(labels)
+    assert guessing > 1.1 / len(NAMES)
+    assert points.to_dict() == pytest.approx((100 * (verdicts.accuracy_mean - guessing)).to_dict(), abs=1e-3)
+
+
+@pytest.mark.long
 def test_a_finished_study_of_unequal_classes_has_nothing_left_to_do_and_is_whole(finished):
     again = checkout.snakemake(finished, "-n", "--quiet", "all")
     assert "Nothing to be done" in again.stdout + again.stderr

@@ -57,7 +57,7 @@ def answer(observed: pd.DataFrame, runs: Sequence[Shard], bins: int, margin: flo
     correct, (bin_of, class_of) = _correct(observed), _of_images(observed)
     last = bin_of.max()
     parts = {
-        "accuracy": _judged(correct, class_of, bin_of >= 0, margin),
+        "accuracy": _judged(correct, class_of, slice(None), margin),
         "nearest": _judged(correct, class_of, bin_of == 0, margin),
         "edge": _judged(correct, class_of, bin_of == last, margin),
         "calibration_error": calibration(runs, bins, margin),
@@ -251,8 +251,10 @@ def _of_images(observed: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return first.distance_bin.to_numpy(), pd.factorize(first["class"])[0]
 
 
-def _judged(correct: Mapping[str, np.ndarray], class_of: np.ndarray, chosen: np.ndarray, margin: float) -> pd.DataFrame:
-    """tables.judged of the chosen test images, (images,) bool."""
+def _judged(
+    correct: Mapping[str, np.ndarray], class_of: np.ndarray, chosen: np.ndarray | slice, margin: float
+) -> pd.DataFrame:
+    """tables.judged of the chosen test images, (images,) bool or a slice; class_of: (images,)."""
     own = {key: hits[:, chosen] for key, hits in correct.items()}
     return tables.judged(own, margin, tables.guessing(class_of[chosen]))
 
