@@ -92,3 +92,9 @@ def test_what_a_guarantee_costs_is_what_the_private_study_found():
         cells.append(f"{proven[row]:.2f}" if row in proven.index else "–")
         assert f"| {' | '.join(cells)} |" in shown
     assert f"| prompts | {accuracies['stable_diffusion']:.1f} |" in shown
+    to_real = 100 * verdicts.set_index("training_set")[["difference_to_real", "difference_low", "difference_high"]]
+    prompts, released = (
+        "{:+.1f} ({:+.1f} to {:+.1f})".format(*to_real.loc[row]) for row in ("stable_diffusion", "epsilon_10")
+    )
+    readme = (checkout.ROOT / "README.md").read_text()
+    assert f"| {accuracies['real']:.1f} | {prompts} | released with a guarantee: {released} | – |" in readme

@@ -97,6 +97,19 @@ def test_readme_has_a_row_of_numbers_for_each_study(heading, study):
     assert line.endswith(f"| {' | '.join(cells)} |")
 
 
+def test_readme_begins_with_what_the_default_study_found():
+    table = 100 * pd.read_csv(PUBLISHED / "digits/table.csv", index_col="training_set")
+    real, prompts, inverted = table.accuracy_mean[["real", "stable_diffusion", "diffusion_inversion"]]
+    gain = table.loc["diffusion_inversion", ["difference_to_real", "difference_low", "difference_high"]]
+    for said in (
+        f"a small classifier reaches {real:.1f} %",
+        f"it reaches {prompts:.1f} %",
+        "it reaches {:.1f} %: {:.1f} points more than with the real ones ({:.1f} to {:.1f})".format(inverted, *gain),
+        f"alone gains {table.difference_to_real['real@strong']:.1f} points",
+    ):
+        assert said in " ".join(README.split())
+
+
 def test_every_promise_names_a_test_that_exists():
     rows = (DOCS / "guarantees.md").read_text().split("| promise | test |")[1].split("\n\n")[0].splitlines()[2:]
     assert len(rows) > 10
